@@ -1,0 +1,90 @@
+"""One answer in HubSpot's own shape out of the several calls that one request needed. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic_core import from_json
+
+from batch_create.contract import AnswerStatus
+from batch_create.outcomes import HubSpotSaid, Outcome, Result, iso
+
+MULTI_STATUS = 207
+
+
+def merged(said: Sequence[HubSpotSaid]) -> HubSpotSaid | None:
+    """What HubSpot said to one request: word for word where it was one answer, and joined where it was several.
+
+    Results and errors follow each other in the order of the calls; a call that was refused becomes one of the `errors`,
+    as HubSpot itself reports a refused input inside a 207. The whole is a 207 if anything was refused.
+    """
+    if len(said) <= 1:
+        return said[0] if said else None
+    bodies = [(one, _object(one.body)) for one in said]
+    answers = [body for one, body in bodies if _accepted(one)]
+    if not answers:
+        return said[-1]
+    results: list[Any] = [row for body in answers for row in body.get("results") or []]
+    errors: list[Any] = []
+    for one, body in bodies:
+        errors += (body.get("errors") or []) if _accepted(one) else [body or {"message": one.body, "status": "error"}]
+    joined: dict[str, Any] = {**answers[-1], "results": results}
+    if "startedAt" in answers[0]:
+        joined["startedAt"] = answers[0]["startedAt"]
+    for name in ("errors", "numErrors"):
+        joined.pop(name, None)
+    if errors:
+        joined |= {"errors": errors, "numErrors": len(errors)}
+    last = said[-1]
+    return HubSpotSaid(
+        http_status=MULTI_STATUS if errors else max(one.http_status or 0 for one in said),
+        status=joined.get("status") if isinstance(joined.get("status"), str) else None,
+        correlation_id=last.correlation_id,
+        body=json.dumps(joined, ensure_ascii=False),
+    )
+
+
+def _accepted(said: HubSpotSaid) -> bool:
+    return said.http_status is not None and 200 <= said.http_status < 300
+
+
+def _object(text: str | None) -> dict[str, Any]:
+    try:
+        value = from_json(text or "", allow_inf_nan=False)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def in_hubspots_words(outcome: Outcome) -> tuple[int, dict[str, Any]]:
+    """The status and body that HubSpot gives for what became of an outcome's inputs. Only what is applied is echoed."""
+    done = [item for item in outcome.inputs if item.result in (Result.APPLIED, Result.UNCHANGED)]
+    body: dict[str, Any] = {
+        "status": AnswerStatus.COMPLETE.value,
+        "startedAt": iso(outcome.started_at or outcome.requested_at),
+        "completedAt": iso(outcome.finished_at or outcome.requested_at),
+        "results": [
+            {
+                "category": item.category.value,
+                "typeId": item.type_id,
+                "label": None,
+                "userEnforcedMaxToObjectIds": item.max_to_object_ids,
+            }
+            for item in done
+        ],
+    }
+    errors = [
+        {
+            "status": "error",
+            "category": "VALIDATION_ERROR" if item.result is Result.REJECTED else item.result.value,
+            "message": item.message or f"superseded by outcome {item.superseded_by}",
+            "context": {"category": [item.category.value], "typeId": [str(item.type_id)]},
+        }
+        for item in outcome.inputs
+        if item not in done
+    ]
+    if errors:
+        body |= {"errors": errors, "numErrors": len(errors)}
+    return (MULTI_STATUS if errors else 200), body

@@ -1,0 +1,94 @@
+"""What HubSpot's answer says about each input: errors carry no index, so it follows from what is echoed. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from batch_create.contract import AnswerStatus, BatchAnswer, ErrorBody, ErrorDetail, LimitInput, LimitKey
+from batch_create.outcomes import Result
+
+MESSAGE_CHARACTERS = 2_000
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What became of one input. From an answer alone, UNCONFIRMED means: not proven yet, read the pair back."""
+
+    result: Result
+    message: str | None = None
+    correlation_id: str | None = None
+    previous: int | None = None
+
+
+def attribute(asked: Sequence[LimitInput], answer: BatchAnswer) -> dict[LimitKey, Fate]:
+    """The fate of every input asked for.
+
+    Applied is only what a finished answer echoes with the number asked for. What it does not echo is rejected where an
+    error speaks of it or of no input in particular, or where HubSpot counts as many errors as inputs are missing.
+    Whatever then remains is unconfirmed.
+    """
+    if answer.status is not AnswerStatus.COMPLETE:
+        said = answer.status.value if answer.status else "no status"
+        return {item.key: Fate(Result.UNCONFIRMED, f"HubSpot answered {said}, not COMPLETE") for item in asked}
+    echoed = {(row.category, row.type_id): row.user_enforced_max_to_object_ids for row in answer.results}
+    missing = [item for item in asked if item.key not in echoed]
+    refusals = _refusals(missing, answer)
+    return {item.key: refusals.get(item.key) or _echo(item, echoed.get(item.key)) for item in asked}
+
+
+def _echo(item: LimitInput, number: int | None) -> Fate:
+    if number == item.max_to_object_ids:
+        return Fate(Result.APPLIED)
+    return Fate(Result.UNCONFIRMED, f"HubSpot echoed {number}, not the {item.max_to_object_ids} asked for")
+
+
+def _refusals(missing: Sequence[LimitInput], answer: BatchAnswer) -> dict[LimitKey, Fate]:
+    errors = answer.errors or []
+    owners = [(error, {item.key for item in missing if _speaks_of(error, item, missing)}) for error in errors]
+    general = [error for error, keys in owners if not keys]
+    all_are_counted = max(len(errors), answer.num_errors or 0) >= len({item.key for item in missing})
+    fates = {}
+    for item in missing:
+        own = [error for error, keys in owners if item.key in keys] or general
+        if own or all_are_counted:
+            fates[item.key] = _refusal(own or errors)
+        else:
+            fates[item.key] = Fate(
+                Result.UNCONFIRMED,
+                "HubSpot answered COMPLETE, but neither echoed this input nor gave an error for it",
+            )
+    return fates
+
+
+def _refusal(errors: Sequence[ErrorBody]) -> Fate:
+    words = dict.fromkeys(_words(error) for error in errors)
+    message = " | ".join(words) or "HubSpot counted an error for this input and gave no message"
+    correlation_id = next((error.correlation_id for error in errors if error.correlation_id), None)
+    return Fate(Result.REJECTED, message[:MESSAGE_CHARACTERS], correlation_id)
+
+
+def _words(error: ErrorBody) -> str:
+    nested = "; ".join(detail.message for detail in error.errors or [] if detail.message)
+    return error.message or nested or "HubSpot gave an error without a message"
+
+
+def _speaks_of(error: ErrorBody, item: LimitInput, among: Sequence[LimitInput]) -> bool:
+    """Whether an error names an input: its type id as a number of its own, and its category where ids are ambiguous."""
+    text = " ".join(_texts(error))
+    if not re.search(rf"(?<![\w.-]){item.type_id}(?![\w-]|\.\d)", text):
+        return False
+    rivals = {other.category.value for other in among if other.type_id == item.type_id} - {item.category.value}
+    return item.category.value in text or not any(rival in text for rival in rivals)
+
+
+def _texts(error: ErrorBody) -> Iterator[str]:
+    yield error.id or ""
+    parts: list[ErrorBody | ErrorDetail] = [error, *(error.errors or [])]
+    for part in parts:
+        yield part.message or ""
+        if isinstance(part.context, str):
+            yield part.context
+        elif part.context:
+            yield from (value for values in part.context.values() for value in values)

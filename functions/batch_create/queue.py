@@ -1,0 +1,56 @@
+"""The queue: the only path on which a request is tried again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from math import ceil
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from batch_create.errors import QueueUnavailable
+from batch_create.outcomes import Request
+
+if TYPE_CHECKING:
+    from types_boto3_sqs import SQSClient
+
+OUTCOME_ID = "OutcomeId"  # message attribute: the outcome that a message continues
+LONGEST_DELAY = 900  # seconds; SQS's maximum for a message's DelaySeconds
+LONGEST_VISIBILITY = 43_200  # seconds; SQS's maximum, counted from the receipt
+
+
+class Queue:
+    """Sends requests to the main queue and postpones messages in it. Raises QueueUnavailable."""
+
+    def __init__(self, client: SQSClient, url: str) -> None:
+        self._client = client
+        self._url = url
+
+    def send(self, request: Request, now: datetime, not_before: datetime | None = None) -> None:
+        """Hand over a request under its outcome's id, to be run at `not_before` or at the longest delay SQS has."""
+        delay = _seconds(now, not_before, LONGEST_DELAY) if not_before else 0
+        body = request.envelope.model_dump_json(by_alias=True, exclude_none=True, exclude={"idempotency_key"})
+        try:
+            self._client.send_message(
+                QueueUrl=self._url,
+                MessageBody=body,
+                DelaySeconds=delay,
+                MessageAttributes={OUTCOME_ID: {"DataType": "String", "StringValue": request.id}},
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise QueueUnavailable(f"the request could not be queued ({type(error).__name__})") from error
+
+    def postpone(self, receipt_handle: str, now: datetime, until: datetime) -> None:
+        """Keep a received message hidden until then, or as long as SQS allows."""
+        try:
+            self._client.change_message_visibility(
+                QueueUrl=self._url,
+                ReceiptHandle=receipt_handle,
+                VisibilityTimeout=_seconds(now, until, LONGEST_VISIBILITY),
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise QueueUnavailable(f"a message could not be postponed ({type(error).__name__})") from error
+
+
+def _seconds(now: datetime, until: datetime, most: int) -> int:
+    return max(0, min(most, ceil((until - now).total_seconds())))

@@ -1,0 +1,126 @@
+"""The DynamoDB table, in plain values. What the attributes mean is the ledger's business."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from batch_create.errors import LedgerUnavailable
+from batch_create.items import deserialise, serialise
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+
+Item = dict[str, Any]
+KEYS_IN_ONE_READ = 100  # DynamoDB's maximum for BatchGetItem
+
+
+class ConditionFailed(Exception):
+    """A conditional write found the item otherwise; `item` is what it found, empty if there was none."""
+
+    def __init__(self, item: Item) -> None:
+        super().__init__("the condition of a write was not met")
+        self.item = item
+
+
+class Table:
+    """Items by `id`. Every method raises LedgerUnavailable when DynamoDB cannot be reached or refuses."""
+
+    def __init__(self, client: DynamoDBClient, name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def get(self, item_id: str) -> Item | None:
+        """The item as last written, or None."""
+        answer = self._call("get_item", TableName=self._name, Key={"id": {"S": item_id}}, ConsistentRead=True)
+        return deserialise(answer["Item"]) if "Item" in answer else None
+
+    def get_many(self, ids: Sequence[str]) -> Iterator[Item]:
+        """Those of the items that are there, in any order."""
+        keys = [{"id": {"S": item_id}} for item_id in ids]
+        wanted: dict[str, Any] = {self._name: {"Keys": keys, "ConsistentRead": True}}
+        while wanted:
+            answer = self._call("batch_get_item", RequestItems=wanted)
+            yield from map(deserialise, answer["Responses"].get(self._name, []))
+            wanted = answer.get("UnprocessedKeys") or {}  # one answer ends at 16 MB
+
+    def put_new(self, item: Item) -> None:
+        """Write an item unless its id is taken. Raises ConditionFailed."""
+        self._call(
+            "put_item",
+            TableName=self._name,
+            Item=serialise(item),
+            ConditionExpression="attribute_not_exists(id)",
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        )
+
+    def update(
+        self,
+        item_id: str,
+        values: Mapping[str, Any],
+        *,
+        condition: str,
+        condition_values: Mapping[str, Any],
+        first: Mapping[str, Any] | None = None,
+        count: str | None = None,
+        remove: Sequence[str] = (),
+    ) -> Item:
+        """Set `values`; set `first` where there is none yet; add one to `count`; remove others. The item after that.
+
+        Raises ConditionFailed. In a condition `#status` stands for the attribute, whose plain name is reserved.
+        """
+        first = {name: value for name, value in (first or {}).items() if name not in values and name != "id"}
+        clauses = [f"#{name} = :{name}" for name in values]
+        clauses += [f"#{name} = if_not_exists(#{name}, :{name})" for name in first]
+        given = {f":{name}": value for name, value in {**values, **first}.items()} | dict(condition_values)
+        if count:
+            clauses.append(f"#{count} = if_not_exists(#{count}, :zero) + :one")
+            given |= {":zero": 0, ":one": 1}
+        names = {*values, *first, *remove, "status"} | ({count} if count else set())
+        answer = self._call(
+            "update_item",
+            TableName=self._name,
+            Key={"id": {"S": item_id}},
+            UpdateExpression=f"SET {', '.join(clauses)}"
+            + (f" REMOVE {', '.join(f'#{name}' for name in remove)}" if remove else ""),
+            ConditionExpression=condition,
+            ExpressionAttributeNames={f"#{name}": name for name in sorted(names)},
+            ExpressionAttributeValues=serialise(given),
+            ReturnValues="ALL_NEW",
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        )
+        return deserialise(answer["Attributes"])
+
+    def query(self, index: str, partition: tuple[str, str], between: tuple[str, str], page: int) -> Iterator[Item]:
+        """Index entries of one partition, newest sort key first, both ends included, read `page` at a time."""
+        attribute, value = partition
+        more: dict[str, Any] = {}
+        while True:
+            answer = self._call(
+                "query",
+                TableName=self._name,
+                IndexName=index,
+                KeyConditionExpression=f"{attribute} = :value AND sortKey BETWEEN :oldest AND :newest",
+                ExpressionAttributeValues=serialise({":value": value, ":oldest": between[0], ":newest": between[1]}),
+                ScanIndexForward=False,
+                Limit=page,
+                **more,
+            )
+            yield from map(deserialise, answer["Items"])
+            if "LastEvaluatedKey" not in answer:
+                return
+            more = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+    def _call(self, operation: str, **arguments: Any) -> Any:
+        try:
+            return getattr(self._client, operation)(**arguments)
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code == "ConditionalCheckFailedException":
+                found: Any = error.response.get("Item", {})
+                raise ConditionFailed(deserialise(found)) from error
+            raise LedgerUnavailable(f"{operation} failed: {code}: {error.response['Error'].get('Message')}") from error
+        except BotoCoreError as error:
+            raise LedgerUnavailable(f"{operation} failed: {type(error).__name__}") from error

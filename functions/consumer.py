@@ -1,0 +1,96 @@
+"""The queue's entry point: messages in, the ids of those that must come back out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from batch_create.contract import DEFAULT_PORTAL, ContractError, parse_envelope, parse_json
+from batch_create.errors import LedgerUnavailable, QueueUnavailable
+from batch_create.handler import Ran, run
+from batch_create.ledger import Standing
+from batch_create.outcomes import Outcome, Request, Status, Trigger
+from batch_create.ports import ledger, now, production, queue, settings
+from batch_create.queue import OUTCOME_ID
+from batch_create.telemetry import logger, metrics
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+Message = dict[str, Any]
+RESERVE = 5.0  # seconds of the invocation kept for settling and answering
+RECEIVED_BYTES = 4096  # of an unreadable message that its outcome keeps
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:
+    """Run every message of the batch.
+
+    The acknowledgement contract: SQS deletes each message whose id is not listed under batchItemFailures, so an id is
+    left out only when the ledger holds its final outcome. A listed message comes back when its visibility ends.
+    """
+    readable: list[tuple[Message, Request]] = []
+    returned: list[str] = []
+    for message in event["Records"]:
+        try:
+            readable.append((message, _request(message)))
+        except ContractError as error:
+            if not _rejected(message, str(error)):
+                returned.append(message["messageId"])
+    seconds = context.get_remaining_time_in_millis() / 1000 - RESERVE
+    answers = run([request for _, request in readable], seconds, production())
+    for (message, _), ran in zip(readable, answers, strict=True):
+        if not _finished(message, ran):
+            returned.append(message["messageId"])
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in returned]}
+
+
+def _request(message: Message) -> Request:
+    return Request(
+        envelope=parse_envelope(parse_json(message["body"]), settings().portals),
+        trigger=Trigger.QUEUE,
+        own_id=message["messageId"],
+        requested_at=_sent_at(message),
+        outcome_id=message.get("messageAttributes", {}).get(OUTCOME_ID, {}).get("stringValue"),
+    )
+
+
+def _finished(message: Message, ran: Ran) -> bool:
+    """Whether the ledger holds a message's final outcome. If not, the message is hidden for as long as it must wait."""
+    if ran.standing is Standing.ANOTHER_REQUEST:
+        return _rejected(message, f"its idempotencyKey belongs to another request: outcome {ran.outcome.id}")
+    if ran.outcome.status.final:
+        return True
+    if until := ran.lease_until or ran.outcome.retry_at:
+        try:
+            queue().postpone(message["receiptHandle"], now(), until)
+        except QueueUnavailable as error:
+            # It comes back all the same, after the queue's own visibility timeout.
+            logger.warning("postpone failed", message_id=message["messageId"], error=str(error))
+    return False
+
+
+def _rejected(message: Message, reason: str) -> bool:
+    """Keep in the ledger that a message can never be run, with the beginning of its body."""
+    logger.warning("message rejected", message_id=message["messageId"], reason=reason)
+    outcome = Outcome(
+        id=message["messageId"],
+        portal=DEFAULT_PORTAL,
+        status=Status.REJECTED,
+        trigger=Trigger.QUEUE,
+        requested_at=_sent_at(message),
+        finished_at=now(),
+        reason=reason,
+        received=message["body"].encode()[:RECEIVED_BYTES].decode(errors="ignore"),
+    )
+    try:
+        ledger().record(outcome, now())
+    except LedgerUnavailable as error:
+        logger.error("record failed", message_id=message["messageId"], error=str(error))
+        return False
+    return True
+
+
+def _sent_at(message: Message) -> datetime:
+    return datetime.fromtimestamp(int(message["attributes"]["SentTimestamp"]) / 1000, UTC)

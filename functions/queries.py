@@ -1,0 +1,48 @@
+"""The query string of GET /outcomes, checked."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from batch_create.contract import DEFAULT_PORTAL, ContractError, ObjectType, PortalName, problems_of
+from batch_create.history import NEWEST, OLDEST, Filter
+from batch_create.outcomes import Status, iso
+
+SORT_KEY = r"^\d{4}-\d\d-\d\dT[\d:.]+Z#[\x21-\x7e]{1,128}$"
+
+
+class _Query(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    portal: PortalName = DEFAULT_PORTAL
+    from_: ObjectType | None = Field(default=None, alias="from")
+    to: ObjectType | None = None
+    status: Status | None = None
+    since: AwareDatetime | None = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 50
+    after: Annotated[str, Field(pattern=SORT_KEY)] | None = None
+
+    @model_validator(mode="after")
+    def _both_ends_of_a_pair(self) -> _Query:
+        if (self.from_ is None) != (self.to is None):
+            raise PydanticCustomError("half_a_pair", "from and to name a pair together; give both or neither")
+        return self
+
+
+def parse_filter(parameters: dict[str, str]) -> Filter:
+    """What a query string asks for. Raises ContractError."""
+    try:
+        query = _Query.model_validate(parameters)
+    except ValidationError as error:
+        raise ContractError(problems_of(error)) from None
+    return Filter(
+        portal=query.portal,
+        pair=(query.from_, query.to) if query.from_ and query.to else None,
+        status=query.status,
+        since=iso(query.since) if query.since else OLDEST,
+        after=query.after or NEWEST,
+        limit=query.limit,
+    )

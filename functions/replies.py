@@ -1,0 +1,144 @@
+"""Answers over HTTP. Every error has HubSpot's error shape; every outcome is answered as HubSpot would answer it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from http import HTTPStatus
+from math import ceil
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response, content_types
+from aws_lambda_powertools.event_handler.exceptions import ServiceError
+
+from batch_create.answers import in_hubspots_words
+from batch_create.contract import ContractError, Problem
+from batch_create.errors import HubSpotFailure, LedgerUnavailable, QueueUnavailable
+from batch_create.handler import Ran
+from batch_create.ledger import Standing
+from batch_create.outcomes import HubSpotSaid, Outcome, Status, iso
+from batch_create.telemetry import logger
+from clients import Forbidden, Unauthenticated
+
+RETRY_SECONDS = "30"  # what a caller is asked to wait when AWS, not HubSpot, is in the way
+
+
+def reply(status: int, body: object, headers: Mapping[str, str] | None = None) -> Response[str]:
+    """A JSON answer; text is taken as JSON already."""
+    text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return Response(status, content_types.APPLICATION_JSON, text, headers=dict(headers or {}))
+
+
+def error(
+    status: HTTPStatus,
+    category: str,
+    message: str,
+    correlation_id: str,
+    problems: Sequence[Problem] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response[str]:
+    """An error of ours, in HubSpot's shape."""
+    body: dict[str, Any] = {
+        "status": "error",
+        "message": message,
+        "correlationId": correlation_id,
+        "category": category,
+    }
+    if problems:
+        body["errors"] = [{"message": str(problem), "in": problem.field} for problem in problems]
+    return reply(status, body, headers)
+
+
+def finished(outcome: Outcome, correlation_id: str, *, replayed: bool) -> Response[str]:
+    """The answer to a request whose outcome is final."""
+    headers = _of(outcome) | ({"Idempotency-Replayed": "true"} if replayed else {})
+    if outcome.status is Status.FAILED:
+        message = f"{outcome.reason} Nothing was applied; see /outcomes/{outcome.id}."
+        return error(HTTPStatus.BAD_GATEWAY, "BAD_GATEWAY", message, correlation_id, headers=headers)
+    said = outcome.hubspot or HubSpotSaid()
+    accepted = said.http_status is not None and 200 <= said.http_status < 300
+    if said.http_status and said.body is not None and (accepted or outcome.status is Status.REJECTED):
+        return reply(said.http_status, said.body, headers)
+    # Proved by reading back, or decided without a call: HubSpot's last words were not about what then came true.
+    status, body = in_hubspots_words(outcome)
+    return reply(status, body, headers)
+
+
+def accepted(outcome: Outcome, now: datetime, *, preferred: bool) -> Response[str]:
+    """The answer to a request that goes on in the queue: HubSpot's own shape, with nothing decided yet."""
+    headers = _of(outcome) | ({"Preference-Applied": "respond-async"} if preferred else {})
+    moment = iso(now)
+    # HubSpot's shape requires both times; they are those of this answer, the only one that is complete.
+    body = {
+        "status": "PENDING",
+        "requestedAt": iso(outcome.requested_at),
+        "startedAt": moment,
+        "completedAt": moment,
+        "results": [],
+        "links": {"outcome": f"/outcomes/{outcome.id}"},
+    }
+    return reply(HTTPStatus.ACCEPTED, body, headers)
+
+
+def concluded(ran: Ran, now: datetime, correlation_id: str) -> Response[str]:
+    """The answer to a request that needs nothing more done for it here, by its standing."""
+    outcome = ran.outcome
+    where = f"see /outcomes/{outcome.id}."
+    match ran.standing:
+        case Standing.UNREACHED:
+            raise LedgerUnavailable(str(outcome.reason))
+        case Standing.ANOTHER_REQUEST:
+            message = f"This Idempotency-Key was used before, for a request with another body; {where}"
+            return error(HTTPStatus.UNPROCESSABLE_ENTITY, "VALIDATION_ERROR", message, correlation_id)
+        case Standing.ELSEWHERE:
+            seconds = max(1, ceil((ran.lease_until - now).total_seconds())) if ran.lease_until else 1
+            message = f"The request with this Idempotency-Key is still running; {where}"
+            headers = _of(outcome) | {"Retry-After": str(seconds)}
+            return error(HTTPStatus.CONFLICT, "CONFLICT", message, correlation_id, headers=headers)
+    return finished(outcome, correlation_id, replayed=ran.standing is Standing.FINISHED)
+
+
+def _of(outcome: Outcome) -> dict[str, str]:
+    return {
+        "Outcome-Id": outcome.id,
+        "Location": f"/outcomes/{outcome.id}",
+        "Outcome-Status": outcome.status.value,
+    }
+
+
+def refusal(failure: Exception, correlation_id: str) -> Response[str]:
+    """The answer to a request that brought about an exception."""
+    match failure:
+        case ContractError():
+            message = f"Invalid request: {failure}"
+            return error(HTTPStatus.BAD_REQUEST, "VALIDATION_ERROR", message, correlation_id, failure.problems)
+        case Unauthenticated():
+            headers = {"WWW-Authenticate": "Bearer"}
+            return error(
+                HTTPStatus.UNAUTHORIZED,
+                "INVALID_AUTHENTICATION",
+                str(failure),
+                correlation_id,
+                headers=headers,
+            )
+        case Forbidden():
+            return error(HTTPStatus.FORBIDDEN, "FORBIDDEN", str(failure), correlation_id)
+        case ServiceError():
+            status = HTTPStatus(failure.status_code)
+            return error(status, status.name, str(failure.msg), correlation_id)
+        case HubSpotFailure() | LedgerUnavailable() | QueueUnavailable():
+            logger.error("request not taken", error=str(failure))
+            message = f"The request was not taken and can be sent again: {failure}."
+            headers = {"Retry-After": RETRY_SECONDS}
+            return error(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "SERVICE_UNAVAILABLE",
+                message,
+                correlation_id,
+                headers=headers,
+            )
+        case _:
+            logger.exception("unexpected failure", exc_info=failure)
+            message = "Something unexpected went wrong here; the log holds it under this correlationId."
+            return error(HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", message, correlation_id)
