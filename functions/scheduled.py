@@ -22,7 +22,7 @@ UNREPLACED = "<aws.scheduler."
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
+def handler(event: Any, context: LambdaContext) -> dict[str, str]:
     """Run one scheduled request. Raises ContractError for an input that can never be run, so that the invocation fails
     and its alarm rings, and QueueUnavailable when what must wait could not be handed to the queue."""
     request = _request(event, context.aws_request_id)
@@ -37,8 +37,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     return {"outcomeId": ran.outcome.id, "status": ran.outcome.status}
 
 
-def _request(event: dict[str, Any], invocation_id: str) -> Request:
-    by_rule = "detail-type" in event and "detail" in event
+def _request(event: Any, invocation_id: str) -> Request:
+    by_rule = isinstance(event, dict) and "detail-type" in event and "detail" in event
     value = event["detail"] if by_rule else event
     if isinstance(value, dict) and str(value.get("idempotencyKey", "")).startswith(UNREPLACED):
         value = {name: part for name, part in value.items() if name != "idempotencyKey"}

@@ -69,7 +69,7 @@ class LimitInput(Strict):
 class BatchRequest(Strict):
     """The body of HubSpot's batch create."""
 
-    inputs: Annotated[tuple[LimitInput, ...], Field(min_length=1, max_length=MAX_INPUTS)]
+    inputs: Annotated[list[LimitInput], Field(min_length=1, max_length=MAX_INPUTS)]
 
     @model_validator(mode="after")
     def _one_number_per_limit(self) -> BatchRequest:

@@ -2,46 +2,113 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import hashlib
+import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import boto3
 
-from batch_create.ledger import Ledger
-from batch_create.table import Table
-
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
+    from types_boto3_secretsmanager import SecretsManagerClient
+    from types_boto3_sqs import SQSClient
 
-TABLE = "outcomes"
 REGION = "eu-central-1"
+PREFIX = "hubspot-association-limits/portals"
+CLIENTS = "hubspot-association-limits/clients"
+ACCOUNT = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "POWERTOOLS_METRICS_NAMESPACE": "tests",
+    "POWERTOOLS_SERVICE_NAME": "tests",
+}
 
 
-def make_table(client: DynamoDBClient) -> None:
+@dataclass(frozen=True)
+class Deployment:
+    """Names and clients of one test's own resources."""
+
+    dynamodb: DynamoDBClient
+    sqs: SQSClient
+    secrets: SecretsManagerClient
+    table: str
+    queue_url: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What infra/ gives the functions."""
+        return {
+            "HUBSPOT_BASE_URL": "https://hubspot.test",
+            "HUBSPOT_API_VERSIONS": "2026-03,2026-09",
+            "PORTALS": "default,acme",
+            "TOKEN_SECRET_PREFIX": PREFIX,
+            "OUTCOMES_TABLE": self.table,
+            "OUTCOME_RETENTION_DAYS": "400",
+            "BATCH_SIZE": "100",
+            "QUEUE_URL": self.queue_url,
+            "CLIENTS_SECRET": CLIENTS,
+        }
+
+    def messages(self) -> list[Any]:
+        """The messages that wait in the queue, delayed ones excepted."""
+        answer = self.sqs.receive_message(
+            QueueUrl=self.queue_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=0
+        )
+        return list(answer.get("Messages", []))
+
+
+def clients_secret(**portals_by_client: list[str]) -> str:
+    """The secret of clients whose key is their name followed by `-key`."""
+    entries = [
+        {"name": name, "keySha256": [hashlib.sha256(f"{name}-key".encode()).hexdigest()], "portals": portals}
+        for name, portals in portals_by_client.items()
+    ]
+    return json.dumps({"clients": entries, "placeholder": "made by the deployment"})
+
+
+def deploy(dynamodb: DynamoDBClient, sqs: SQSClient, secrets: SecretsManagerClient) -> Deployment:
+    """A table and a queue of their own, and the secrets, which all tests share."""
+    name = f"test-{uuid4().hex}"
+    make_table(dynamodb, name)
+    return Deployment(dynamodb, sqs, secrets, name, sqs.create_queue(QueueName=name)["QueueUrl"])
+
+
+def make_secrets(secrets: SecretsManagerClient) -> None:
+    secrets.create_secret(Name=f"{PREFIX}/default", SecretString="token-default")
+    secrets.create_secret(Name=f"{PREFIX}/acme", SecretString='{"accessToken": "token-acme"}')
+    secrets.create_secret(Name=CLIENTS, SecretString=clients_secret(crm=["*"], sales=["acme"]))
+
+
+def clients() -> tuple[DynamoDBClient, SQSClient, SecretsManagerClient]:
+    return (
+        boto3.client("dynamodb", region_name=REGION),
+        boto3.client("sqs", region_name=REGION),
+        boto3.client("secretsmanager", region_name=REGION),
+    )
+
+
+def make_table(dynamodb: DynamoDBClient, name: str) -> None:
     """The table as infra/storage.py defines it."""
-    keys_only: Any = {"ProjectionType": "KEYS_ONLY"}
-    attributes = ("id", "pairKey", "statusKey", "sortKey")
-    client.create_table(
-        TableName=TABLE,
+    dynamodb.create_table(
+        TableName=name,
         BillingMode="PAY_PER_REQUEST",
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in attributes],
+        AttributeDefinitions=[
+            {"AttributeName": attribute, "AttributeType": "S"} for attribute in ("id", "pairKey", "statusKey", "sortKey")
+        ],
         GlobalSecondaryIndexes=[
             {
-                "IndexName": name,
+                "IndexName": index,
                 "KeySchema": [
                     {"AttributeName": partition, "KeyType": "HASH"},
                     {"AttributeName": "sortKey", "KeyType": "RANGE"},
                 ],
-                "Projection": keys_only,
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
             }
-            for name, partition in (("by-pair", "pairKey"), ("by-status", "statusKey"))
+            for index, partition in (("by-pair", "pairKey"), ("by-status", "statusKey"))
         ],
     )
-
-
-def make_ledger() -> tuple[Ledger, Table]:
-    client = boto3.client("dynamodb", region_name=REGION)
-    make_table(client)
-    table = Table(client, TABLE)
-    return Ledger(table, timedelta(days=400)), table

@@ -1,0 +1,178 @@
+"""The queue's entry point, called with SQS's events over moto and a fake HubSpot."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+import consumer
+from batch_create import ports
+from batch_create.errors import LedgerUnavailable, Misconfigured, QueueUnavailable, Uncertain
+from batch_create.ledger import Ledger
+from batch_create.outcomes import Outcome, Result, Status, Trigger
+from tests.support.aws import Deployment
+from tests.support.events import Context, load, sqs_event
+from tests.support.fakes import FakeHubSpot, envelope, request
+
+
+def consume(event: dict[str, Any]) -> list[str]:
+    answer = consumer.handler(event, Context(time_left=60_000))  # type: ignore[arg-type]
+    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+
+def read(outcome_id: str) -> Outcome:
+    outcome = ports.ledger().get(outcome_id)
+    assert outcome is not None
+    return outcome
+
+
+class Visibility:
+    """Stands for the queue, and remembers what was postponed."""
+
+    def __init__(self, *, broken: bool = False) -> None:
+        self.postponed: dict[str, timedelta] = {}
+        self.broken = broken
+
+    def postpone(self, handle: str, now: datetime, until: datetime) -> None:
+        if self.broken:
+            raise QueueUnavailable("no queue")
+        self.postponed[handle] = until - now
+
+
+@pytest.fixture
+def visibility(monkeypatch: pytest.MonkeyPatch) -> Visibility:
+    made = Visibility()
+    monkeypatch.setattr(consumer, "queue", lambda: made)
+    return made
+
+
+def test_a_message_is_run_and_acknowledged(functions: Deployment) -> None:
+    event = load("sqs")
+
+    assert consume(event) == []
+
+    outcome = read(event["Records"][0]["messageId"])
+    assert outcome.status is Status.COMPLETE
+    assert outcome.trigger is Trigger.QUEUE
+    assert outcome.requested_by == "revenue operations"
+    assert outcome.requested_at == datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("body", "wrong"),
+    [
+        ("not json", "not valid JSON"),
+        ("[]", "must be a JSON object"),
+        (json.dumps(envelope((3, 5), portal="unknown")), "portal: is not a portal of this deployment"),
+        (json.dumps({**envelope((3, 5)), "maxToObjectIds": 3}), "maxToObjectIds: is not a field"),
+        (json.dumps(envelope()), "inputs: must hold at least 1 input"),
+        (json.dumps(envelope((3, 0))), "inputs[0].maxToObjectIds: must be at least 1"),
+    ],
+)
+def test_a_malformed_message_is_rejected_kept_and_acknowledged(
+    functions: Deployment, hubspot: FakeHubSpot, body: str, wrong: str
+) -> None:
+    assert consume(sqs_event({"body": body})) == []
+
+    outcome = read("message-0")
+    assert outcome.status is Status.REJECTED
+    assert wrong in (outcome.reason or "")
+    assert outcome.received == body
+    assert hubspot.created == []
+
+
+def test_of_a_long_malformed_message_the_first_4_kib_are_kept(functions: Deployment) -> None:
+    consume(sqs_event({"body": "é" * 5000}))
+
+    assert read("message-0").received == "é" * 2048
+
+
+def test_a_malformed_message_that_could_not_be_kept_comes_back(
+    functions: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: object) -> None:
+        raise LedgerUnavailable("throttled")
+
+    monkeypatch.setattr(Ledger, "record", unreachable)
+
+    assert consume(sqs_event({"body": "not json"})) == ["message-0"]
+
+
+def test_good_and_bad_messages_of_a_batch_do_not_touch_each_other(
+    functions: Deployment, hubspot: FakeHubSpot, visibility: Visibility
+) -> None:
+    hubspot.replies = [Uncertain("HubSpot answered 503", http_status=503)]
+    acme = {**envelope((3, 5)), "portal": "acme"}
+
+    returned = consume(sqs_event({"body": "{"}, {"body": envelope((3, 5))}, {"body": acme}))
+
+    assert returned == ["message-1"]
+    assert [read(f"message-{n}").status for n in range(3)] == [Status.REJECTED, Status.DEFERRED, Status.COMPLETE]
+    waiting = read("message-1")
+    assert waiting.reason == "HubSpot answered 503"
+    assert list(visibility.postponed) == ["handle-1"]
+    assert timedelta() < visibility.postponed["handle-1"] <= timedelta(seconds=2)
+
+
+def test_a_message_that_cannot_be_postponed_still_comes_back(
+    functions: Deployment, hubspot: FakeHubSpot, visibility: Visibility
+) -> None:
+    visibility.broken = True
+    hubspot.replies = [Uncertain("HubSpot answered 503", http_status=503)]
+
+    assert consume(sqs_event({"body": envelope((3, 5))})) == ["message-0"]
+
+
+def test_a_misconfigured_portal_defers_its_messages(
+    functions: Deployment, hubspot: FakeHubSpot, visibility: Visibility
+) -> None:
+    hubspot.replies = [Misconfigured("missing scope", http_status=403)]
+
+    assert consume(sqs_event({"body": envelope((3, 5))})) == ["message-0"]
+    assert "hubspot-association-limits/portals/default" in (read("message-0").reason or "")
+
+
+def test_a_message_whose_request_runs_elsewhere_waits_for_the_lease(
+    functions: Deployment, visibility: Visibility
+) -> None:
+    held = request("message-0", (3, 5))
+    ports.ledger().claim(held, ports.now(), ports.now() + timedelta(seconds=50))
+
+    assert consume(sqs_event({"body": envelope((3, 5))})) == ["message-0"]
+    assert timedelta(seconds=45) < visibility.postponed["handle-0"] <= timedelta(seconds=50)
+
+
+def test_a_redelivered_message_is_acknowledged_from_the_ledger(functions: Deployment, hubspot: FakeHubSpot) -> None:
+    consume(sqs_event({"body": envelope((3, 5))}))
+
+    assert consume(sqs_event({"body": envelope((3, 5))})) == []
+    assert len(hubspot.created) == 1
+
+
+def test_a_handed_over_request_continues_its_outcome(functions: Deployment) -> None:
+    attribute = {"OutcomeId": {"stringValue": "outcome-7", "dataType": "String"}}
+
+    assert consume(sqs_event({"body": envelope((3, 5)), "messageAttributes": attribute})) == []
+
+    assert read("outcome-7").inputs[0].result is Result.APPLIED
+    assert ports.ledger().get("message-0") is None
+
+
+def test_a_key_that_belongs_to_another_request_is_rejected_under_the_message(
+    functions: Deployment, hubspot: FakeHubSpot
+) -> None:
+    consume(sqs_event({"body": envelope((3, 5), idempotencyKey="k")}))
+
+    returned = consume(sqs_event({"body": envelope((3, 9), idempotencyKey="k"), "messageId": "other"}))
+
+    assert returned == []
+    assert read("other").status is Status.REJECTED
+    assert "belongs to another request" in (read("other").reason or "")
+    assert len(hubspot.created) == 1
+
+
+def test_an_empty_batch_is_answered(functions: Deployment) -> None:
+    assert consume({"Records": []}) == []

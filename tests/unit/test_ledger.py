@@ -1,0 +1,182 @@
+"""Claims, settlements and pages over moto's DynamoDB."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from batch_create.errors import LeaseLost, LedgerUnavailable
+from batch_create.history import Filter, History
+from batch_create.ledger import Ledger, Standing
+from batch_create.outcomes import Attempt, Outcome, Status, Verdict, iso
+from batch_create.table import Table
+from tests.support.aws import Deployment
+from tests.support.fakes import START, request
+
+LEASE = START + timedelta(seconds=45)
+
+
+def finish(ledger: Ledger, outcome: Outcome, fence: int, status: Status = Status.COMPLETE) -> Outcome:
+    done = outcome.model_copy(update={"status": status, "finished_at": START})
+    ledger.settle(done, fence)
+    return done
+
+
+def test_a_claim_and_a_settlement_are_two_writes(ledger: Ledger, deployment: Deployment) -> None:
+    claim = ledger.claim(request("m-1", (3, 5)), START, LEASE)
+    finish(ledger, claim.outcome, claim.fence)
+
+    item = deployment.dynamodb.get_item(TableName=deployment.table, Key={"id": {"S": "m-1"}})["Item"]
+    assert (claim.standing, claim.fence, claim.abandoned) == (Standing.OURS, 1, False)
+    assert item["pairKey"] == {"S": "default#deals#contacts"}
+    assert item["statusKey"] == {"S": "default#COMPLETE"}
+    assert item["sortKey"] == {"S": f"{iso(START)}#m-1"}
+    assert item["expiresAt"] == {"N": str(int((START + timedelta(days=400)).timestamp()))}
+    assert "leaseUntil" not in item
+
+
+def test_what_was_first_written_stays_when_the_queue_takes_over(ledger: Ledger) -> None:
+    asked = request("m-1", (3, 5))
+    ledger.accept(asked, START)
+
+    later = request("m-1", (3, 5), at=START + timedelta(hours=1))
+    claim = ledger.claim(later, START, LEASE)
+
+    assert claim.outcome.requested_at == START
+    assert claim.outcome.status is Status.RUNNING
+
+
+def test_an_accepted_request_can_be_accepted_again_while_it_waits(ledger: Ledger) -> None:
+    asked = request("m-1", (3, 5))
+
+    assert [ledger.accept(asked, START).standing for _ in range(2)] == [Standing.OURS, Standing.OURS]
+
+    claim = ledger.claim(asked, START, LEASE)
+    assert ledger.accept(asked, START).standing is Standing.ELSEWHERE
+    assert ledger.accept(request("m-1", (3, 6)), START).standing is Standing.ANOTHER_REQUEST
+    finish(ledger, claim.outcome, claim.fence)
+    assert ledger.accept(asked, START).standing is Standing.FINISHED
+
+
+def test_a_deferred_request_can_be_claimed_again_and_was_not_abandoned(ledger: Ledger) -> None:
+    first = ledger.claim(request("m-1", (3, 5)), START, LEASE)
+    deferred = first.outcome.model_copy(update={"status": Status.DEFERRED, "retry_at": LEASE, "reason": "503"})
+    ledger.settle(deferred, first.fence)
+    assert ledger.get("m-1") == deferred
+
+    second = ledger.claim(request("m-1", (3, 5)), START, LEASE)
+
+    assert (second.fence, second.abandoned) == (2, False)
+    assert second.outcome.retry_at is None
+    assert second.outcome.reason is None
+
+
+def test_an_abandoned_request_is_taken_over_after_its_lease_and_the_late_holder_is_fenced_off(ledger: Ledger) -> None:
+    first = ledger.claim(request("m-1", (3, 5)), START, LEASE)
+    assert ledger.claim(request("m-1", (3, 5)), LEASE, LEASE).standing is Standing.ELSEWHERE
+
+    second = ledger.claim(request("m-1", (3, 5)), LEASE + timedelta(milliseconds=1), LEASE)
+
+    assert (second.fence, second.abandoned) == (2, True)
+    with pytest.raises(LeaseLost):
+        finish(ledger, first.outcome, first.fence, Status.REJECTED)
+    finish(ledger, second.outcome, second.fence)
+    with pytest.raises(LeaseLost):
+        finish(ledger, second.outcome, second.fence, Status.REJECTED)
+    kept = ledger.get("m-1")
+    assert kept is not None
+    assert kept.status is Status.COMPLETE
+
+
+def test_what_could_not_be_queued_is_given_up_unless_it_has_begun(ledger: Ledger) -> None:
+    waiting, begun = request("m-1", (3, 5)), request("m-2", (3, 5))
+    for asked in (waiting, begun):
+        ledger.accept(asked, START)
+    ledger.claim(begun, START, LEASE)
+
+    for asked in (waiting, begun):
+        claim = ledger.accept(asked, START)
+        ledger.give_up(claim.outcome, "no queue", START)
+
+    assert [getattr(ledger.get(i), "status", None) for i in ("m-1", "m-2")] == [Status.FAILED, Status.RUNNING]
+
+
+def test_only_the_latest_50_attempts_are_kept(ledger: Ledger) -> None:
+    claim = ledger.claim(request("m-1", (3, 5)), START, LEASE)
+    attempts = tuple(Attempt(at=START, call=f"create {n}", verdict=Verdict.UNCERTAIN) for n in range(60))
+    finish(ledger, claim.outcome.model_copy(update={"attempts": attempts}), claim.fence)
+
+    kept = ledger.get("m-1")
+    assert kept is not None
+    assert [attempt.call for attempt in kept.attempts] == [f"create {n}" for n in range(10, 60)]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ClientError({"Error": {"Code": "ProvisionedThroughputExceededException"}}, "UpdateItem"),
+        EndpointConnectionError(endpoint_url="https://dynamodb.test"),
+    ],
+    ids=repr,
+)
+def test_a_table_that_cannot_be_reached_is_said_to_be(error: Exception) -> None:
+    class Unreachable:
+        def __getattr__(self, operation: str) -> Any:
+            def fail(**_: object) -> None:
+                raise error
+
+            return fail
+
+    ledger = Ledger(Table(Unreachable(), "outcomes"), timedelta(days=1))  # type: ignore[arg-type]
+
+    with pytest.raises(LedgerUnavailable, match="update_item failed"):
+        ledger.claim(request("m-1", (3, 5)), START, LEASE)
+    with pytest.raises(LedgerUnavailable, match="get_item failed"):
+        ledger.get("m-1")
+
+
+@pytest.fixture
+def twelve(ledger: Ledger) -> list[str]:
+    """Twelve outcomes a second apart, every third of them another pair's, every fifth REJECTED; newest first."""
+    ids = []
+    for n in range(12):
+        to = "companies" if n % 3 == 0 else "contacts"
+        asked = request(f"m-{n:02}", (3, 5), at=START + timedelta(seconds=n), toObjectType=to)
+        claim = ledger.claim(asked, START, LEASE)
+        finish(ledger, claim.outcome, claim.fence, Status.REJECTED if n % 5 == 0 else Status.COMPLETE)
+        ids.append(asked.id)
+    return ids[::-1]
+
+
+def everything(history: History, **wanted: Any) -> list[str]:
+    found: list[str] = []
+    after = None
+    while True:
+        page = history.page(Filter("default", **wanted, **({"after": after} if after else {})))
+        found += [outcome.id for outcome in page.outcomes]
+        assert len(page.outcomes) <= wanted.get("limit", 50)
+        if page.after is None:
+            return found
+        after = page.after
+
+
+@pytest.mark.parametrize("limit", [1, 5, 12, 13])
+def test_pages_hold_every_outcome_once_and_newest_first(table: Table, twelve: list[str], limit: int) -> None:
+    history = History(table)
+    contacts = [i for i in twelve if int(i[2:]) % 3]
+
+    assert everything(history, limit=limit) == twelve
+    assert everything(history, limit=limit, pair=("deals", "contacts")) == contacts
+    assert everything(history, limit=limit, status=Status.REJECTED) == [i for i in twelve if int(i[2:]) % 5 == 0]
+    assert everything(history, limit=limit, pair=("deals", "contacts"), status=Status.REJECTED) == [
+        i for i in contacts if int(i[2:]) % 5 == 0
+    ]
+    assert everything(history, limit=limit, since=iso(START + timedelta(seconds=8))) == twelve[:4]
+    assert everything(history, limit=limit, status=Status.QUEUED) == []
+
+
+def test_another_portal_has_its_own_pages(table: Table, twelve: list[str]) -> None:
+    assert History(table).page(Filter("acme")).outcomes == []

@@ -1,0 +1,77 @@
+"""Many demands, few calls: properties of the plan."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import timedelta
+from math import ceil
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batch_create.contract import Category, LimitInput
+from batch_create.hubspot import Pair
+from batch_create.plan import Call, Demand, concerned, plan
+from tests.support.fakes import START
+
+demands = st.lists(
+    st.builds(
+        lambda number, second, portal, to, type_id, limit: Demand(
+            request_id=f"r-{number}",
+            requested_at=START + timedelta(seconds=second),
+            portal=portal,
+            pair=Pair("2026-03", "deals", to),
+            item=LimitInput(category=Category.HUBSPOT_DEFINED, typeId=type_id, maxToObjectIds=limit),
+        ),
+        st.integers(0, 50),
+        st.integers(0, 5),
+        st.sampled_from(["default", "acme"]),
+        st.sampled_from(["contacts", "companies"]),
+        st.integers(1, 12),
+        st.integers(1, 3),
+    ),
+    max_size=60,
+    unique_by=lambda demand: (demand.request_id, demand.portal, demand.pair, demand.item.key),
+)
+
+
+@given(demands, st.integers(1, 7))
+def test_calls_are_as_few_as_the_batch_size_allows(asked: list[Demand], size: int) -> None:
+    distinct = defaultdict(set)
+    for demand in asked:
+        distinct[demand.portal, demand.pair].add(demand.item.key)
+
+    calls = list(plan(asked, size))
+
+    assert len(calls) == sum(ceil(len(keys) / size) for keys in distinct.values())
+    assert all(1 <= len(call.inputs) <= size for call in calls)
+
+
+@given(demands, st.integers(1, 7))
+def test_every_demand_is_decided_by_exactly_one_call(asked: list[Demand], size: int) -> None:
+    decided = [demand for call in plan(asked, size) for demand, _ in concerned(call, asked)]
+
+    assert sorted(decided, key=repr) == sorted(asked, key=repr)
+
+
+@given(demands, st.integers(1, 7))
+def test_the_end_is_as_if_each_demand_had_been_sent_in_turn(asked: list[Demand], size: int) -> None:
+    in_turn = {}
+    for demand in sorted(asked, key=lambda demand: demand.age):
+        in_turn[demand.portal, demand.pair, demand.item.key] = demand.item.max_to_object_ids
+
+    folded = {
+        (call.portal, call.pair, item.key): item.max_to_object_ids for call in plan(asked, size) for item in call.inputs
+    }
+
+    assert folded == in_turn
+
+
+@given(demands.filter(lambda asked: len(asked) > 1))
+def test_halves_share_out_a_call(asked: list[Demand]) -> None:
+    whole = Call("default", Pair("2026-03", "deals", "contacts"), tuple(asked))
+
+    first, second = whole.halves()
+
+    assert first.winners + second.winners == whole.winners
+    assert abs(len(first.winners) - len(second.winners)) <= 1

@@ -1,0 +1,77 @@
+"""Requests on their way into the queue, and messages that must wait in it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from batch_create.errors import QueueUnavailable
+from batch_create.queue import Queue
+from tests.support.aws import Deployment
+from tests.support.fakes import START, request
+
+
+class Recorder:
+    """Stands for SQS and remembers what it was asked."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.asked: dict[str, Any] = {}
+        self._error = error
+
+    def _take(self, **arguments: Any) -> None:
+        self.asked = arguments
+        if self._error:
+            raise self._error
+
+    send_message = change_message_visibility = _take
+
+
+@pytest.mark.parametrize(
+    ("not_before", "delay"),
+    [
+        (None, 0),
+        (START - timedelta(seconds=5), 0),
+        (START + timedelta(seconds=1.2), 2),
+        (START + timedelta(seconds=900), 900),
+        (START + timedelta(days=1), 900),
+    ],
+)
+def test_a_delay_is_rounded_up_and_within_what_sqs_can(not_before: datetime | None, delay: int) -> None:
+    sqs = Recorder()
+
+    Queue(sqs, "url").send(request("m-1", (3, 5)), START, not_before)  # type: ignore[arg-type]
+
+    assert sqs.asked["DelaySeconds"] == delay
+
+
+def test_a_message_is_hidden_for_12_hours_at_most() -> None:
+    sqs = Recorder()
+
+    Queue(sqs, "url").postpone("handle", START, START + timedelta(days=1))  # type: ignore[arg-type]
+
+    assert sqs.asked == {"QueueUrl": "url", "ReceiptHandle": "handle", "VisibilityTimeout": 43_200}
+
+
+def test_a_sent_request_names_its_outcome_and_leaves_its_key_behind(deployment: Deployment) -> None:
+    asked = request("m-1", (3, 5), idempotencyKey="k", requestedBy="me")
+
+    Queue(deployment.sqs, deployment.queue_url).send(asked, START)
+
+    (message,) = deployment.messages()
+    assert message["MessageAttributes"]["OutcomeId"] == {"StringValue": asked.id, "DataType": "String"}
+    assert message["Body"] == (
+        '{"inputs":[{"category":"HUBSPOT_DEFINED","typeId":3,"maxToObjectIds":5}],"portal":"default",'
+        '"fromObjectType":"deals","toObjectType":"contacts","requestedBy":"me"}'
+    )
+
+
+def test_a_queue_that_cannot_be_reached_is_said_to_be() -> None:
+    broken = Queue(Recorder(ClientError({"Error": {"Code": "InternalError"}}, "SendMessage")), "url")  # type: ignore[arg-type]
+
+    with pytest.raises(QueueUnavailable):
+        broken.send(request("m-1", (3, 5)), START)
+    with pytest.raises(QueueUnavailable):
+        broken.postpone("handle", START, START)

@@ -1,0 +1,101 @@
+"""The schedule's entry point, called with Scheduler's input and with a rule's event."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+import scheduled
+from batch_create import ports
+from batch_create.contract import ContractError
+from batch_create.errors import QueueUnavailable, Uncertain
+from batch_create.outcomes import Outcome, Trigger
+from tests.support.aws import Deployment
+from tests.support.events import Context, load
+from tests.support.fakes import FakeHubSpot, envelope, request
+
+
+def invoke(event: Any, invocation: str = "invocation-1") -> dict[str, str]:
+    return scheduled.handler(event, Context(aws_request_id=invocation, time_left=60_000))  # type: ignore[arg-type]
+
+
+def read(outcome_id: str) -> Outcome:
+    outcome = ports.ledger().get(outcome_id)
+    assert outcome is not None
+    return outcome
+
+
+def test_a_schedule_is_run_once_per_execution(functions: Deployment, hubspot: FakeHubSpot) -> None:
+    first = invoke(load("scheduler"), "invocation-1")
+    again = invoke(load("scheduler"), "invocation-2")
+
+    assert first == again == {"outcomeId": first["outcomeId"], "status": "COMPLETE"}
+    assert len(hubspot.created) == 1
+    outcome = read(first["outcomeId"])
+    assert outcome.trigger is Trigger.SCHEDULE
+    assert outcome.requested_by == "limits/deals-to-contacts.yaml"
+
+
+def test_an_execution_id_that_nobody_filled_in_identifies_nothing(functions: Deployment, hubspot: FakeHubSpot) -> None:
+    event = {**load("scheduler"), "idempotencyKey": "<aws.scheduler.execution-id>"}
+
+    assert invoke(event, "invocation-1")["outcomeId"] == "invocation-1"
+    assert invoke(event, "invocation-2")["outcomeId"] == "invocation-2"
+    assert len(hubspot.created) == 2
+
+
+def test_a_rules_event_carries_the_envelope_in_its_detail(functions: Deployment) -> None:
+    event = load("rule")
+
+    assert invoke(event) == {"outcomeId": event["id"], "status": "COMPLETE"}
+    assert read(event["id"]).requested_at == datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("event", [{}, [], None, {**envelope((3, 5)), "extra": 1}, envelope((3, 5), portal="unknown")])
+def test_a_malformed_input_fails_the_invocation(functions: Deployment, event: Any) -> None:
+    with pytest.raises(ContractError):
+        invoke(event)
+
+
+def test_what_must_wait_is_handed_to_the_queue(functions: Deployment, hubspot: FakeHubSpot) -> None:
+    hubspot.replies = [Uncertain("HubSpot answered 503", http_status=503)]
+
+    answer = invoke(envelope((3, 5), idempotencyKey="k"))
+
+    assert answer["status"] == "DEFERRED"
+    attributes = functions.sqs.get_queue_attributes(QueueUrl=functions.queue_url, AttributeNames=["All"])["Attributes"]
+    assert attributes["ApproximateNumberOfMessagesDelayed"] == "1"
+
+
+def test_a_request_held_elsewhere_is_looked_after_by_the_queue(functions: Deployment) -> None:
+    held = request("invocation-1", (3, 5))
+    ports.ledger().claim(held, ports.now(), ports.now() + timedelta(seconds=50))
+
+    assert invoke(envelope((3, 5)))["status"] == "RUNNING"
+    attributes = functions.sqs.get_queue_attributes(QueueUrl=functions.queue_url, AttributeNames=["All"])["Attributes"]
+    assert attributes["ApproximateNumberOfMessagesDelayed"] == "1"
+
+
+def test_what_cannot_be_handed_over_fails_the_invocation_so_that_it_is_tried_again(
+    functions: Deployment, hubspot: FakeHubSpot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken:
+        def send(self, *_: object) -> None:
+            raise QueueUnavailable("no queue")
+
+    monkeypatch.setattr(scheduled, "queue", Broken)
+    hubspot.replies = [Uncertain("HubSpot answered 503", http_status=503)]
+
+    with pytest.raises(QueueUnavailable):
+        invoke(envelope((3, 5)))
+    assert invoke(envelope((3, 5)))["status"] == "COMPLETE"
+
+
+def test_a_key_that_belongs_to_another_request_fails_the_invocation(functions: Deployment) -> None:
+    invoke(envelope((3, 5), idempotencyKey="k"))
+
+    with pytest.raises(ValueError, match="belongs to another request"):
+        invoke(envelope((3, 6), idempotencyKey="k"))
+

@@ -1,0 +1,51 @@
+"""A function's environment is checked at once and as a whole."""
+
+from __future__ import annotations
+
+import pytest
+
+from batch_create.settings import SettingsError, load
+
+RIGHT = {
+    "HUBSPOT_BASE_URL": "https://api.hubapi.com/",
+    "HUBSPOT_API_VERSIONS": "2026-03, 2026-09",
+    "PORTALS": "default,acme",
+    "TOKEN_SECRET_PREFIX": "p",
+    "OUTCOMES_TABLE": "outcomes",
+    "OUTCOME_RETENTION_DAYS": "400",
+    "BATCH_SIZE": "100",
+    "QUEUE_URL": "https://sqs.test/1/q",
+    "PATH": "/usr/bin",
+}
+
+
+def test_the_environment_is_read_as_typed_values() -> None:
+    settings = load(RIGHT)
+
+    assert settings.hubspot_base_url == "https://api.hubapi.com"
+    assert settings.hubspot_api_versions == ("2026-03", "2026-09")
+    assert settings.portals == ("default", "acme")
+    assert (settings.outcome_retention_days, settings.batch_size) == (400, 100)
+
+
+def test_everything_wrong_is_told_together() -> None:
+    wrong = {
+        **RIGHT,
+        "HUBSPOT_BASE_URL": "http://api.hubapi.com",
+        "HUBSPOT_API_VERSIONS": "v4",
+        "PORTALS": "",
+        "BATCH_SIZE": "0",
+    }
+    del wrong["QUEUE_URL"]
+
+    with pytest.raises(SettingsError) as caught:
+        load(wrong)
+
+    for name in ("HUBSPOT_BASE_URL", "HUBSPOT_API_VERSIONS", "PORTALS", "BATCH_SIZE", "QUEUE_URL"):
+        assert name in str(caught.value)
+    assert "OUTCOMES_TABLE" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8080", "http://localhost:1", "https://hubspot.test"])
+def test_plain_http_is_for_loopback_only(url: str) -> None:
+    assert load({**RIGHT, "HUBSPOT_BASE_URL": url}).hubspot_base_url == url

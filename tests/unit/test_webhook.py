@@ -1,0 +1,309 @@
+"""The HTTP entry point, called with API Gateway's events over moto and a fake HubSpot."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+import webhook
+from batch_create import ports
+from batch_create.errors import Misconfigured, QueueUnavailable, Refused, Uncertain
+from tests.support.aws import Deployment
+from tests.support.events import Context, api_event, load
+from tests.support.fakes import FakeHubSpot, answer, echo
+
+PATH = "/crm/associations/2026-03/definitions/configurations/deals/contacts/batch/create"
+BODY = {"inputs": [{"category": "HUBSPOT_DEFINED", "typeId": 3, "maxToObjectIds": 5}]}
+
+
+def call(event: dict[str, Any]) -> tuple[int, dict[str, Any], dict[str, str]]:
+    reply = webhook.handler(event, Context())  # type: ignore[arg-type]
+    headers = {name: values[0] for name, values in reply["multiValueHeaders"].items()}
+    assert headers["Content-Type"] == "application/json"
+    return reply["statusCode"], json.loads(reply["body"]), headers
+
+
+def get(path: str, **query: str) -> tuple[int, dict[str, Any], dict[str, str]]:
+    return call(api_event("GET", path, query=query))
+
+
+def is_hubspots_error(body: dict[str, Any]) -> bool:
+    return body["status"] == "error" and all(body[name] for name in ("message", "correlationId", "category"))
+
+
+def test_a_batch_create_is_answered_in_hubspots_words_and_kept(functions: Deployment, hubspot: FakeHubSpot) -> None:
+    said: list[str] = []
+
+    def reply(inputs: Any) -> Any:
+        made = answer([echo(inputs[0])], unknownField={"kept": True})
+        said.append(made.text)
+        return made
+
+    hubspot.replies = [reply]
+    raw = webhook.handler(load("api_gateway"), Context())  # type: ignore[arg-type]
+
+    assert raw["statusCode"] == 201
+    assert [raw["body"]] == said
+    outcome_id = raw["multiValueHeaders"]["Outcome-Id"][0]
+    assert raw["multiValueHeaders"]["Location"] == [f"/outcomes/{outcome_id}"]
+    status, outcome, _ = get(f"/outcomes/{outcome_id}")
+    assert status == 200
+    assert outcome["status"] == "COMPLETE"
+    assert outcome["trigger"] == "webhook"
+    assert outcome["client"] == "crm"
+    assert outcome["inputs"] == [{**BODY["inputs"][0], "result": "APPLIED"}]
+    assert outcome["hubspot"]["body"] == json.loads(said[0])
+    assert "requestedBy" not in outcome
+    assert "fingerprint" not in outcome
+
+
+def test_another_portal_and_version_are_used_as_the_path_says(functions: Deployment, hubspot: FakeHubSpot) -> None:
+    path = f"/portals/acme{PATH.replace('2026-03', '2026-09')}"
+
+    status, _, _ = call(api_event("POST", path, body=BODY))
+
+    assert status == 201
+    assert hubspot.tokens == ["token-acme"]
+    assert hubspot.created[0][0].api_version == "2026-09"
+
+
+@pytest.mark.parametrize(
+    "authorization", [None, "", "Bearer", "Bearer ", "Basic crm-key", "crm-key", "Bearer unknown", "Bearer crm-key x"]
+)
+def test_a_missing_malformed_or_unknown_key_is_401(functions: Deployment, authorization: str | None) -> None:
+    status, body, headers = call(api_event("POST", PATH, body=BODY, Authorization=authorization))
+
+    assert status == 401
+    assert is_hubspots_error(body)
+    assert headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_a_portal_that_the_client_may_not_use_is_403(functions: Deployment, hubspot: FakeHubSpot) -> None:
+    status, body, _ = call(api_event("POST", PATH, body=BODY, Authorization="Bearer sales-key"))
+    assert status == 403
+    assert is_hubspots_error(body)
+    assert hubspot.created == []
+
+    allowed, _, _ = call(api_event("POST", f"/portals/acme{PATH}", body=BODY, Authorization="Bearer sales-key"))
+    assert allowed == 201
+
+
+def test_another_portals_outcome_is_as_unknown_as_none(functions: Deployment) -> None:
+    _, _, headers = call(api_event("POST", PATH, body=BODY))
+
+    status, body, _ = call(api_event("GET", headers["Location"], Authorization="Bearer sales-key"))
+    assert status == 404
+    assert is_hubspots_error(body)
+    assert get("/outcomes/none")[0] == 404
+
+
+def test_every_bad_field_is_named(functions: Deployment, hubspot: FakeHubSpot) -> None:
+    body = {"inputs": [{"category": "CUSTOM", "typeID": 3, "maxToObjectIds": "5"}], "input": []}
+
+    status, error, _ = call(api_event("POST", PATH, body=body))
+
+    assert status == 400
+    assert is_hubspots_error(error)
+    assert {problem["in"] for problem in error["errors"]} == {
+        "input",
+        "inputs[0].category",
+        "inputs[0].typeId",
+        "inputs[0].typeID",
+        "inputs[0].maxToObjectIds",
+    }
+    assert hubspot.created == []
+
+
+@pytest.mark.parametrize("body", ["", "{", "[]", "null", '{"inputs": NaN}', "[" * 5000])
+def test_a_body_that_is_no_json_object_is_400(functions: Deployment, body: str) -> None:
+    status, error, _ = call(api_event("POST", PATH, body=body))
+
+    assert status == 400
+    assert is_hubspots_error(error)
+
+
+def test_a_version_that_the_settings_do_not_allow_is_404(functions: Deployment) -> None:
+    status, error, _ = call(api_event("POST", PATH.replace("2026-03", "2020-01"), body=BODY))
+
+    assert status == 404
+    assert "2026-03" in error["message"]
+
+
+def test_respond_async_is_queued_and_answered_at_once(functions: Deployment, hubspot: FakeHubSpot) -> None:
+    status, body, headers = call(api_event("POST", PATH, body=BODY, Prefer="wait=5, Respond-Async"))
+
+    assert status == 202
+    assert headers["Preference-Applied"] == "respond-async"
+    assert body["status"] == "PENDING"
+    assert body["results"] == []
+    assert get(headers["Location"])[1]["status"] == "QUEUED"
+    (message,) = functions.messages()
+    assert message["MessageAttributes"]["OutcomeId"]["StringValue"] == headers["Outcome-Id"]
+    assert json.loads(message["Body"])["inputs"] == BODY["inputs"]
+    assert hubspot.created == []
+
+
+def test_what_could_not_be_queued_is_failed_and_said_so(
+    functions: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken:
+        def send(self, *_: object) -> None:
+            raise QueueUnavailable("no queue")
+
+    monkeypatch.setattr(webhook, "queue", Broken)
+
+    status, body, _ = call(api_event("POST", PATH, body=BODY, Prefer="respond-async"))
+
+    assert status == 503
+    assert is_hubspots_error(body)
+    (outcome,) = get("/outcomes", status="FAILED")[1]["results"]
+    assert outcome["reason"] == "no queue"
+
+
+def test_what_hubspot_cannot_take_now_goes_on_in_the_queue(functions: Deployment, hubspot: FakeHubSpot) -> None:
+    hubspot.replies = [Uncertain("HubSpot answered 503", http_status=503, body="<html>")]
+
+    status, body, headers = call(api_event("POST", PATH, body=BODY))
+
+    assert status == 202
+    assert body["status"] == "PENDING"
+    assert "Preference-Applied" not in headers
+    outcome = get(headers["Location"])[1]
+    assert outcome["status"] == "DEFERRED"
+    assert outcome["reason"] == "HubSpot answered 503"
+    attributes = functions.sqs.get_queue_attributes(QueueUrl=functions.queue_url, AttributeNames=["All"])["Attributes"]
+    assert attributes["ApproximateNumberOfMessagesDelayed"] == "1"
+
+
+def test_what_was_proved_by_reading_back_is_answered_as_hubspot_would_have(
+    functions: Deployment, hubspot: FakeHubSpot
+) -> None:
+    hubspot.replies = [Uncertain("HubSpot answered 503", http_status=503, body="<html>")]
+    hubspot.applies = True
+
+    status, body, _ = call(api_event("POST", PATH, body=BODY))
+
+    assert status == 200
+    assert body["status"] == "COMPLETE"
+    assert body["results"][0]["userEnforcedMaxToObjectIds"] == 5
+    assert "errors" not in body
+
+
+def test_hubspots_refusal_is_passed_on_untouched(functions: Deployment, hubspot: FakeHubSpot) -> None:
+    hubspot.replies = [Refused("no such type", http_status=404, body='{"message": "no such type"}')]
+
+    status, body, _ = call(api_event("POST", PATH, body=BODY))
+
+    assert status == 404
+    assert body == {"message": "no such type"}
+
+
+def test_a_refusal_of_our_token_is_a_502_that_names_the_secret(functions: Deployment, hubspot: FakeHubSpot) -> None:
+    refused = Misconfigured("expired", http_status=401, body="{}")
+    hubspot.replies = [refused, Misconfigured("expired", http_status=401, body="{}")]
+
+    status, body, headers = call(api_event("POST", PATH, body=BODY))
+
+    assert status == 502
+    assert is_hubspots_error(body)
+    assert "hubspot-association-limits/portals/default" in body["message"]
+    assert "token-default" not in json.dumps(body)
+    assert headers["Outcome-Status"] == "FAILED"
+    assert functions.messages() == []
+
+
+def test_the_same_idempotency_key_gives_the_first_answer_again(functions: Deployment, hubspot: FakeHubSpot) -> None:
+    _, first, first_headers = call(api_event("POST", PATH, body=BODY, Idempotency_Key="k-1"))
+
+    status, second, headers = call(api_event("POST", PATH, body=BODY, Idempotency_Key="k-1"))
+
+    assert (status, second) == (201, first)
+    assert headers["Idempotency-Replayed"] == "true"
+    assert headers["Outcome-Id"] == first_headers["Outcome-Id"]
+    assert len(hubspot.created) == 1
+
+
+def test_an_idempotency_key_used_for_another_body_is_422(functions: Deployment) -> None:
+    call(api_event("POST", PATH, body=BODY, Idempotency_Key="k-2"))
+    other = {"inputs": [{**BODY["inputs"][0], "maxToObjectIds": 6}]}
+
+    status, error, _ = call(api_event("POST", PATH, body=other, Idempotency_Key="k-2"))
+
+    assert status == 422
+    assert is_hubspots_error(error)
+
+
+def test_outcomes_are_listed_newest_first_and_in_pages(functions: Deployment) -> None:
+    ids = []
+    for number in range(1, 6):
+        event = api_event("POST", PATH, body={"inputs": [{**BODY["inputs"][0], "maxToObjectIds": number}]})
+        event["requestContext"]["requestId"] = f"request-{number}"
+        ids.append(call(event)[2]["Outcome-Id"])
+
+    seen, query = [], {"from": "deals", "to": "contacts", "limit": "2"}
+    while True:
+        status, page, _ = get("/outcomes", **query)
+        assert status == 200
+        seen += [outcome["id"] for outcome in page["results"]]
+        if "paging" not in page:
+            break
+        query["after"] = page["paging"]["next"]["after"]
+
+    assert seen == ids[::-1]
+    assert [o["id"] for o in get("/outcomes")[1]["results"]] == seen
+    assert get("/outcomes", status="REJECTED")[1] == {"results": []}
+    assert get("/outcomes", since="2999-01-01T00:00:00Z")[1] == {"results": []}
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"from": "deals"}, ""),
+        ({"status": "DONE"}, "status"),
+        ({"limit": "0"}, "limit"),
+        ({"limit": "101"}, "limit"),
+        ({"since": "yesterday"}, "since"),
+        ({"after": "nonsense"}, "after"),
+        ({"form": "deals"}, "form"),
+    ],
+)
+def test_a_wrong_filter_is_explained(functions: Deployment, query: dict[str, str], field: str) -> None:
+    status, error, _ = get("/outcomes", **query)
+
+    assert status == 400
+    assert [problem["in"] for problem in error["errors"]] == [field]
+
+
+def test_an_unknown_route_is_404_in_hubspots_shape(functions: Deployment) -> None:
+    status, error, _ = get("/crm/objects")
+
+    assert status == 404
+    assert is_hubspots_error(error)
+
+
+def test_an_unforeseen_failure_is_a_500_without_its_details(
+    functions: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explode() -> object:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr(webhook, "production", explode)
+
+    status, error, _ = call(api_event("POST", PATH, body=BODY))
+
+    assert status == 500
+    assert is_hubspots_error(error)
+    assert "secret detail" not in json.dumps(error)
+
+
+def test_without_settings_the_function_says_which_are_missing(
+    functions: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OUTCOMES_TABLE")
+    monkeypatch.setenv("BATCH_SIZE", "many")
+    ports.settings.cache_clear()
+
+    with pytest.raises(Exception, match=r"OUTCOMES_TABLE.*BATCH_SIZE|BATCH_SIZE.*OUTCOMES_TABLE"):
+        ports.settings()
