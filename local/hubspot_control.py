@@ -1,0 +1,205 @@
+"""The control interface under /_standin/: switches, tokens, types, faults, the journal and the state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_core import from_json
+
+from local.hubspot_access import Token
+from local.hubspot_answers import Answer
+from local.hubspot_catalogue import Category, Pair, TypeKey, object_type_id
+from local.hubspot_faults import FaultOrder
+from local.hubspot_operations import OPERATIONS
+from local.hubspot_settings import INT32_MAX, ControlModel, Settings
+
+if TYPE_CHECKING:
+    from local.hubspot_portal import Portal
+    from local.hubspot_service import StandIn
+
+# What a journal entry's operation may be; `unknown` is a request that HubSpot has no operation for.
+JOURNALLED = (*OPERATIONS, "unknown")
+
+
+class ControlError(Exception):
+    """A control request that cannot be carried out, with every reason."""
+
+    def __init__(self, *reasons: str) -> None:
+        super().__init__(*reasons)
+        self.reasons = reasons
+
+
+@dataclass(frozen=True)
+class Control:
+    """One control request."""
+
+    body: bytes
+    query: Mapping[str, str]
+
+    def document(self) -> dict[str, object]:
+        """The body, a JSON object. Raises ControlError."""
+        try:
+            document = from_json(self.body, allow_inf_nan=False)
+        except ValueError as error:
+            raise ControlError(f"the body is not JSON: {error}") from error
+        if not isinstance(document, dict):
+            raise ControlError("the body must be a JSON object")
+        return document
+
+
+class NewType(ControlModel):
+    """An association type to add to a pair of an account. A label of null makes it an unlabelled type."""
+
+    from_object_type: str
+    to_object_type: str
+    category: Category
+    type_id: Annotated[int, Field(ge=1, le=INT32_MAX)]
+    label: str | None
+    hub_id: Annotated[int, Field(ge=1)] = 1
+
+    @field_validator("from_object_type", "to_object_type")
+    @classmethod
+    def _canonical(cls, written: str) -> str:
+        canonical = object_type_id(written)
+        if canonical is None:
+            raise ValueError(f"unknown object type {written!r}")
+        return canonical
+
+    @property
+    def pair(self) -> Pair:
+        """The pair, canonical."""
+        return Pair(self.from_object_type, self.to_object_type)
+
+
+def control(standin: StandIn, action: Action, request: Control) -> Answer:
+    """Carry out one control request: 200 with what it gives, or 400 with every reason against it."""
+    try:
+        return Answer(200, action(standin, request))
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False, include_context=False)
+        reasons = [f"{_path(problem['loc'])}: {problem['msg']}" for problem in problems]
+    except ControlError as error:
+        reasons = list(error.reasons)
+    return Answer(400, {"errors": reasons})
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(step) for step in location) or "body"
+
+
+def _health(standin: StandIn, request: Control) -> dict[str, object]:
+    return {"status": "ok"}
+
+
+def _settings(standin: StandIn, request: Control) -> dict[str, object]:
+    return standin.settings.model_dump(by_alias=True)
+
+
+def _replace_settings(standin: StandIn, request: Control) -> dict[str, object]:
+    standin.settings = Settings.model_validate(request.document())
+    return _settings(standin, request)
+
+
+def _change_settings(standin: StandIn, request: Control) -> dict[str, object]:
+    standin.settings = standin.settings.changed(request.document())
+    return _settings(standin, request)
+
+
+def _tokens(standin: StandIn, request: Control) -> dict[str, object]:
+    return {"tokens": [token.described() for token in standin.tokens]}
+
+
+def _add_token(standin: StandIn, request: Control) -> dict[str, object]:
+    token = Token.model_validate(request.document())
+    try:
+        standin.tokens.add(token)
+    except ValueError as error:
+        raise ControlError(f"token: {error}") from error
+    return token.described()
+
+
+def _add_type(standin: StandIn, request: Control) -> dict[str, object]:
+    new = NewType.model_validate(request.document())
+    standin.portals[new.hub_id].add_type(new.pair, TypeKey(new.category, new.type_id), new.label)
+    return new.model_dump(by_alias=True)
+
+
+def _faults(standin: StandIn, request: Control) -> dict[str, object]:
+    return {"faults": [fault.described() for fault in standin.faults.all()]}
+
+
+def _add_fault(standin: StandIn, request: Control) -> dict[str, object]:
+    return standin.faults.add(FaultOrder.model_validate(request.document())).described()
+
+
+def _clear_faults(standin: StandIn, request: Control) -> dict[str, object]:
+    standin.faults.clear()
+    return _faults(standin, request)
+
+
+def _journal(standin: StandIn, request: Control) -> dict[str, object]:
+    unknown = set(request.query) - {"operation"}
+    if unknown:
+        raise ControlError(*(f"{name}: unknown query parameter" for name in sorted(unknown)))
+    operation = request.query.get("operation")
+    if operation not in (None, *JOURNALLED):
+        raise ControlError(f"operation: must be one of {', '.join(JOURNALLED)}")
+    entries = standin.journal.entries(operation)
+    return {"total": standin.journal.total, "entries": [entry.as_json() for entry in entries]}
+
+
+def _clear_journal(standin: StandIn, request: Control) -> dict[str, object]:
+    standin.journal.clear()
+    return _journal(standin, request)
+
+
+def _state(standin: StandIn, request: Control) -> dict[str, object]:
+    return {
+        "portals": [
+            {"hubId": hub_id, "limits": [limit for pair in portal.pairs() for limit in _limits(portal, pair)]}
+            for hub_id, portal in sorted(standin.portals.items())
+        ]
+    }
+
+
+def _limits(portal: Portal, pair: Pair) -> list[dict[str, object]]:
+    return [
+        {
+            "fromObjectType": pair.from_type,
+            "toObjectType": pair.to_type,
+            "category": key.category,
+            "typeId": key.type_id,
+            "label": portal.labels_of(pair)[key],
+            "maxToObjectIds": limit,
+        }
+        for key, limit in portal.limits(pair).items()
+    ]
+
+
+def _reset(standin: StandIn, request: Control) -> dict[str, object]:
+    standin.reset()
+    return _state(standin, request)
+
+
+Action = Callable[["StandIn", Control], dict[str, object]]
+
+# Method, path below /_standin/, and what it does.
+ACTIONS: tuple[tuple[str, str, Action], ...] = (
+    ("GET", "health", _health),
+    ("GET", "settings", _settings),
+    ("PUT", "settings", _replace_settings),
+    ("PATCH", "settings", _change_settings),
+    ("GET", "tokens", _tokens),
+    ("POST", "tokens", _add_token),
+    ("POST", "types", _add_type),
+    ("GET", "faults", _faults),
+    ("POST", "faults", _add_fault),
+    ("DELETE", "faults", _clear_faults),
+    ("GET", "journal", _journal),
+    ("DELETE", "journal", _clear_journal),
+    ("GET", "state", _state),
+    ("DELETE", "state", _reset),
+)

@@ -1,0 +1,179 @@
+"""The stand-in itself: takes one call, keeps HubSpot's order of checks, and says what to answer and when.
+
+It is synchronous and does no input or output: time and ids come in through two ports, and a delay is handed
+back as a number of seconds. So it serves HTTP, and simulations in virtual time, alike.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from local.hubspot_access import Quota, Token, Tokens, admit
+from local.hubspot_answers import Answer, HubSpotError, invalid, not_found, rate_limited
+from local.hubspot_catalogue import Pair, object_type_id
+from local.hubspot_effects import Circumstances
+from local.hubspot_faults import Fault, Faults, Target
+from local.hubspot_journal import Entry, Journal
+from local.hubspot_operations import OPERATIONS, Demand
+from local.hubspot_portal import Portal
+from local.hubspot_settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+# Versions are named by year and month; anything else is not there.
+DATED_VERSION = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One HTTP request to HubSpot, its version and object types as the path has them.
+
+    `operation` is one of OPERATIONS, unless `refusal` says why the request could not be routed to one.
+    """
+
+    operation: str
+    method: str
+    path: str
+    authorization: str = ""
+    body: bytes = b""
+    version: str = ""
+    from_object_type: str | None = None
+    to_object_type: str | None = None
+    refusal: HubSpotError | None = None
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """What comes of a call: wait so many seconds, then call `finish`, once, for the answer."""
+
+    wait_seconds: float
+    finish: Callable[[], Answer]
+
+
+@dataclass(frozen=True)
+class _Admitted:
+    """A call that HubSpot accepts as far as its body, which is read last."""
+
+    call: Call
+    token: Token
+    pair: Pair | None
+
+
+class StandIn:
+    """A HubSpot for tests: accounts with their limits, tokens, quotas, ordered faults, and a journal."""
+
+    def __init__(self, tokens: Iterable[Token], clock: Callable[[], float], new_id: Callable[[], str]) -> None:
+        """`clock` gives epoch seconds, `new_id` a correlation id."""
+        self.settings = Settings()
+        self.tokens = Tokens(tokens)
+        self.faults = Faults()
+        self.journal = Journal()
+        self._clock = clock
+        self._new_id = new_id
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget every limit, added type and counted call."""
+        self.portals: defaultdict[int, Portal] = defaultdict(Portal)
+        self._quota = Quota()
+
+    def receive(self, call: Call) -> Exchange:
+        """Take a call. What it changes has changed when this returns, unless a fault has it land late."""
+        token = self.tokens.named_by(call.authorization)
+        entry = self._opened(call, token)
+        latency = self.settings.latency_ms / 1000
+        try:
+            admitted = self._admitted(call, token)
+        except HubSpotError as refusal:
+            answer = self._closed(entry, token, refusal.answer(entry.correlation_id))
+            return Exchange(latency, lambda: answer)
+        fault = self._drawn(admitted)
+        if fault is None:
+            answer = self._performed(admitted, None, entry)
+            return Exchange(latency, lambda: answer)
+        entry.fault = fault.described()
+        return self._spoiled(admitted, fault, entry, latency)
+
+    def _spoiled(self, admitted: _Admitted, fault: Fault, entry: Entry, latency: float) -> Exchange:
+        wait = latency + fault.order.effect.delay_ms / 1000
+        perform = partial(self._performed, admitted, fault, entry)
+        if fault.order.effect.late:
+            return Exchange(wait, perform)
+        answer = perform()
+        return Exchange(wait, lambda: answer)
+
+    def _admitted(self, call: Call, token: Token | None) -> _Admitted:
+        """Every check before the body's. Raises HubSpotError."""
+        if call.refusal:
+            raise call.refusal
+        if not DATED_VERSION.fullmatch(call.version):
+            raise not_found()
+        accepted = admit(token, self.settings.scope_context)
+        policy = self._quota.take(accepted, self._clock(), self.settings)
+        if policy:
+            raise rate_limited(policy)
+        return _Admitted(call, accepted, _pair(call))
+
+    def _drawn(self, admitted: _Admitted) -> Fault | None:
+        from_type, to_type = admitted.pair or (None, None)
+        return self.faults.draw(Target(admitted.call.operation, from_type, to_type, admitted.token.name))
+
+    def _performed(self, admitted: _Admitted, fault: Fault | None, entry: Entry) -> Answer:
+        """Carry the call out, unless a fault forbids it, and answer, honestly or as the fault wants it."""
+        call, token, effect = admitted.call, admitted.token, fault.order.effect if fault else None
+        portal, moment = self.portals[token.hub_id], self._clock()
+        try:
+            demand = Demand(portal, admitted.pair, call.body, moment, self.settings)
+            answer, changes = OPERATIONS[call.operation](demand)
+        except HubSpotError as refusal:
+            answer, changes = refusal.answer(entry.correlation_id), {}
+        if changes and admitted.pair and (effect is None or effect.applied):
+            portal.commit(admitted.pair, changes, moment)
+            entry.changed = [
+                {"category": key.category, "typeId": key.type_id, "maxToObjectIds": limit}
+                for key, limit in changes.items()
+            ]
+        if effect:
+            answer = effect.disguise(answer, Circumstances(entry.correlation_id, self.settings.scope_context))
+        return self._closed(entry, token, answer)
+
+    def _opened(self, call: Call, token: Token | None) -> Entry:
+        entry = Entry(
+            sequence=self.journal.total + 1,
+            moment=self._clock(),
+            operation=call.operation,
+            method=call.method,
+            path=call.path,
+            from_object_type=call.from_object_type,
+            to_object_type=call.to_object_type,
+            token_name=token.name if token else None,
+            hub_id=token.hub_id if token else None,
+            body=call.body,
+            correlation_id=self._new_id(),
+        )
+        self.journal.add(entry)
+        return entry
+
+    def _closed(self, entry: Entry, token: Token | None, answer: Answer) -> Answer:
+        entry.dropped = bool(answer.dropped)
+        entry.status = None if answer.dropped else answer.status
+        headers = {"X-HubSpot-Correlation-Id": entry.correlation_id}
+        if token:
+            headers |= self._quota.headers(token, self._clock(), self.settings)
+        return replace(answer, headers={**headers, **answer.headers})
+
+
+def _pair(call: Call) -> Pair | None:
+    """The pair a call is about; None for the one operation that names none. Raises HubSpotError (400)."""
+    if call.from_object_type is None or call.to_object_type is None:
+        return None
+    from_type, to_type = object_type_id(call.from_object_type), object_type_id(call.to_object_type)
+    if from_type is None or to_type is None:
+        unknown = call.to_object_type if from_type else call.from_object_type
+        raise invalid(f"There is no object type {unknown!r}.")
+    return Pair(from_type, to_type)

@@ -1,0 +1,215 @@
+"""Requests through the really deployed stack, on each of the three ways in, against the stand-in HubSpot."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import LocalStack, until
+from tests.support.events import load
+
+
+def limit(type_id: int, number: int, category: str = "HUBSPOT_DEFINED") -> dict[str, Any]:
+    return {"category": category, "typeId": type_id, "maxToObjectIds": number}
+
+
+def results(outcome: dict[str, Any]) -> list[str]:
+    return [item["result"] for item in outcome["inputs"]]
+
+
+def test_a_batch_create_by_http_is_applied_and_kept(local: LocalStack) -> None:
+    answer = local.create("contacts", "companies", limit(279, 40), limit(1, 1))
+
+    assert answer.status_code == 201
+    assert answer.json()["status"] == "COMPLETE"
+    assert [row["userEnforcedMaxToObjectIds"] for row in answer.json()["results"]] == [40, 1]
+    outcome = local.outcome(answer.headers["Outcome-Id"])
+    assert outcome is not None
+    assert answer.headers["Location"] == f"/outcomes/{outcome['id']}"
+    assert outcome["status"] == "COMPLETE"
+    assert results(outcome) == ["APPLIED", "APPLIED"]
+    assert outcome["hubspot"]["body"] == answer.json()
+    assert (outcome["trigger"], outcome["client"]) == ("webhook", "local")
+    assert local.limits("contacts", "companies") == {("HUBSPOT_DEFINED", 279): 40, ("HUBSPOT_DEFINED", 1): 1}
+
+
+def test_without_a_key_nobody_gets_in(local: LocalStack) -> None:
+    refused = local.create("contacts", "companies", limit(279, 40), Authorization="Bearer nobody")
+
+    assert refused.status_code == 401
+    assert refused.json()["status"] == "error"
+
+
+def test_a_misspelt_field_is_named(local: LocalStack) -> None:
+    misspelt = {"category": "HUBSPOT_DEFINED", "typeId": 279, "maxToObjectId": 40}
+
+    refused = local.create("contacts", "companies", misspelt)
+
+    assert refused.status_code == 400
+    assert {problem["in"] for problem in refused.json()["errors"]} == {
+        "inputs[0].maxToObjectIds",
+        "inputs[0].maxToObjectId",
+    }
+
+
+def test_an_unknown_route_is_answered_in_hubspots_error_shape(local: LocalStack) -> None:
+    refused = local.call("GET", "/crm/objects")
+
+    assert refused.status_code in (403, 404)
+    assert refused.json()["message"]
+
+
+def test_an_asynchronous_request_outlives_an_outage(local: LocalStack) -> None:
+    local.standin("POST", "faults", {"operation": "any", "times": 3, "effect": {"status": 503}})
+
+    accepted = local.create("companies", "deals", limit(342, 30), Prefer="respond-async")
+
+    assert accepted.status_code == 202
+    assert accepted.headers["Preference-Applied"] == "respond-async"
+    assert accepted.json()["status"] == "PENDING"
+    outcome = local.final(accepted.headers["Outcome-Id"])
+    assert outcome["status"] == "COMPLETE"
+    assert outcome["trigger"] == "webhook"
+    assert [attempt["httpStatus"] for attempt in outcome["attempts"] if "httpStatus" in attempt][0] == 503
+    assert local.limits("companies", "deals")["HUBSPOT_DEFINED", 342] == 30
+    local.drained()
+
+
+def test_what_hubspot_cannot_take_now_is_accepted_and_done_later(local: LocalStack) -> None:
+    local.standin("POST", "faults", {"operation": "any", "times": 2, "effect": {"status": 503}})
+
+    accepted = local.create("deals", "tickets", limit(27, 9))
+
+    assert accepted.status_code == 202
+    assert "Preference-Applied" not in accepted.headers
+    assert local.final(accepted.headers["Outcome-Id"])["status"] == "COMPLETE"
+    assert local.limits("deals", "tickets")["HUBSPOT_DEFINED", 27] == 9
+    local.drained()
+
+
+def test_a_create_that_was_applied_but_not_answered_is_proved_and_not_sent_again(local: LocalStack) -> None:
+    local.standin("DELETE", "journal")
+    local.standin("POST", "faults", {"operation": "create", "times": 1, "effect": {"status": 502, "applied": True}})
+
+    answer = local.create("tickets", "deals", limit(28, 4))
+
+    assert answer.status_code == 200
+    assert answer.json()["results"][0]["userEnforcedMaxToObjectIds"] == 4
+    calls = [entry["operation"] for entry in local.standin("GET", "journal")["entries"]]
+    assert calls == ["create", "read"]
+
+
+def test_messages_good_partly_refused_and_malformed_each_end_as_they_should(local: LocalStack) -> None:
+    good = local.send({"fromObjectType": "tickets", "toObjectType": "contacts", "inputs": [limit(16, 3)]})
+    partly = local.send(
+        {
+            "fromObjectType": "deals",
+            "toObjectType": "companies",
+            "inputs": [limit(341, 20), limit(41, 25, "USER_DEFINED")],
+            "requestedBy": "a test",
+        }
+    )
+    malformed = [local.send("not json"), local.send({"fromObjectType": "deals", "inputs": [{"typeID": 3}]})]
+
+    assert results(local.final(good)) == ["APPLIED"]
+    outcome = local.final(partly)
+    assert (outcome["status"], results(outcome)) == ("PARTIAL", ["APPLIED", "REJECTED"])
+    assert outcome["inputs"][1]["message"]
+    assert outcome["requestedBy"] == "a test"
+    for message in malformed:
+        rejected = local.final(message)
+        assert rejected["status"] == "REJECTED"
+        assert rejected["reason"]
+        assert rejected["received"]
+    local.drained()
+
+
+def test_a_burst_of_messages_ends_with_one_outcome_each_while_hubspot_fails_now_and_then(local: LocalStack) -> None:
+    local.standin("POST", "faults", {"operation": "any", "share": 0.2, "seed": 7, "effect": {"status": 503}})
+    pairs = [("contacts", "tickets", 15), ("tickets", "contacts", 16), ("companies", "tickets", 340)]
+    sent = [
+        local.send({"fromObjectType": a, "toObjectType": b, "inputs": [limit(type_id, 100 + number)]})
+        for number in range(15)
+        for a, b, type_id in pairs
+    ]
+
+    outcomes = [local.final(message) for message in sent]
+
+    assert {outcome["status"] for outcome in outcomes} == {"COMPLETE"}
+    assert {result for outcome in outcomes for result in results(outcome)} <= {"APPLIED", "SUPERSEDED"}
+    local.drained()
+
+
+def test_a_schedule_fires_and_its_request_is_applied(local: LocalStack) -> None:
+    def look() -> dict[str, Any] | None:
+        query = {"from": "deals", "to": "contacts", "since": local.started.isoformat()}
+        found = local.call("GET", "/outcomes", params=query).json()["results"]
+        return next((outcome for outcome in found if outcome["trigger"] == "schedule"), None)
+
+    scheduled = local.final(until(look, "the schedule to fire")["id"])
+
+    assert scheduled["status"] == "COMPLETE"
+    assert scheduled["requestedBy"] == "limits/deals-to-contacts.yaml"
+    assert local.limits("deals", "contacts")["HUBSPOT_DEFINED", 3] == scheduled["inputs"][0]["maxToObjectIds"]
+
+
+def scheduled_function(local: LocalStack) -> str:
+    functions = local.aws("lambda").list_functions()["Functions"]
+    return next(str(function["FunctionName"]) for function in functions if function["Handler"] == "scheduled.handler")
+
+
+def test_a_rules_event_is_run(local: LocalStack) -> None:
+    event = load("rule") | {"id": "rule-event-1"}
+
+    invoked = local.aws("lambda").invoke(FunctionName=scheduled_function(local), Payload=json.dumps(event))
+
+    assert "FunctionError" not in invoked
+    assert local.final("rule-event-1")["trigger"] == "schedule"
+
+
+def test_a_malformed_schedule_input_fails_the_invocation(local: LocalStack) -> None:
+    event = {**load("scheduler"), "inputs": "none"}
+
+    invoked = local.aws("lambda").invoke(FunctionName=scheduled_function(local), Payload=json.dumps(event))
+
+    assert invoked["FunctionError"]
+    assert "inputs" in json.loads(invoked["Payload"].read())["errorMessage"]
+
+
+def test_outcomes_are_listed_by_pair_and_by_status(local: LocalStack) -> None:
+    ids = [local.create("companies", "companies", limit(450, n)).headers["Outcome-Id"] for n in (5, 6, 7)]
+
+    first = local.call("GET", "/outcomes", params={"from": "companies", "to": "companies", "limit": 2}).json()
+    after = first["paging"]["next"]["after"]
+    rest = local.call("GET", "/outcomes", params={"from": "companies", "to": "companies", "after": after}).json()
+
+    assert [outcome["id"] for outcome in first["results"] + rest["results"]] == ids[::-1]
+    rejected = local.call("GET", "/outcomes", params={"status": "REJECTED"}).json()["results"]
+    assert {outcome["status"] for outcome in rejected} <= {"REJECTED"}
+
+
+@pytest.mark.parametrize("secret", ["client key", "token"])
+def test_no_secret_is_in_the_logs(local: LocalStack, secret: str) -> None:
+    local.create("contacts", "companies", limit(279, 40))
+    secrets = local.aws("secretsmanager")
+    token = secrets.get_secret_value(SecretId=local["tokenSecretName"])["SecretString"]
+    value = local["clientKey"] if secret == "client key" else token
+    logs = local.aws("logs")
+
+    said = [
+        event["message"]
+        for group in logs.describe_log_groups()["logGroups"]
+        for event in logs.filter_log_events(logGroupName=group["logGroupName"])["events"]
+    ]
+
+    assert any("settled" in line for line in said)
+    assert not [line for line in said if value in line]
+
+
+def test_every_request_of_a_day_can_be_listed_since_it_began(local: LocalStack) -> None:
+    later = (local.started + timedelta(days=1)).isoformat()
+
+    assert local.call("GET", "/outcomes", params={"since": later}).json() == {"results": []}

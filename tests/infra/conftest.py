@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.infra.bundle import BuiltBundle, build_bundle
+from tests.infra.template import Synthesised
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "bundle: builds the real assets, with pip and its registry")
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
+    """What cdk.json as it stands deploys."""
+    return Synthesised(tmp_path_factory.mktemp("default"))
+
+
+@pytest.fixture(scope="session")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
+    """What a deployer gets who changed nearly everything."""
+    return Synthesised(
+        tmp_path_factory.mktemp("other"),
+        stackName="Another",
+        hubspotBaseUrl="http://127.0.0.1:8080/",
+        apiVersions=["2026-09", "2026-03"],
+        portals=["acme", "globex"],
+        secretPrefix="another/tokens",
+        outcomeRetentionDays=30,
+        logRetentionDays=7,
+        deletionProtection=False,
+        alarmEmail="ops@example.com",
+        throttle={"ratePerSecond": 2.5, "burst": 7},
+        batchSize=50,
+        consumer={
+            "messagesPerInvocation": 100,
+            "batchWindowSeconds": 5,
+            "maximumConcurrency": 2,
+            "timeoutSeconds": 120,
+            "maxReceives": 3,
+        },
+        memoryMiB=1024,
+        architecture="x86_64",
+        schedules=[],
+        logLevel="WARNING",
+    )
+
+
+@pytest.fixture(scope="session")
+def built_bundle(tmp_path_factory: pytest.TempPathFactory) -> BuiltBundle:
+    """The real assets, built for this machine's interpreter from the registry that its pip uses."""
+    return build_bundle(tmp_path_factory.mktemp("bundle"))

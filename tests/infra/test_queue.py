@@ -1,0 +1,81 @@
+"""The queue, its dead letters and the way from one to the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.infra.template import Synthesised
+
+FORTNIGHT = 14 * 24 * 3600
+BOTH = pytest.mark.parametrize("path", ["Queue/Main", "Queue/DeadLetters"])
+
+
+def queue(stack: Synthesised, path: str) -> dict[str, Any]:
+    return stack.properties("AWS::SQS::Queue", path)
+
+
+def mapping(stack: Synthesised) -> dict[str, Any]:
+    (path,) = stack.of_type("AWS::Lambda::EventSourceMapping")
+    return stack.properties("AWS::Lambda::EventSourceMapping", path)
+
+
+def test_a_message_stays_hidden_for_six_timeouts_of_the_consumer_and_the_batch_window(
+    stack: Synthesised, other: Synthesised
+) -> None:
+    assert queue(stack, "Queue/Main")["VisibilityTimeout"] == 6 * 60
+    assert queue(other, "Queue/Main")["VisibilityTimeout"] == 6 * 120 + 5
+
+
+@BOTH
+def test_a_queue_is_encrypted_and_speaks_only_tls(stack: Synthesised, path: str) -> None:
+    policy = stack.properties("AWS::SQS::QueuePolicy", f"{path}/Policy")
+
+    assert queue(stack, path)["SqsManagedSseEnabled"] is True
+    assert policy["Queues"] == [path]
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Action"], statement["Principal"]) == ("Deny", "sqs:*", {"AWS": "*"})
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert statement["Resource"] == path
+
+
+@BOTH
+def test_a_queue_keeps_messages_for_a_fortnight(stack: Synthesised, path: str) -> None:
+    assert queue(stack, path)["MessageRetentionPeriod"] == FORTNIGHT
+
+
+def test_what_was_received_too_often_becomes_a_dead_letter(stack: Synthesised, other: Synthesised) -> None:
+    assert queue(stack, "Queue/Main")["RedrivePolicy"] == {
+        "deadLetterTargetArn": "Queue/DeadLetters",
+        "maxReceiveCount": 20,
+    }
+    assert queue(other, "Queue/Main")["RedrivePolicy"]["maxReceiveCount"] == 3
+
+
+def test_only_the_main_queue_may_use_the_dead_letter_queue(stack: Synthesised) -> None:
+    name = queue(stack, "Queue/Main")["QueueName"]
+
+    allowed = queue(stack, "Queue/DeadLetters")["RedriveAllowPolicy"]
+
+    assert allowed["redrivePermission"] == "byQueue"
+    assert [arn.rpartition(":")[2] for arn in allowed["sourceQueueArns"]] == [name]
+
+
+def test_the_consumer_acknowledges_each_message_by_itself(stack: Synthesised) -> None:
+    properties = mapping(stack)
+
+    assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert properties["EventSourceArn"] == "Queue/Main"
+    assert properties["FunctionName"] == "Consumer/Function"
+    assert properties["BatchSize"] == 10
+    assert properties["ScalingConfig"] == {"MaximumConcurrency": 5}
+    assert "MaximumBatchingWindowInSeconds" not in properties
+
+
+def test_the_settings_size_the_batches(other: Synthesised) -> None:
+    properties = mapping(other)
+
+    assert properties["BatchSize"] == 100
+    assert properties["MaximumBatchingWindowInSeconds"] == 5
+    assert properties["ScalingConfig"] == {"MaximumConcurrency": 2}

@@ -1,0 +1,66 @@
+"""Requests by the clock: what the files under limits/ become."""
+
+from __future__ import annotations
+
+import json
+
+import yaml
+
+from app import ROOT
+from batch_create.contract import parse_envelope
+from tests.infra.template import SETTINGS, Synthesised
+
+SCHEDULE = "Schedules/Schedule-deals-to-contacts"
+
+
+def test_every_file_that_the_settings_name_becomes_one_schedule(stack: Synthesised, other: Synthesised) -> None:
+    named = {schedule["Properties"]["Name"] for schedule in stack.of_type("AWS::Scheduler::Schedule").values()}
+
+    assert named == {name.removesuffix(".yaml") for name in SETTINGS["schedules"]}
+    assert not other.of_type("AWS::Scheduler::Schedule")
+
+
+def test_a_schedule_runs_when_its_file_says(stack: Synthesised) -> None:
+    file = yaml.safe_load((ROOT / "limits" / "deals-to-contacts.yaml").read_text(encoding="utf-8"))
+
+    schedule = stack.properties("AWS::Scheduler::Schedule", SCHEDULE)
+
+    assert schedule["ScheduleExpression"] == file["schedule"]
+    assert schedule["ScheduleExpressionTimezone"] == file["timezone"]
+    assert schedule["Description"] == file["description"]
+    assert schedule["State"] == "ENABLED"
+    assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
+
+
+def test_its_input_is_the_request_of_the_file_with_a_key_of_its_own_for_each_run(stack: Synthesised) -> None:
+    file = yaml.safe_load((ROOT / "limits" / "deals-to-contacts.yaml").read_text(encoding="utf-8"))
+
+    event = json.loads(stack.properties("AWS::Scheduler::Schedule", SCHEDULE)["Target"]["Input"])
+
+    assert event.pop("idempotencyKey") == "<aws.scheduler.execution-id>"
+    assert parse_envelope(event, ["default"]) == parse_envelope(file["request"], ["default"])
+
+
+def test_a_run_that_cannot_be_started_is_retried_and_then_becomes_a_dead_letter(stack: Synthesised) -> None:
+    target = stack.properties("AWS::Scheduler::Schedule", SCHEDULE)["Target"]
+
+    assert target["Arn"] == "Scheduled/Function"
+    assert target["RetryPolicy"] == {"MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 10}
+    assert target["DeadLetterConfig"] == {"Arn": "Queue/DeadLetters"}
+
+
+def test_the_scheduler_may_start_that_function_and_leave_dead_letters_and_nothing_else(stack: Synthesised) -> None:
+    assert stack.properties("AWS::Scheduler::Schedule", SCHEDULE)["Target"]["RoleArn"] == "Schedules/Role"
+    assert stack.allowed("Schedules/Role") == {
+        ("lambda:InvokeFunction", "Scheduled/Function"),
+        ("sqs:SendMessage", "Queue/DeadLetters"),
+    }
+
+
+def test_only_schedules_of_this_stack_in_this_account_take_that_role(stack: Synthesised) -> None:
+    (trust,) = stack.properties("AWS::IAM::Role", "Schedules/Role")["AssumeRolePolicyDocument"]["Statement"]
+
+    assert trust["Principal"] == {"Service": "scheduler.amazonaws.com"}
+    assert trust["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": "<AWS::AccountId>", "aws:SourceArn": "Schedules/Group"}
+    }
