@@ -19,7 +19,7 @@ OLDEST, NEWEST = "0", "~"  # below and above every sort key, which begin with a 
 
 @dataclass(frozen=True)
 class Filter:
-    """Which outcomes of a portal are wanted: of a pair, of a status, requested since a time, `after` an earlier page."""
+    """Which outcomes of a portal are wanted: of a pair, of a status, since a time, `after` an earlier page."""
 
     portal: str
     pair: tuple[str, str] | None = None

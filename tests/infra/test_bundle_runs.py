@@ -1,4 +1,4 @@
-"""The built assets under awslambdaric, Lambda's own runtime client: the entry points start and answer from the bundle."""
+"""The built assets under awslambdaric, Lambda's own runtime client: each entry point answers from the bundle."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.conftest import BuiltBundle
+from tests.infra.bundle import BuiltBundle
 from tests.support.events import api_event, load
 
 RUNTIME_CLIENT = ("awslambdaric", "simplejson", "snapshot_restore_py")

@@ -17,8 +17,7 @@ def queue(stack: Synthesised, path: str) -> dict[str, Any]:
 
 
 def mapping(stack: Synthesised) -> dict[str, Any]:
-    (path,) = stack.of_type("AWS::Lambda::EventSourceMapping")
-    return stack.properties("AWS::Lambda::EventSourceMapping", path)
+    return stack.properties("AWS::Lambda::EventSourceMapping", "Queue/Mapping")
 
 
 def test_a_message_stays_hidden_for_six_timeouts_of_the_consumer_and_the_batch_window(

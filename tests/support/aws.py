@@ -98,7 +98,8 @@ def make_table(dynamodb: DynamoDBClient, name: str) -> None:
         BillingMode="PAY_PER_REQUEST",
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
         AttributeDefinitions=[
-            {"AttributeName": attribute, "AttributeType": "S"} for attribute in ("id", "pairKey", "statusKey", "sortKey")
+            {"AttributeName": attribute, "AttributeType": "S"}
+            for attribute in ("id", "pairKey", "statusKey", "sortKey")
         ],
         GlobalSecondaryIndexes=[
             {

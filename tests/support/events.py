@@ -31,14 +31,15 @@ def load(name: str) -> dict[str, Any]:
     return event
 
 
-def api_event(method: str, path: str, *, body: object = None, query: dict[str, str] | None = None,
-              **headers: str | None) -> dict[str, Any]:
+def api_event(
+    method: str, path: str, *, body: object = None, query: dict[str, str] | None = None, **headers: str | None
+) -> dict[str, Any]:
     """A call of the API; headers are given with underscores, and None takes one away."""
     event = load("api_gateway")
     event |= {"httpMethod": method, "path": path, "queryStringParameters": query}
     event["body"] = body if isinstance(body, str) or body is None else json.dumps(body)
-    for name, value in headers.items():
-        name = name.replace("_", "-")
+    for given, value in headers.items():
+        name = given.replace("_", "-")
         event["headers"].pop(name, None)
         event["multiValueHeaders"].pop(name, None)
         if value is not None:
@@ -53,7 +54,9 @@ def sqs_event(*messages: dict[str, Any]) -> dict[str, Any]:
     (template,) = event["Records"]
     records = []
     for number, message in enumerate(messages):
-        record = copy.deepcopy(template) | {"messageId": f"message-{number}", "receiptHandle": f"handle-{number}"} | message
+        record = (
+            copy.deepcopy(template) | {"messageId": f"message-{number}", "receiptHandle": f"handle-{number}"} | message
+        )
         if not isinstance(record["body"], str):
             record["body"] = json.dumps(record["body"])
         records.append(record)

@@ -29,7 +29,9 @@ class Clock:
         self.time += timedelta(seconds=seconds)
 
 
-def answer(results: Sequence[dict[str, Any]] = (), http_status: int = 201, correlation_id: str = "c-1", **rest: Any) -> Answer:
+def answer(
+    results: Sequence[dict[str, Any]] = (), http_status: int = 201, correlation_id: str = "c-1", **rest: Any
+) -> Answer:
     """A 2xx of batch create with these `results`."""
     body = {"status": "COMPLETE", "startedAt": "2026-11-23T09:00:00Z", "completedAt": "2026-11-23T09:00:00Z"}
     text = json.dumps({**body, "results": list(results), **rest})

@@ -44,7 +44,9 @@ def test_several_answers_are_joined_in_their_order() -> None:
 def test_a_refused_call_becomes_one_of_the_errors_of_a_207() -> None:
     refusal = {"status": "error", "message": "bad", "correlationId": "c-2", "category": "VALIDATION_ERROR"}
 
-    whole = merged([said(201, {"status": "COMPLETE", "results": [{"typeId": 1}]}), said(400, refusal), said(400, "<p>")])
+    whole = merged(
+        [said(201, {"status": "COMPLETE", "results": [{"typeId": 1}]}), said(400, refusal), said(400, "<p>")]
+    )
 
     assert whole is not None
     assert whole.http_status == 207

@@ -19,7 +19,7 @@ from tests.support.fakes import FakeHubSpot, envelope, request
 
 
 def consume(event: dict[str, Any]) -> list[str]:
-    answer = consumer.handler(event, Context(time_left=60_000))  # type: ignore[arg-type]
+    answer = consumer.handler(event, Context(time_left=60_000))
     return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
 

@@ -51,7 +51,9 @@ def outcome(inputs: int, message: str | None, body: str | None, attempts: int = 
     )
 
 
-@pytest.mark.parametrize("message", [None, "m" * 50, "é" * 2000, noise(2000)], ids=["none", "short", "accents", "noise"])
+@pytest.mark.parametrize(
+    "message", [None, "m" * 50, "é" * 2000, noise(2000)], ids=["none", "short", "accents", "noise"]
+)
 @pytest.mark.parametrize("body", ["{}", "x" * 5_000_000, noise(900_000), "é" * 900_000], ids=["{}", "x", "noise", "é"])
 def test_500_inputs_with_long_messages_fit_one_item(message: str | None, body: str) -> None:
     item = from_outcome(outcome(500, message, body, attempts=50))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -153,14 +154,14 @@ def twelve(ledger: Ledger) -> list[str]:
 
 def everything(history: History, **wanted: Any) -> list[str]:
     found: list[str] = []
-    after = None
+    following = Filter("default", **wanted)
     while True:
-        page = history.page(Filter("default", **wanted, **({"after": after} if after else {})))
+        page = history.page(following)
         found += [outcome.id for outcome in page.outcomes]
         assert len(page.outcomes) <= wanted.get("limit", 50)
         if page.after is None:
             return found
-        after = page.after
+        following = replace(following, after=page.after)
 
 
 @pytest.mark.parametrize("limit", [1, 5, 12, 13])

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 import pytest
 
+from batch_create.contract import LimitInput
 from batch_create.errors import LedgerUnavailable, Misconfigured, Refused, Unavailable, Uncertain
 from batch_create.handler import run
-from batch_create.ledger import Ledger, Standing
-from batch_create.outcomes import Outcome, Result, Status, Verdict
-from tests.support.fakes import START, Clock, FakeHubSpot, answer, echo, ports, request
+from batch_create.hubspot import Answer, Pair
+from batch_create.ledger import Claim, Ledger, Standing
+from batch_create.outcomes import Outcome, Request, Result, Status, Verdict
+from batch_create.table import Table
+from tests.support.fakes import START, Clock, FakeHubSpot, Reply, answer, echo, ports, request
 
 
 def read(ledger: Ledger, outcome_id: str) -> Outcome:
@@ -143,13 +147,12 @@ def test_a_401_is_answered_with_the_secret_fetched_anew(ledger: Ledger, hubspot:
 def test_one_bad_input_does_not_cost_the_others_a_batch_that_is_refused_whole(
     ledger: Ledger, hubspot: FakeHubSpot, clock: Clock
 ) -> None:
-    def refuse_the_seventh(inputs: object) -> object:
-        asked = list(inputs)  # type: ignore[call-overload]
-        if any(item.type_id == 7 for item in asked):
+    def refuse_the_seventh(inputs: Sequence[LimitInput]) -> Reply:
+        if any(item.type_id == 7 for item in inputs):
             return Refused("typeId 7 is bad", http_status=400, body='{"message":"typeId 7 is bad"}')
-        return answer([echo(item) for item in asked])
+        return answer([echo(item) for item in inputs])
 
-    hubspot.replies = [refuse_the_seventh] * 20  # type: ignore[list-item]
+    hubspot.replies = [refuse_the_seventh] * 20
 
     run([request("m-1", *((n, n) for n in range(1, 11)))], 30, ports(ledger, hubspot, clock))
 
@@ -242,13 +245,10 @@ def test_a_holder_that_wakes_up_late_cannot_overwrite_its_successor(
     ledger: Ledger, hubspot: FakeHubSpot, clock: Clock
 ) -> None:
     class Sleepy(FakeHubSpot):
-        def batch_create(self, *args: object, **rest: object) -> object:  # type: ignore[override]
-            if not self.created:
-                clock.advance(100)
-                self.created.append(args[1:3])  # type: ignore[arg-type]
-                run([request("m-1", (3, 5))], 30, ports(ledger, hubspot, clock))
-                raise Refused("too late", http_status=404)
-            return super().batch_create(*args, **rest)  # type: ignore[arg-type]
+        def batch_create(self, token: str, pair: Pair, inputs: Sequence[LimitInput], seconds: float) -> Answer:
+            clock.advance(100)
+            run([request("m-1", (3, 5))], 30, ports(ledger, hubspot, clock))
+            raise Refused("too late", http_status=404)
 
     (ran,) = run([request("m-1", (3, 5))], 30, ports(ledger, Sleepy(), clock))
 
@@ -256,25 +256,27 @@ def test_a_holder_that_wakes_up_late_cannot_overwrite_its_successor(
     assert read(ledger, "m-1").status is Status.COMPLETE
 
 
-def test_without_the_ledger_nothing_is_sent(ledger: Ledger, hubspot: FakeHubSpot, clock: Clock) -> None:
+def test_without_the_ledger_nothing_is_sent(table: Table, hubspot: FakeHubSpot, clock: Clock) -> None:
     class Unreachable(Ledger):
-        def __init__(self) -> None: ...
-        def claim(self, *_: object) -> object:  # type: ignore[override]
+        def claim(self, request: Request, now: datetime, lease_until: datetime) -> Claim:
             raise LedgerUnavailable("throttled")
 
-    (ran,) = run([request("m-1", (3, 5))], 30, ports(Unreachable(), hubspot, clock))
+    unreachable = Unreachable(table, timedelta(days=1))
+    (ran,) = run([request("m-1", (3, 5))], 30, ports(unreachable, hubspot, clock))
 
     assert ran.standing is Standing.UNREACHED
     assert ran.outcome.status is Status.DEFERRED
     assert hubspot.created == []
 
 
-def test_what_could_not_be_settled_is_not_reported_as_done(ledger: Ledger, hubspot: FakeHubSpot, clock: Clock) -> None:
+def test_what_could_not_be_settled_is_not_reported_as_done(
+    ledger: Ledger, table: Table, hubspot: FakeHubSpot, clock: Clock
+) -> None:
     class Forgetful(Ledger):
         def settle(self, outcome: Outcome, fence: int) -> None:
             raise LedgerUnavailable("throttled")
 
-    forgetful = Forgetful(ledger._table, timedelta(days=1))
+    forgetful = Forgetful(table, timedelta(days=1))
     (ran,) = run([request("m-1", (3, 5))], 30, ports(forgetful, hubspot, clock))
     assert ran.outcome.status is Status.DEFERRED
 

@@ -18,7 +18,8 @@ from tests.support.fakes import FakeHubSpot, envelope, request
 
 
 def invoke(event: Any, invocation: str = "invocation-1") -> dict[str, str]:
-    return scheduled.handler(event, Context(aws_request_id=invocation, time_left=60_000))  # type: ignore[arg-type]
+    answer: dict[str, str] = scheduled.handler(event, Context(aws_request_id=invocation, time_left=60_000))
+    return answer
 
 
 def read(outcome_id: str) -> Outcome:
@@ -98,4 +99,3 @@ def test_a_key_that_belongs_to_another_request_fails_the_invocation(functions: D
 
     with pytest.raises(ValueError, match="belongs to another request"):
         invoke(envelope((3, 6), idempotencyKey="k"))
-

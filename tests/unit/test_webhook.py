@@ -19,7 +19,7 @@ BODY = {"inputs": [{"category": "HUBSPOT_DEFINED", "typeId": 3, "maxToObjectIds"
 
 
 def call(event: dict[str, Any]) -> tuple[int, dict[str, Any], dict[str, str]]:
-    reply = webhook.handler(event, Context())  # type: ignore[arg-type]
+    reply = webhook.handler(event, Context())
     headers = {name: values[0] for name, values in reply["multiValueHeaders"].items()}
     assert headers["Content-Type"] == "application/json"
     return reply["statusCode"], json.loads(reply["body"]), headers
@@ -42,7 +42,7 @@ def test_a_batch_create_is_answered_in_hubspots_words_and_kept(functions: Deploy
         return made
 
     hubspot.replies = [reply]
-    raw = webhook.handler(load("api_gateway"), Context())  # type: ignore[arg-type]
+    raw = webhook.handler(load("api_gateway"), Context())
 
     assert raw["statusCode"] == 201
     assert [raw["body"]] == said
@@ -145,9 +145,7 @@ def test_respond_async_is_queued_and_answered_at_once(functions: Deployment, hub
     assert hubspot.created == []
 
 
-def test_what_could_not_be_queued_is_failed_and_said_so(
-    functions: Deployment, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_could_not_be_queued_is_failed_and_said_so(functions: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     class Broken:
         def send(self, *_: object) -> None:
             raise QueueUnavailable("no queue")
