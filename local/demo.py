@@ -68,7 +68,7 @@ class Demo:
         """Send everything, show every outcome, and raise Unexpected if one is not as it should be."""
         sent = [self._webhook_now(), self._webhook_later(), *self._queue()]
         with waiting("HubSpot is told to fail the next three calls; a request is sent all the same"):
-            self._standin("POST", "faults", {"operation": "any", "times": 3, "effect": {"status": 503}})
+            self._standin("POST", "faults", {"operation": "any", "times": 3, "effect": {"kind": "status", "status": 503}})
             sent.append(self._webhook_later_while_hubspot_fails())
         with waiting("Outcomes"):
             outcomes = [self._final(expected.outcome_id) for expected in sent]

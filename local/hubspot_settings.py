@@ -28,7 +28,8 @@ class Settings(ControlModel):
     empty_inputs: Literal["refuse", "accept"] = "refuse"
     label_equals_object: Literal["allow", "refuse"] = "allow"
     unset_limit: Literal["absent", "null", "unlimited"] = "absent"
-    success_status: Literal[200, 201] = 200
+    # The published description of 2026-03 says 201, the documentation page 200.
+    success_status: Literal[200, 201] = 201
     purge_status: Literal[200, 204] = 204
     error_context: Literal["type", "none"] = "type"
     scope_context: Literal["map", "string"] = "map"

@@ -16,9 +16,8 @@ def watched(stack: Synthesised) -> dict[tuple[str, str], float]:
     """(metric, of what) and the threshold above which it rings."""
     rings: dict[tuple[str, str], float] = {}
     for alarm in alarms(stack):
-        (metric,) = [part["MetricStat"]["Metric"] for part in alarm["Metrics"]]
         assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
-        rings[metric["MetricName"], metric["Dimensions"][0]["Value"]] = alarm["Threshold"]
+        rings[alarm["MetricName"], alarm["Dimensions"][0]["Value"]] = alarm["Threshold"]
     return rings
 
 
@@ -37,12 +36,13 @@ def test_dead_letters_old_messages_errors_and_throttles_ring(stack: Synthesised)
 
 
 def test_one_breach_is_enough_for_what_fails_once_a_night(stack: Synthesised) -> None:
-    assert {(alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) for alarm in alarms(stack)} == {(1, 1)}
+    assert {(alarm["EvaluationPeriods"], alarm["Period"]) for alarm in alarms(stack)} == {(1, 300)}
+    assert {alarm["Statistic"] for alarm in alarms(stack)} == {"Sum", "Maximum"}
 
 
 def test_every_alarm_and_its_end_goes_to_the_topic(stack: Synthesised) -> None:
     for alarm in alarms(stack):
-        assert alarm["ActionsEnabled"] is True
+        assert alarm["AlarmDescription"]
         assert alarm["AlarmActions"] == alarm["OKActions"] == ["Alarms/Topic"]
 
 

@@ -101,7 +101,7 @@ def test_a_slow_call_is_carried_out_before_the_wait_or_after_it(
     hubspot.patch("/_standin/settings", json={"latencyMs": 250})
     hubspot.order({"kind": "delay", "delayMs": 1500, "late": late})
 
-    assert hubspot.create().status_code == 200
+    assert hubspot.create().status_code == 201
     assert hubspot.waits == [1.75]
     assert hubspot.limits_while_waiting == [meanwhile]
     assert hubspot.limits() == [5]
@@ -112,7 +112,7 @@ def test_a_batch_can_be_answered_as_not_complete(hubspot: HubSpot, body_status: 
     hubspot.order({"kind": "incomplete", "bodyStatus": body_status})
 
     answer = hubspot.create()
-    assert answer.status_code == 200
+    assert answer.status_code == 201
     assert (answer.json()["status"], answer.json()["results"]) == (body_status, [])
     assert hubspot.limits() == []
 
@@ -136,7 +136,7 @@ def test_a_body_can_be_truncated_html_or_empty(hubspot: HubSpot) -> None:
         truncated.json()
     assert html.text.startswith("<!doctype html>")
     assert empty.content == b""
-    assert {answer.status_code for answer in (truncated, html, empty)} == {200}
+    assert {answer.status_code for answer in (truncated, html, empty)} == {201}
 
 
 def test_effects_on_a_batchs_body_leave_refusals_alone(hubspot: HubSpot) -> None:
@@ -161,13 +161,13 @@ def test_effects_on_a_batchs_body_leave_refusals_alone(hubspot: HubSpot) -> None
 )
 def test_a_fault_strikes_only_the_calls_it_matches(hubspot: HubSpot, match: dict[str, str], spoiled: bool) -> None:
     hubspot.order({"kind": "status", "status": 500}, **match)
-    assert hubspot.create().status_code == (500 if spoiled else 200)
+    assert hubspot.create().status_code == (500 if spoiled else 201)
 
 
 def test_a_fault_strikes_only_so_often_and_says_how_often(hubspot: HubSpot) -> None:
     hubspot.order({"kind": "status", "status": 500}, times=2)
 
-    assert [hubspot.create().status_code for _ in range(3)] == [500, 500, 200]
+    assert [hubspot.create().status_code for _ in range(3)] == [500, 500, 201]
     fault = hubspot.get("/_standin/faults").json()["faults"][0]
     assert (fault["struck"], fault["remaining"]) == (2, 0)
 
@@ -178,7 +178,7 @@ def test_faults_strike_in_the_order_they_were_ordered_until_cleared(hubspot: Hub
 
     assert [hubspot.create().status_code for _ in range(2)] == [500, 503]
     assert hubspot.delete("/_standin/faults").json() == {"faults": []}
-    assert hubspot.create().status_code == 200
+    assert hubspot.create().status_code == 201
 
 
 @given(st.floats(0.05, 1), st.integers(), st.integers(1, 30))
