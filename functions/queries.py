@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from batch_create.contract import DEFAULT_PORTAL, ContractError, ObjectType, PortalName, problems_of
 from batch_create.history import NEWEST, OLDEST, Filter
 from batch_create.outcomes import Status, iso
 
-SORT_KEY = r"^\d{4}-\d\d-\d\dT[\d:.]+Z#[\x21-\x7e]{1,128}$"
+SORT_KEY = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z#[A-Za-z0-9._:-]{1,128}")
+
+
+def page_token(sort_key: str) -> str:
+    """A sort key as callers get it: opaque, and safe in a URL as it is."""
+    return urlsafe_b64encode(sort_key.encode()).decode().rstrip("=")
+
+
+def _sort_key(token: str) -> str:
+    try:
+        sort_key = urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode()
+    except ValueError:
+        sort_key = ""
+    if not SORT_KEY.fullmatch(sort_key):
+        raise PydanticCustomError("page_token", "is not a paging.next.after that an earlier page gave")
+    return sort_key
 
 
 class _Query(BaseModel):
@@ -23,7 +40,7 @@ class _Query(BaseModel):
     status: Status | None = None
     since: AwareDatetime | None = None
     limit: Annotated[int, Field(ge=1, le=100)] = 50
-    after: Annotated[str, Field(pattern=SORT_KEY)] | None = None
+    after: Annotated[str, AfterValidator(_sort_key)] | None = None
 
     @model_validator(mode="after")
     def _both_ends_of_a_pair(self) -> _Query:

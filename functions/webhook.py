@@ -8,16 +8,17 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
 import replies
-from batch_create.contract import DEFAULT_PORTAL, parse_batch, parse_json
+from batch_create.contract import DEFAULT_PORTAL
 from batch_create.errors import QueueUnavailable
 from batch_create.handler import Ran, run
 from batch_create.items import readable
 from batch_create.ledger import Standing
-from batch_create.outcomes import Request, Trigger
+from batch_create.outcomes import ID, Request
 from batch_create.ports import history, ledger, now, production, queue, secret_store, settings
 from batch_create.telemetry import logger, metrics
 from clients import Client, authenticate
-from queries import parse_filter
+from incoming import batch_request, prefers_async
+from queries import page_token, parse_filter
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -27,6 +28,7 @@ RESERVE = 3.0  # seconds of the invocation kept for settling, handing over and a
 LONGEST_RUN = 22.0  # seconds; API Gateway answers 504 after 29, and a cold start comes before our clock begins
 
 app = APIGatewayRestResolver()
+app.exception_handler(Exception)(lambda failure: replies.refusal(failure, _correlation_id()))
 
 
 @logger.inject_lambda_context
@@ -39,39 +41,24 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 @app.post(BATCH_CREATE)
 @app.post(f"/portals/<portal>{BATCH_CREATE}")
 def batch_create(version: str, from_type: str, to_type: str, portal: str = DEFAULT_PORTAL) -> Response[str]:
-    client = _client()
-    client.require(portal)
-    if version not in settings().hubspot_api_versions:
-        known = ", ".join(settings().hubspot_api_versions)
-        raise NotFoundError(f"the API version {version} is not one of this deployment's: {known}")
-    headers = app.current_event.headers
-    envelope = parse_batch(
-        parse_json(app.current_event.decoded_body or ""),
-        settings().portals,
-        portal=portal,
-        from_object_type=from_type,
-        to_object_type=to_type,
-        idempotency_key=headers.get("Idempotency-Key"),
-    )
-    request = Request(
-        envelope, Trigger.WEBHOOK, _request_id(), now(), client.name, api_version=version, interactive=True
-    )
-    # RFC 7240: preferences are a comma separated list, and their names know no case.
-    if "respond-async" in {preference.strip().lower() for preference in headers.get("Prefer", "").split(",")}:
+    """Run a request now; queue it where the caller prefers that, or where HubSpot cannot take it in time."""
+    event, client = app.current_event, _client()
+    request = batch_request(event, client, version, portal=portal, from_object_type=from_type, to_object_type=to_type)
+    if prefers_async(event):
         return _accept(request)
     seconds = min(LONGEST_RUN, app.lambda_context.get_remaining_time_in_millis() / 1000 - RESERVE)
     (ran,) = run([request], seconds, production())
     if ran.standing is Standing.OURS and not ran.outcome.status.final:
         queue().send(request, now(), ran.outcome.retry_at)
         return replies.accepted(ran.outcome, now(), preferred=False)
-    return replies.concluded(ran, now(), _request_id())
+    return replies.concluded(ran, now(), _correlation_id())
 
 
 @app.get("/outcomes/<outcome_id>")
 def read_outcome(outcome_id: str) -> Response[str]:
+    """One outcome. Another portal's is answered like none, so that ids tell nothing about other portals."""
     client = _client()
-    outcome = ledger().get(outcome_id)
-    # Another portal's outcome is answered like none, so that ids tell nothing about other portals.
+    outcome = ledger().get(outcome_id) if ID.fullmatch(outcome_id) else None
     if outcome is None or not client.may_use(outcome.portal):
         raise NotFoundError(f"there is no outcome {outcome_id}")
     return replies.reply(200, readable(outcome))
@@ -79,27 +66,18 @@ def read_outcome(outcome_id: str) -> Response[str]:
 
 @app.get("/outcomes")
 def list_outcomes() -> Response[str]:
-    client = _client()
-    wanted = parse_filter(dict(app.current_event.query_string_parameters or {}))
+    """A page of a portal's outcomes, newest first."""
+    client, wanted = _client(), parse_filter(dict(app.current_event.query_string_parameters or {}))
     client.require(wanted.portal)
     page = history().page(wanted)
-    body: dict[str, Any] = {"results": [readable(outcome) for outcome in page.outcomes]}
-    if page.after:
-        body["paging"] = {"next": {"after": page.after}}
-    return replies.reply(200, body)
-
-
-def refuse(failure: Exception) -> Response[str]:
-    return replies.refusal(failure, _request_id())
-
-
-app.exception_handler(Exception)(refuse)
+    following = {"paging": {"next": {"after": page_token(page.after)}}} if page.after else {}
+    return replies.reply(200, {"results": [readable(outcome) for outcome in page.outcomes], **following})
 
 
 def _accept(request: Request) -> Response[str]:
     claim = ledger().accept(request, now())
     if claim.standing is not Standing.OURS:
-        return replies.concluded(Ran(claim.standing, claim.outcome, claim.lease_until), now(), _request_id())
+        return replies.concluded(Ran(claim.standing, claim.outcome, claim.lease_until), now(), _correlation_id())
     try:
         queue().send(request, now())
     except QueueUnavailable as error:
@@ -112,5 +90,5 @@ def _client() -> Client:
     return authenticate(app.current_event.headers.get("Authorization"), secret_store(), settings().clients_secret)
 
 
-def _request_id() -> str:
+def _correlation_id() -> str:
     return app.current_event.request_context.request_id or app.lambda_context.aws_request_id

@@ -77,7 +77,7 @@ class Held:
     def conclude(self, now: datetime, jitter: float) -> Outcome:
         """The outcome to settle: final, or DEFERRED with the time and the reason."""
         status = conclude(self.outcome.inputs)
-        told: dict[str, Any] = {"status": status, "hubspot": merged(self._said)}
+        told: dict[str, Any] = {"status": status, "hubspot": merged(self._said) or self.outcome.hubspot}
         if status is not Status.DEFERRED:
             told["finished_at"] = now
         elif self._interactive and isinstance(self._deferral, Misconfigured):

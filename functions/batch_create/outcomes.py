@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +14,10 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, PlainSerializer
 from pydantic.alias_generators import to_camel
 
-from batch_create.contract import Category, Envelope, LimitInput, LimitKey
+from batch_create.contract import Category, ContractError, Envelope, LimitInput, LimitKey, Problem
+
+# Message ids, request ids and our own hashes; nothing that would need quoting in a URL, a log or a key.
+ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 def iso(moment: datetime) -> str:
@@ -155,6 +159,7 @@ class Request:
 
     `own_id` is the trigger's id (SQS message, API Gateway request, rule event). `outcome_id` is set when the request
     was accepted earlier and handed to the queue. `interactive` means somebody waits for the answer.
+    Raises ContractError for an id that cannot be one.
     """
 
     envelope: Envelope
@@ -165,6 +170,10 @@ class Request:
     outcome_id: str | None = None
     api_version: str | None = None
     interactive: bool = False
+
+    def __post_init__(self) -> None:
+        if not ID.fullmatch(self.id):
+            raise ContractError([Problem("id", "must be 1 to 128 letters, digits, or any of . _ : -")])
 
     @property
     def id(self) -> str:

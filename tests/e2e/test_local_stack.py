@@ -92,7 +92,11 @@ def test_what_hubspot_cannot_take_now_is_accepted_and_done_later(local: LocalSta
 
 def test_a_create_that_was_applied_but_not_answered_is_proved_and_not_sent_again(local: LocalStack) -> None:
     local.standin("DELETE", "journal")
-    local.standin("POST", "faults", {"operation": "create", "times": 1, "effect": {"kind": "status", "status": 502, "applied": True}})
+    local.standin(
+        "POST",
+        "faults",
+        {"operation": "create", "times": 1, "effect": {"kind": "status", "status": 502, "applied": True}},
+    )
 
     answer = local.create("tickets", "deals", limit(28, 4))
 
@@ -128,7 +132,9 @@ def test_messages_good_partly_refused_and_malformed_each_end_as_they_should(loca
 
 
 def test_a_burst_of_messages_ends_with_one_outcome_each_while_hubspot_fails_now_and_then(local: LocalStack) -> None:
-    local.standin("POST", "faults", {"operation": "any", "share": 0.2, "seed": 7, "effect": {"kind": "status", "status": 503}})
+    local.standin(
+        "POST", "faults", {"operation": "any", "share": 0.2, "seed": 7, "effect": {"kind": "status", "status": 503}}
+    )
     pairs = [("contacts", "tickets", 15), ("tickets", "contacts", 16), ("companies", "tickets", 340)]
     sent = [
         local.send({"fromObjectType": a, "toObjectType": b, "inputs": [limit(type_id, 100 + number)]})

@@ -33,6 +33,7 @@ class Synthesised:
     def __init__(self, outdir: Path, **changes: object) -> None:
         stack = build(new_app(outdir, **changes))
         self.stack_name = stack.stack_name
+        self.termination_protection = stack.termination_protection
         self.template = Template.from_stack(stack).to_json()
         self._paths = {logical_id: self._path(resource) for logical_id, resource in self.template["Resources"].items()}
 

@@ -40,6 +40,16 @@ def test_one_breach_is_enough_for_what_fails_once_a_night(stack: Synthesised) ->
     assert {alarm["Statistic"] for alarm in alarms(stack)} == {"Sum", "Maximum"}
 
 
+def test_silence_of_a_queue_changes_nothing_and_silence_of_a_function_is_well(stack: Synthesised) -> None:
+    silence = {(alarm["Namespace"], alarm["TreatMissingData"]) for alarm in alarms(stack)}
+
+    assert silence == {
+        ("AWS/SQS", "ignore"),
+        ("AWS/Lambda", "notBreaching"),
+        ("AWS/ApiGateway", "notBreaching"),
+    }
+
+
 def test_every_alarm_and_its_end_goes_to_the_topic(stack: Synthesised) -> None:
     for alarm in alarms(stack):
         assert alarm["AlarmDescription"]

@@ -117,6 +117,17 @@ def test_the_target_of_a_deployment_is_lambdas_and_not_this_machines() -> None:
     assert bundling.Target.of(HOST).compiles
 
 
+def test_a_machine_with_another_python_leaves_compiling_to_lambda(
+    functions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundling, "RUNTIME_VERSION", "3.99")
+
+    bundling.build_code(functions, Settings(), tmp_path / "out")
+
+    assert sources(tmp_path / "out") == {Path("webhook.py"), Path("batch_create/__init__.py")}
+    assert not compiled(tmp_path / "out")
+
+
 def test_a_lock_without_hashes_stops_the_synth_and_never_starts_docker(functions: Path, tmp_path: Path) -> None:
     with pytest.raises(bundling.BundlingFailed, match=r"(?s)pip install.*hash"):
         bundling.build_dependencies(functions, HOST, tmp_path / "out")

@@ -60,13 +60,13 @@ def test_nothing_is_left_of_an_unprotected_stack(other: Synthesised, kind: str) 
     assert {resource["DeletionPolicy"] for resource in other.of_type(kind).values()} == {"Delete"}
 
 
-def test_the_setting_protects_the_table_itself(stack: Synthesised, other: Synthesised) -> None:
+def test_the_setting_protects_the_stack_and_the_table(stack: Synthesised, other: Synthesised) -> None:
     def protected(of: Synthesised) -> bool:
         protected: bool = of.properties("AWS::DynamoDB::Table", "Storage/Outcomes")["DeletionProtectionEnabled"]
         return protected
 
-    assert protected(stack)
-    assert not protected(other)
+    assert (stack.termination_protection, protected(stack)) == (True, True)
+    assert (other.termination_protection, protected(other)) == (False, False)
 
 
 def test_each_portal_has_a_secret_named_after_it(other: Synthesised) -> None:

@@ -161,6 +161,13 @@ def test_a_handed_over_request_continues_its_outcome(functions: Deployment) -> N
     assert ports.ledger().get("message-0") is None
 
 
+def test_an_outcome_id_that_cannot_be_one_makes_a_message_malformed(functions: Deployment) -> None:
+    attribute = {"OutcomeId": {"stringValue": "x" * 3000, "dataType": "String"}}
+
+    assert consume(sqs_event({"body": envelope((3, 5)), "messageAttributes": attribute})) == []
+    assert read("message-0").status is Status.REJECTED
+
+
 def test_a_key_that_belongs_to_another_request_is_rejected_under_the_message(
     functions: Deployment, hubspot: FakeHubSpot
 ) -> None:

@@ -117,8 +117,11 @@ def test_a_limit_that_arrived_late_is_not_sent_again(ledger: Ledger, hubspot: Fa
     hubspot.state["deals", "contacts"] = {("HUBSPOT_DEFINED", 3): 5}
     run([request("m-1", (3, 5))], 30, work)
 
-    assert read(ledger, "m-1").status is Status.COMPLETE
+    outcome = read(ledger, "m-1")
+    assert outcome.status is Status.COMPLETE
     assert len(hubspot.created) == 1
+    assert outcome.hubspot is not None
+    assert outcome.hubspot.status == "PROCESSING"  # HubSpot's last words stay, whatever was proved since
 
 
 @pytest.mark.parametrize(("interactive", "status"), [(True, Status.FAILED), (False, Status.DEFERRED)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -305,3 +306,16 @@ def test_without_settings_the_function_says_which_are_missing(
 
     with pytest.raises(Exception, match=r"OUTCOMES_TABLE.*BATCH_SIZE|BATCH_SIZE.*OUTCOMES_TABLE"):
         ports.settings()
+
+
+def test_a_body_in_base64_is_read_and_bad_utf_8_in_it_is_400(functions: Deployment) -> None:
+    good = api_event("POST", PATH, body=b64encode(json.dumps(BODY).encode()).decode()) | {"isBase64Encoded": True}
+    bad = api_event("POST", PATH, body=b64encode(b"\xff{}").decode()) | {"isBase64Encoded": True}
+
+    assert call(good)[0] == 201
+    assert call(bad)[0] == 400
+
+
+@pytest.mark.parametrize("outcome_id", ["%20", "a" * 2049, "é", "'"])
+def test_what_cannot_be_an_id_is_no_outcome(functions: Deployment, outcome_id: str) -> None:
+    assert get(f"/outcomes/{outcome_id}")[0] == 404
