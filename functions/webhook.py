@@ -76,12 +76,13 @@ def list_outcomes() -> Response[str]:
 
 def _accept(request: Request) -> Response[str]:
     claim = ledger().accept(request, now())
-    if claim.standing is not Standing.OURS:
+    if claim.standing not in (Standing.OURS, Standing.WAITING):
         return replies.concluded(Ran(claim.standing, claim.outcome, claim.lease_until), now(), _correlation_id())
     try:
         queue().send(request, now())
     except QueueUnavailable as error:
-        ledger().give_up(claim.outcome, str(error), now())
+        if claim.standing is Standing.OURS:
+            ledger().give_up(claim.outcome, str(error), now())
         raise
     return replies.accepted(claim.outcome, now(), preferred=True)
 

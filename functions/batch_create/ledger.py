@@ -19,6 +19,7 @@ class Standing(StrEnum):
     """What the ledger says to one who wants to run a request."""
 
     OURS = "OURS"  # nobody else may run it until the lease ends
+    WAITING = "WAITING"  # accepted before, and still for the queue to run
     FINISHED = "FINISHED"  # done before: the outcome is the answer
     ELSEWHERE = "ELSEWHERE"  # another worker is at it
     ANOTHER_REQUEST = "ANOTHER_REQUEST"  # the id belongs to a request that asks for something else
@@ -44,8 +45,8 @@ class Ledger:
         self._retention = retention
 
     def accept(self, request: Request, now: datetime) -> Claim:
-        """Write a new request as QUEUED, for the queue to run. OURS as well when it was accepted before and still
-        waits: sending it once more does no harm, and mends an acceptance that died before it was sent."""
+        """Write a new request as QUEUED, for us to hand to the queue. WAITING when it was accepted before: sending it
+        once more does no harm, and mends an acceptance that died before it was sent."""
         outcome = new_outcome(request, Status.QUEUED)
         try:
             self._table.put_new({**self._first(request, outcome, now), **_status(outcome.portal, outcome.status)})
@@ -138,7 +139,7 @@ class Ledger:
             return Claim(Standing.FINISHED, outcome)
         if outcome.status is Status.RUNNING:
             return Claim(Standing.ELSEWHERE, outcome, lease_until=datetime.fromisoformat(item["leaseUntil"]))
-        return Claim(Standing.OURS, outcome)
+        return Claim(Standing.WAITING, outcome)
 
 
 def pair_key(portal: str, from_object_type: str, to_object_type: str) -> str:

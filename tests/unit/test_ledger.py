@@ -53,7 +53,7 @@ def test_what_was_first_written_stays_when_the_queue_takes_over(ledger: Ledger) 
 def test_an_accepted_request_can_be_accepted_again_while_it_waits(ledger: Ledger) -> None:
     asked = request("m-1", (3, 5))
 
-    assert [ledger.accept(asked, START).standing for _ in range(2)] == [Standing.OURS, Standing.OURS]
+    assert [ledger.accept(asked, START).standing for _ in range(2)] == [Standing.OURS, Standing.WAITING]
 
     claim = ledger.claim(asked, START, LEASE)
     assert ledger.accept(asked, START).standing is Standing.ELSEWHERE

@@ -161,6 +161,24 @@ def test_what_could_not_be_queued_is_failed_and_said_so(functions: Deployment, m
     assert outcome["reason"] == "no queue"
 
 
+def test_what_is_queued_already_is_not_given_up_when_it_cannot_be_sent_again(
+    functions: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken:
+        def send(self, *_: object) -> None:
+            raise QueueUnavailable("no queue")
+
+    first = call(api_event("POST", PATH, body=BODY, Prefer="respond-async", Idempotency_Key="k-3"))
+    again = call(api_event("POST", PATH, body=BODY, Prefer="respond-async", Idempotency_Key="k-3"))
+    monkeypatch.setattr(webhook, "queue", Broken)
+
+    refused = call(api_event("POST", PATH, body=BODY, Prefer="respond-async", Idempotency_Key="k-3"))
+
+    assert [answered[0] for answered in (first, again, refused)] == [202, 202, 503]
+    assert first[2]["Outcome-Id"] == again[2]["Outcome-Id"]
+    assert get(first[2]["Location"])[1]["status"] == "QUEUED"
+
+
 def test_what_hubspot_cannot_take_now_goes_on_in_the_queue(functions: Deployment, hubspot: FakeHubSpot) -> None:
     hubspot.replies = [Uncertain("HubSpot answered 503", http_status=503, body="<html>")]
 
