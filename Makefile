@@ -1,0 +1,67 @@
+# The only door for people. `make` alone says what is behind it.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up down test check synth bench deploy lock clean
+.SILENT:
+MAKEFLAGS += --no-print-directory
+
+# This checkout's own Python, Node and CDK come first: cdk.json and jsii find `python3` and `node` by name.
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
+export CDK_DISABLE_CLI_TELEMETRY := true
+
+CDK := cdk --no-notices --no-version-reporting
+UV := .venv/uv/bin/uv
+
+help: ## this list
+	awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+# A name on PATH can be a shim that does not run, so each candidate is tried.
+setup: ## install everything this checkout needs, inside it; every other target does it first
+	for python in python3.13 python3 python3.12 python3.11; do \
+		if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			exec $$python local/setup.py; \
+		fi; \
+	done; \
+	echo 'set-up: no working Python from 3.11 on was found. Install Python 3.13 (python3.13 on PATH), then run make again.' >&2; \
+	exit 1
+
+demo: setup ## show the whole product on this machine, with no account
+	python -m local.demo
+
+up: setup ## start the local stack [PORT=n] [HUBSPOT_BASE_URL=url] [SCHEDULE='rate(1 minute)']
+	python -m local.stack up $(if $(PORT),--port '$(PORT)') $(if $(HUBSPOT_BASE_URL),--hubspot-base-url '$(HUBSPOT_BASE_URL)') \
+		$(if $(SCHEDULE),--schedule '$(SCHEDULE)')
+
+down: setup ## stop all of the local stack
+	python -m local.stack down
+
+test: check ## check, then every test
+	python -m pytest
+
+check: setup ## lint, format and types
+	ruff check .
+	ruff format --check .
+	mypy
+
+synth: setup ## the CloudFormation template, into cdk.out
+	$(CDK) synth --quiet --output cdk.out
+
+bench: ## measure (not built yet)
+	echo 'bench: there is no benchmark in this checkout yet, so there is nothing to measure.' >&2
+	exit 1
+
+deploy: setup ## deploy to the AWS account and region of your environment
+	$(CDK) deploy || { \
+		echo 'deploy: an account and region that CDK has never used must be bootstrapped once:' >&2; \
+		echo '  PATH="$(CURDIR)/.venv/bin:$$PATH" $(CURDIR)/node_modules/.bin/cdk bootstrap' >&2; \
+		exit 1; }
+
+lock: setup ## pin the newest versions that *.in and package.json allow
+	test -x $(UV) || { python -m venv .venv/uv && .venv/uv/bin/pip install --quiet uv==0.13.9; }
+	for name in functions/requirements requirements local/ministack-requirements; do \
+		$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+			--no-emit-find-links --custom-compile-command 'make lock' --output-file $$name.txt $$name.in || exit 1; \
+	done
+	npm install --package-lock-only --no-audit --no-fund
+
+clean: down ## remove everything that make made
+	rm -rf .venv node_modules cdk.out .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -1,0 +1,135 @@
+"""What calls a person."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_cdk import ArnFormat, Duration, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from constructs import Construct
+
+from infra.nag import acknowledge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aws_cdk import aws_lambda as lambda_
+
+    from infra.config import Settings
+    from infra.ingress import Ingress
+    from infra.queue import RequestQueue
+
+# Longer than every deferral but that of a spent daily quota, which is worth knowing.
+OLDEST_MESSAGE = Duration.hours(1)
+
+
+class Alarms(Construct):
+    """Alarms on `topic`: dead letters, old messages, and errors and throttles of each function and of the API."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        settings: Settings,
+        *,
+        functions: Mapping[str, lambda_.Function],
+        queue: RequestQueue,
+        ingress: Ingress,
+    ) -> None:
+        super().__init__(scope, id)
+        self.topic = self._topic(settings)
+        # SQS reports nothing of a queue that nobody has touched for six hours, full or empty: what was wrong still is.
+        quiet = cloudwatch.TreatMissingData.IGNORE
+        self._ring(
+            "DeadLetters",
+            queue.dead_letters.metric_approximate_number_of_messages_visible(statistic="Maximum"),
+            "Requests were given up. Read them in the dead-letter queue, mend the cause and send them again.",
+            missing=quiet,
+        )
+        self._ring(
+            "OldestMessage",
+            queue.main.metric_approximate_age_of_oldest_message(statistic="Maximum"),
+            "Requests wait for long: the daily quota is spent, HubSpot is down, or the consumer cannot keep up.",
+            above=OLDEST_MESSAGE.to_seconds(),
+            missing=quiet,
+        )
+        for name, function in functions.items():
+            self._ring(f"{name}Errors", function.metric_errors(), f"An invocation failed; see the log of {name}.")
+            self._ring(f"{name}Throttles", function.metric_throttles(), "The account's concurrency does not suffice.")
+        self._ring(
+            "ApiErrors",
+            ingress.api.deployment_stage.metric_server_error(statistic="Sum"),
+            "The API answered 5xx; the access log has the request ids, which are the correlationIds of the answers.",
+        )
+
+    def _ring(
+        self,
+        name: str,
+        metric: cloudwatch.Metric,
+        description: str,
+        above: float = 0,
+        missing: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING,
+    ) -> None:
+        alarm = cloudwatch.Alarm(
+            self,
+            name,
+            alarm_name=f"{Stack.of(self).stack_name}-{name}",
+            alarm_description=description,
+            metric=metric,
+            threshold=above,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            # One breach is enough: a nightly schedule fails once a day, and three in a row would never come.
+            evaluation_periods=1,
+            treat_missing_data=missing,
+        )
+        action = actions.SnsAction(self.topic)
+        alarm.add_alarm_action(action)
+        alarm.add_ok_action(action)
+
+    def _topic(self, settings: Settings) -> sns.Topic:
+        # CloudWatch cannot publish to a topic encrypted with the key that AWS manages for SNS:
+        # docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html
+        key = kms.Key(
+            self,
+            "Key",
+            description=f"Alarms of {settings.stack_name}",
+            enable_key_rotation=True,
+            removal_policy=settings.removal_policy,
+        )
+        topic = sns.Topic(self, "Topic", display_name=settings.stack_name, master_key=key, enforce_ssl=True)
+        # A topic with a policy no longer has the default one, by which the account's alarms may publish.
+        cloudwatch = iam.ServicePrincipal("cloudwatch.amazonaws.com")
+        own_alarms = {
+            "StringEquals": {"aws:SourceAccount": Stack.of(self).account},
+            "ArnLike": {
+                "aws:SourceArn": Stack.of(self).format_arn(
+                    service="cloudwatch", resource="alarm", resource_name="*", arn_format=ArnFormat.COLON_RESOURCE_NAME
+                )
+            },
+        }
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[cloudwatch], actions=["sns:Publish"], resources=[topic.topic_arn], conditions=own_alarms
+            )
+        )
+        key.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[cloudwatch],
+                actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                resources=["*"],  # in a key's own policy: this key
+                conditions={"StringEquals": {"aws:SourceAccount": Stack.of(self).account}},
+            )
+        )
+        if settings.alarm_email:
+            subscription = topic.add_subscription(subscriptions.EmailSubscription(settings.alarm_email))
+            acknowledge(
+                subscription,
+                "Serverless-SNSRedrivePolicy",
+                "A mail that cannot be delivered is worth nothing later; the alarm itself stays in CloudWatch.",
+            )
+        return topic

@@ -1,0 +1,111 @@
+"""One Lambda function with a role and a log group of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aws_cdk import Duration
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from infra.logs import log_group
+from infra.nag import acknowledge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from aws_cdk import aws_sqs as sqs
+
+    from infra.config import Settings
+
+RUNTIME = lambda_.Runtime.PYTHON_3_13
+ARCHITECTURES = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}
+LOG_LEVELS = {
+    "DEBUG": lambda_.ApplicationLogLevel.DEBUG,
+    "INFO": lambda_.ApplicationLogLevel.INFO,
+    "WARNING": lambda_.ApplicationLogLevel.WARN,
+    "ERROR": lambda_.ApplicationLogLevel.ERROR,
+}
+
+
+@dataclass(frozen=True)
+class Package:
+    """What all functions share: their code, their dependencies and their environment."""
+
+    code: lambda_.Code
+    dependencies: lambda_.LayerVersion
+    environment: Mapping[str, str]
+
+
+class ServiceFunction(Construct):
+    """`function`, whose role allows exactly `permissions`, its own log and its traces.
+
+    `dead_letters` receives the event of an asynchronous invocation that failed for good: the request itself, as it
+    would stand in a message of the main queue.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        settings: Settings,
+        package: Package,
+        *,
+        handler: str,
+        description: str,
+        timeout: Duration,
+        permissions: Sequence[iam.PolicyStatement],
+        environment: Mapping[str, str] | None = None,
+        dead_letters: sqs.IQueue | None = None,
+    ) -> None:
+        super().__init__(scope, id)
+        log = log_group(self, "Log", settings)
+        own = [
+            iam.PolicyStatement(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log.log_group_arn]),
+            iam.PolicyStatement(actions=["xray:PutTraceSegments", "xray:PutTelemetryRecords"], resources=["*"]),
+        ]
+        if dead_letters:
+            own.append(iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[dead_letters.queue_arn]))
+        role = iam.Role(
+            self,
+            "Role",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            description=f"What {handler} may do",
+            inline_policies={"permissions": iam.PolicyDocument(statements=[*own, *permissions])},
+        )
+        for rule in ("AwsSolutions-IAM5[Resource::*]", "Serverless-LambdaStarPermissions"):
+            acknowledge(role, rule, "X-Ray's two put actions take no resource; no other statement has a wildcard.")
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            description=description,
+            runtime=RUNTIME,
+            architecture=ARCHITECTURES[settings.architecture],
+            code=package.code,
+            layers=[package.dependencies],
+            handler=handler,
+            timeout=timeout,
+            memory_size=settings.memory_mib,
+            environment={**package.environment, **(environment or {})},
+            # Read only, so that what the role may do stands above in full and CDK adds nothing of its own.
+            role=role.without_policy_updates(),
+            log_group=log,
+            logging_format=lambda_.LoggingFormat.JSON,
+            application_log_level_v2=LOG_LEVELS[settings.log_level],
+            tracing=lambda_.Tracing.ACTIVE,
+            dead_letter_queue=dead_letters,
+        )
+        for rule in ("AwsSolutions-L1", "Serverless-LambdaLatestVersion"):
+            acknowledge(
+                self.function,
+                rule,
+                "Lambda supports Python 3.13 until 2029; the tests and the compiled bytecode are of that version.",
+            )
+        if not dead_letters:
+            acknowledge(
+                self.function,
+                "Serverless-LambdaDLQ",
+                "Only invoked synchronously (API Gateway, SQS source mapping), where Lambda never uses such a queue.",
+            )

@@ -1,0 +1,112 @@
+"""The files under limits/ that the settings name: each a schedule and the request it runs, checked at synth."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import available_timezones
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from batch_create.contract import ContractError, Envelope, parse_envelope
+from infra.config import ConfigurationError
+from infra.schedule_expression import explained_expression
+
+
+@dataclass(frozen=True)
+class ScheduledRequest:
+    """One request and when it runs. `timezone` is an IANA name; UTC where it is None."""
+
+    name: str
+    expression: str
+    timezone: str | None
+    description: str | None
+    envelope: Envelope
+
+
+def _timezone(value: str) -> str:
+    known = available_timezones()  # empty on a machine without time zone data: AWS then has the last word
+    if known and value not in known:
+        raise ValueError("is not a time zone; use an IANA name such as Europe/Berlin")
+    return value
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    schedule: Annotated[str, AfterValidator(explained_expression)]
+    timezone: Annotated[str, AfterValidator(_timezone)] | None = None
+    # EventBridge Scheduler's rule for a schedule's name and description.
+    name: Annotated[str, Field(pattern=r"^[0-9A-Za-z_.-]{1,64}$")] | None = None
+    description: Annotated[str, Field(max_length=512)] | None = None
+    request: dict[str, Any]
+
+
+def load_scheduled_requests(folder: Path, files: Sequence[str], portals: Collection[str]) -> list[ScheduledRequest]:
+    """The scheduled requests of `files` in `folder`. Raises ConfigurationError with all problems of all files."""
+    problems: list[str] = []
+    requests: list[ScheduledRequest] = []
+    for file in files:
+        found = _read(folder, file, portals)
+        if isinstance(found, ScheduledRequest):
+            requests.append(found)
+        else:
+            problems += [f"{Path(folder.name) / file}: {problem}" for problem in found]
+    names = [request.name for request in requests]
+    problems += [
+        f'{folder.name}: two files have the name "{name}"; give one of them another `name`'
+        for name in sorted({name for name in names if names.count(name) > 1})
+    ]
+    if problems:
+        raise ConfigurationError(problems)
+    return requests
+
+
+def _read(folder: Path, file: str, portals: Collection[str]) -> ScheduledRequest | list[str]:
+    path = folder / file
+    if not path.is_file():
+        return ["there is no such file; correct settings.schedules or add the file"]
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        return [f"is not valid YAML: {' '.join(str(error).split())}"]
+    if not isinstance(content, dict):
+        return ["must hold `schedule` and `request`"]
+    problems: list[str] = []
+    try:
+        read = _File.model_validate(content)
+    except ValidationError as error:
+        read = None
+        problems = [
+            f"{'.'.join(map(str, detail['loc']))}: {_message(detail['type'], detail['msg'])}"
+            for detail in error.errors(include_url=False, include_input=False)
+        ]
+    envelope = None
+    if isinstance(content.get("request"), dict):
+        envelope, wrong = _checked(content["request"], portals)
+        problems += [f"request.{problem}" for problem in wrong]
+    if problems or read is None or envelope is None:
+        return problems
+    return ScheduledRequest(read.name or path.stem, read.schedule, read.timezone, read.description, envelope)
+
+
+def _checked(request: dict[str, Any], portals: Collection[str]) -> tuple[Envelope | None, list[str]]:
+    try:
+        envelope = parse_envelope(request, portals)
+    except ContractError as error:
+        return None, [str(problem) for problem in error.problems]
+    if envelope.idempotency_key is not None:
+        return None, ["idempotencyKey: leave it out; with one key for all runs only the first would reach HubSpot"]
+    return envelope, []
+
+
+def _message(kind: str, message: str) -> str:
+    if kind == "missing":
+        return "is required"
+    if kind == "extra_forbidden":
+        return "is not a key of such a file; known are schedule, timezone, name, description, request"
+    return re.sub("^Value error, ", "", message)

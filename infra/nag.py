@@ -1,0 +1,25 @@
+"""cdk-nag: the gate that every synth passes, and the findings we live with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_cdk import Acknowledgment, App, Validations
+from cdk_nag import AwsSolutionsChecks, ServerlessChecks
+
+if TYPE_CHECKING:
+    from constructs import IConstruct
+
+
+def check(app: App) -> None:
+    """Let the synth of `app` fail at every finding that is not acknowledged."""
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app), ServerlessChecks(app))
+
+
+def acknowledge(construct: IConstruct, rule: str, reason: str) -> None:
+    """Live with one finding on the resource that is the core of `construct`, for a reason that is true of it."""
+    # Not on the construct itself: that would hold for every resource that is or comes to be below it.
+    resource = construct.node.default_child
+    if resource is None:
+        raise ValueError(f"{construct.node.path} has no core resource")
+    Validations.of(resource).acknowledge(Acknowledgment(id=rule, reason=reason))

@@ -1,0 +1,114 @@
+"""The ledger of outcomes, and the secrets: a HubSpot token per portal and the keys of our clients."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_secretsmanager as secrets
+from constructs import Construct
+
+from infra.nag import acknowledge
+
+if TYPE_CHECKING:
+    from infra.config import Settings
+
+# Index name: its partition key. All are sorted by `sortKey`, newest last.
+INDEXES = {"by-pair": "pairKey", "by-status": "statusKey"}
+
+
+class Storage(Construct):
+    """The table `outcomes`, one item per request, and secrets by name: `token_names` by portal, and `clients_name`."""
+
+    def __init__(self, scope: Construct, id: str, settings: Settings) -> None:
+        super().__init__(scope, id)
+        self.outcomes = dynamodb.Table(
+            self,
+            "Outcomes",
+            partition_key=_text("id"),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            time_to_live_attribute="expiresAt",
+            deletion_protection=settings.deletion_protection,
+            removal_policy=settings.removal_policy,
+        )
+        for name, partition_key in INDEXES.items():
+            self.outcomes.add_global_secondary_index(
+                index_name=name,
+                partition_key=_text(partition_key),
+                sort_key=_text("sortKey"),
+                projection_type=dynamodb.ProjectionType.KEYS_ONLY,
+            )
+        self.token_names = {portal: f"{settings.secret_prefix}/{portal}" for portal in settings.portals}
+        self.clients_name = f"{settings.stack_name}/clients"
+        self._tokens = [
+            self._secret(
+                f"Token-{portal}",
+                settings,
+                name=self.token_names[portal],
+                description=f"HubSpot token of portal {portal}: the token itself, or JSON with accessToken",
+                template="{}",
+                rotation="HubSpot has no interface that makes a new private-app token or service key; its owner does.",
+            )
+            for portal in settings.portals
+        ]
+        self._clients = self._secret(
+            "Clients",
+            settings,
+            name=self.clients_name,
+            description='Callers of the API: JSON {"clients": [{"name", "keySha256": [...], "portals": [...]}]}',
+            template='{"clients": []}',
+            rotation="A client's key is changed together with its owner; both hashes are valid in the meantime.",
+        )
+
+    def _secret(
+        self, id: str, settings: Settings, *, name: str, description: str, template: str, rotation: str
+    ) -> secrets.Secret:
+        secret = secrets.Secret(
+            self,
+            id,
+            secret_name=name,
+            description=description,
+            # What is generated only fills the place: an object without accessToken can never be sent as a token.
+            generate_secret_string=secrets.SecretStringGenerator(
+                secret_string_template=template, generate_string_key="placeholder"
+            ),
+            removal_policy=settings.removal_policy,
+        )
+        acknowledge(secret, "AwsSolutions-SMG4", rotation)
+        return secret
+
+    def keep_outcomes(self) -> iam.PolicyStatement:
+        """Leave to claim, read and settle outcomes. Nothing may delete one."""
+        return iam.PolicyStatement(
+            actions=["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources=[self.outcomes.table_arn]
+        )
+
+    def search_outcomes(self) -> list[iam.PolicyStatement]:
+        """Leave to list outcomes: keys from an index, then the items."""
+        indexes = [f"{self.outcomes.table_arn}/index/{name}" for name in INDEXES]
+        return [
+            iam.PolicyStatement(actions=["dynamodb:Query"], resources=indexes),
+            iam.PolicyStatement(actions=["dynamodb:BatchGetItem"], resources=[self.outcomes.table_arn]),
+        ]
+
+    def read_tokens(self) -> iam.PolicyStatement:
+        """Leave to read each portal's token."""
+        return _read(*self._tokens)
+
+    def read_clients(self) -> iam.PolicyStatement:
+        """Leave to read the hashes of the clients' keys."""
+        return _read(self._clients)
+
+
+def _read(*readable: secrets.Secret) -> iam.PolicyStatement:
+    return iam.PolicyStatement(
+        actions=["secretsmanager:GetSecretValue"], resources=[secret.secret_arn for secret in readable]
+    )
+
+
+def _text(name: str) -> dynamodb.Attribute:
+    return dynamodb.Attribute(name=name, type=dynamodb.AttributeType.STRING)
