@@ -63,5 +63,6 @@ lock: setup ## pin the newest versions that *.in and package.json allow
 	done
 	npm install --package-lock-only --no-audit --no-fund
 
-clean: down ## remove everything that make made
+clean: ## stop the local stack and remove everything that make made
+	test ! -e .local || $(MAKE) down
 	rm -rf .venv node_modules cdk.out .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 RESERVE = 5.0  # seconds of the invocation kept for settling and handing over
-# Scheduler replaces its context attributes in an input; text that still looks like one identifies nothing.
+# Scheduler replaces its context attributes in an input; a key in which one is left identifies nothing.
 UNREPLACED = "<aws.scheduler."
 
 
@@ -40,7 +40,7 @@ def handler(event: Any, context: LambdaContext) -> dict[str, str]:
 def _request(event: Any, invocation_id: str) -> Request:
     by_rule = isinstance(event, dict) and "detail-type" in event and "detail" in event
     value = event["detail"] if by_rule else event
-    if isinstance(value, dict) and str(value.get("idempotencyKey", "")).startswith(UNREPLACED):
+    if isinstance(value, dict) and UNREPLACED in str(value.get("idempotencyKey", "")):
         value = {name: part for name, part in value.items() if name != "idempotencyKey"}
     return Request(
         envelope=parse_envelope(value, settings().portals),

@@ -25,6 +25,7 @@ class ScheduledRequest:
     expression: str
     timezone: str | None
     description: str | None
+    enabled: bool
     envelope: Envelope
 
 
@@ -43,6 +44,7 @@ class _File(BaseModel):
     # EventBridge Scheduler's rule for a schedule's name and description.
     name: Annotated[str, Field(pattern=r"^[0-9A-Za-z_.-]{1,64}$")] | None = None
     description: Annotated[str, Field(max_length=512)] | None = None
+    enabled: bool = True
     request: dict[str, Any]
 
 
@@ -91,7 +93,9 @@ def _read(folder: Path, file: str, portals: Collection[str]) -> ScheduledRequest
         problems += [f"request.{problem}" for problem in wrong]
     if problems or read is None or envelope is None:
         return problems
-    return ScheduledRequest(read.name or path.stem, read.schedule, read.timezone, read.description, envelope)
+    return ScheduledRequest(
+        read.name or path.stem, read.schedule, read.timezone, read.description, read.enabled, envelope
+    )
 
 
 def _checked(request: dict[str, Any], portals: Collection[str]) -> tuple[Envelope | None, list[str]]:
@@ -108,5 +112,5 @@ def _message(kind: str, message: str) -> str:
     if kind == "missing":
         return "is required"
     if kind == "extra_forbidden":
-        return "is not a key of such a file; known are schedule, timezone, name, description, request"
+        return "is not a key of such a file; known are schedule, timezone, name, description, enabled, request"
     return re.sub("^Value error, ", "", message)

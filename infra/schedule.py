@@ -68,13 +68,15 @@ class Schedules(Construct):
                 schedule_group=group,
                 schedule_name=request.name,
                 description=request.description,
+                enabled=request.enabled,
                 schedule=scheduler.ScheduleExpression.expression(
                     request.expression, TimeZone.of(request.timezone) if request.timezone else None
                 ),
                 target=targets.LambdaInvoke(
                     function,
                     input=scheduler.ScheduleTargetInput.from_object(
-                        {**event, "idempotencyKey": scheduler.ContextAttribute.execution_id}
+                        # Not the execution id, which is another one for each attempt of the same firing.
+                        {**event, "idempotencyKey": f"{request.name} {scheduler.ContextAttribute.scheduled_time}"}
                     ),
                     role=role.without_policy_updates(),
                     dead_letter_queue=dead_letters,

@@ -40,4 +40,5 @@ if __name__ == "__main__":
             flatten(node)
         elif isinstance(node, scheduler.CfnSchedule) and schedule:
             node.schedule_expression = schedule
+            node.state = "ENABLED"
     app.synth()

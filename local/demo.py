@@ -67,8 +67,9 @@ class Demo:
     def run(self, started: datetime) -> None:
         """Send everything, show every outcome, and raise Unexpected if one is not as it should be."""
         sent = [self._webhook_now(), self._webhook_later(), *self._queue()]
-        with waiting("HubSpot is told to fail the next three calls; a request is sent all the same"):
-            self._standin("POST", "faults", {"operation": "any", "times": 3, "effect": {"kind": "status", "status": 503}})
+        with waiting("HubSpot is told to fail three times for one pair; a request for it is sent all the same"):
+            pair = {"fromObjectType": "companies", "toObjectType": "deals"}
+            self._standin("POST", "faults", {**pair, "times": 3, "effect": {"kind": "status", "status": 503}})
             sent.append(self._webhook_later_while_hubspot_fails())
         with waiting("Outcomes"):
             outcomes = [self._final(expected.outcome_id) for expected in sent]

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 
 from local.processes import HOST
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = [str(ROOT / ".venv/ministack/bin/ministack")]
@@ -77,10 +74,11 @@ class Aws:
             aws_access_key_id=ACCOUNT, aws_secret_access_key="local", region_name=REGION
         )
 
-    def stack(self, name: str) -> Mapping[str, Any] | None:
+    def stack(self, name: str) -> dict[str, Any] | None:
         """The description of a CloudFormation stack that is whole, or None."""
         client = self._session.client("cloudformation", endpoint_url=self.endpoint)
-        for summary in client.describe_stacks()["Stacks"]:
+        summaries: list[dict[str, Any]] = client.describe_stacks()["Stacks"]
+        for summary in summaries:
             if summary["StackName"] == name and summary["StackStatus"] in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
                 return summary
         return None

@@ -18,8 +18,8 @@ from pathlib import Path
 import psutil
 
 HOST = "127.0.0.1"
-START_SECONDS = 30  # both servers start within two on two cores; a machine busy with other things needs more
-STOP_SECONDS = 5
+START_SECONDS = 60  # both servers start within two on two idle cores
+STOP_SECONDS = 5  # then a server is killed; the emulator gives its workers two
 LOG_LINES_SHOWN = 20
 
 
@@ -29,21 +29,35 @@ class ServerFailed(Exception):
 
 @dataclass(frozen=True)
 class Record:
-    """A server that was started. `created` is its start time, since a process id alone is reused by other processes."""
+    """A server that was started: its process, its port, and what it was made from in words of whoever started it.
+
+    A process id alone says little, because ids are used again. Together with the command, which names this checkout,
+    it says enough.
+    """
 
     pid: int
-    created: float
+    command: list[str]
     port: int
     made_from: str
 
-    def process(self) -> psutil.Process | None:
-        """The process, if it is still the one that was started and has not ended."""
+    def alive(self) -> bool:
+        """Whether the process is still there, is the one that was started, and has not ended."""
         try:
-            process = psutil.Process(self.pid)
-            ours = process.create_time() == self.created and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return None
-        return process if ours else None
+            # An interpreter's name may stand before the command.
+            return psutil.Process(self.pid).cmdline()[-len(self.command) :] == self.command
+        except psutil.Error:  # gone, ended and not yet collected, or another user's
+            return False
+
+    def end(self, how: signal.Signals) -> bool:
+        """Send a signal to the server and the workers in its group; whether it then ends within STOP_SECONDS."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, how)
+        deadline = time.monotonic() + STOP_SECONDS
+        while self.alive():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
 
 
 @dataclass(frozen=True)
@@ -66,13 +80,15 @@ class Server:
         if not self._record.exists():
             return None
         record = Record(**json.loads(self._record.read_text()))
-        return record if record.process() else None
+        return record if record.alive() else None
 
     def start(self, command: list[str], environment: dict[str, str], port: int, made_from: str, health: str) -> None:
         """Start the server, with `environment` added to this process's, and wait until the path `health` answers.
 
         `made_from` is kept in the record for the caller to compare. Raises ServerFailed.
         """
+        if not _is_free(port):
+            raise ServerFailed(f"the {self.name} cannot have port {port}: another program listens on {HOST}:{port}")
         with self.log.open("w") as log:
             child = subprocess.Popen(
                 [sys.executable, "-m", "local.processes", str(self._record), str(port), made_from, *command],
@@ -85,30 +101,23 @@ class Server:
         deadline = time.monotonic() + START_SECONDS
         while not _answers(f"http://{HOST}:{port}{health}"):
             if child.poll() is not None:
-                raise ServerFailed(f"the {self.name} ended at once with exit status {child.returncode}.\n{self.tail()}")
+                raise ServerFailed(
+                    f"the {self.name} ended at once with exit status {child.returncode}.\n{self._tail()}"
+                )
             if time.monotonic() > deadline:
-                raise ServerFailed(f"the {self.name} did not answer within {START_SECONDS} s.\n{self.tail()}")
+                raise ServerFailed(f"the {self.name} did not answer within {START_SECONDS} s.\n{self._tail()}")
             time.sleep(0.05)
 
     def stop(self) -> bool:
         """Stop the server and its workers; whether one was running. Raises ServerFailed if it cannot be stopped."""
         record = self.running()
-        process = record and record.process()
-        if process:
-            # The server leads a group of its own, which holds its workers too.
-            for stop in (signal.SIGTERM, signal.SIGKILL):
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, stop)
-                if not psutil.wait_procs([process], timeout=STOP_SECONDS)[1]:
-                    break
-            else:
-                raise ServerFailed(f"the {self.name} (process {process.pid}) does not end.\n{self.tail()}")
+        if record and not (record.end(signal.SIGTERM) or record.end(signal.SIGKILL)):
+            raise ServerFailed(f"the {self.name} (process {record.pid}) does not end.\n{self._tail()}")
         self._record.unlink(missing_ok=True)
-        return process is not None
+        return record is not None
 
-    def tail(self) -> str:
-        """The end of the server's log, for a person to read."""
-        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+    def _tail(self) -> str:
+        lines = self.log.read_text(errors="replace").splitlines()
         return "\n".join([f"The end of {self.log}:", *lines[-LOG_LINES_SHOWN:]])
 
 
@@ -119,14 +128,6 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=2) as response:
-            return bool(response.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
-
-
 def write_whole(path: Path, text: str) -> None:
     """Write a file so that a reader sees either the old or the new text, and never a part."""
     partial = path.with_name(f".{path.name}.partial")
@@ -134,9 +135,29 @@ def write_whole(path: Path, text: str) -> None:
     partial.replace(path)
 
 
+def _is_free(port: int) -> bool:
+    with socket.socket() as listener:
+        # Connections of a server that just ended do not keep the port; one that listens does.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, port))
+        except OSError:
+            return False
+        return True
+
+
+def _answers(url: str) -> bool:
+    try:
+        # Whatever proxy is set, it has no part in a call of loopback.
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=2) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
 def _become(record: Path, port: str, made_from: str, *command: str) -> None:
     # The server writes its own record, before it is itself: killing its starter at any moment loses track of nothing.
-    own = Record(os.getpid(), psutil.Process().create_time(), int(port), made_from)
+    own = Record(os.getpid(), list(command), int(port), made_from)
     write_whole(record, json.dumps(asdict(own)))
     os.execvp(command[0], command)
 

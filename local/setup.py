@@ -44,8 +44,9 @@ def main() -> None:
 
 def step(title: str, folder: Path, inputs: list[Path], make: Callable[[], None]) -> None:
     """Run `make` unless `folder` is already made whole from these inputs by this script."""
-    contents = b"\0".join(path.read_bytes() for path in [Path(__file__), *inputs])
-    digest = hashlib.sha256(contents).hexdigest()
+    # The place counts too: an environment's commands name it, and stop working when the checkout is moved.
+    contents = [bytes(ROOT), *(path.read_bytes() for path in [Path(__file__), *inputs])]
+    digest = hashlib.sha256(b"\0".join(contents)).hexdigest()
     mark = folder / ".made-from"
     if mark.exists() and mark.read_text() == digest and runs(folder):
         return

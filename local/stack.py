@@ -35,10 +35,10 @@ def up(port: int | None, hubspot_base_url: str | None, schedule: str | None, loc
     """Start what does not run, deploy what changed, and write STACK_FILE. Raises ServerFailed, DeploymentFailed."""
     with step("AWS emulator"):
         aws = Aws(start_emulator(port))
-    with step("HubSpot stand-in" if not hubspot_base_url else f"HubSpot at {hubspot_base_url}"):
-        hubspot = hubspot_base_url or start_standin()
+    with step(f"HubSpot at {hubspot_base_url}" if hubspot_base_url else "HubSpot stand-in"):
         if hubspot_base_url:
             STANDIN.stop()
+        hubspot = hubspot_base_url or start_standin()
     cdk = Cdk(aws.endpoint, FOLDER, lock)
     settings = local_settings(hubspot)
     if not aws.stack(BOOTSTRAP_STACK):
@@ -51,8 +51,7 @@ def up(port: int | None, hubspot_base_url: str | None, schedule: str | None, loc
     with step("Secrets"):
         outputs = aws.outputs(settings["stackName"])
         key = client_key()
-        client = {"name": "local", "keySha256": [hashlib.sha256(key.encode()).hexdigest()], "portals": ["*"]}
-        aws.put_secret(outputs["ClientsSecretName"], json.dumps({"clients": [client]}))
+        aws.put_secret(outputs["ClientsSecretName"], clients_secret(key))
         if hubspot_base_url:
             # A token is of one account. Only the first portal has it, so that nothing is written for another.
             aws.put_secret(outputs["TokenSecretName"], os.environ.get("HUBSPOT_TOKEN", DEFAULT_TOKEN))
@@ -76,16 +75,15 @@ def up(port: int | None, hubspot_base_url: str | None, schedule: str | None, loc
 def start_emulator(port: int | None) -> str:
     """The address of this checkout's emulator, started unless it runs on that port. Raises ServerFailed."""
     running = EMULATOR.running()
-    if not running or port not in {None, running.port}:
-        EMULATOR.stop()
-        STACK_FILE.unlink(missing_ok=True)  # what it describes has ended with the emulator
-        port = port or free_port()
-        files = FOLDER / "emulator"
-        shutil.rmtree(files, ignore_errors=True)  # left behind by an emulator that was killed
-        files.mkdir()
-        EMULATOR.start(emulator.COMMAND, emulator.settings(files, port), port, "", emulator.HEALTH)
-    else:
-        port = running.port
+    if running and port in {None, running.port}:
+        return f"http://{HOST}:{running.port}"
+    EMULATOR.stop()
+    STACK_FILE.unlink(missing_ok=True)  # what it describes has ended with the emulator
+    port = port or free_port()
+    files = FOLDER / "emulator"
+    shutil.rmtree(files, ignore_errors=True)  # left behind by an emulator that was killed
+    files.mkdir()
+    EMULATOR.start(emulator.COMMAND, emulator.settings(files, port), port, "", emulator.HEALTH)
     return f"http://{HOST}:{port}"
 
 
@@ -94,13 +92,12 @@ def start_standin() -> str:
     running = STANDIN.running()
     code = b"".join(path.read_bytes() for path in sorted((ROOT / "local").glob("hubspot*.py")))
     made_from = hashlib.sha256(code).hexdigest()
-    if not running or running.made_from != made_from:
-        STANDIN.stop()
-        port = running.port if running else free_port()
-        command = [sys.executable, "-m", "local.hubspot", "--port", str(port)]
-        STANDIN.start(command, {}, port, made_from, "/_standin/health")
-    else:
-        port = running.port
+    if running and running.made_from == made_from:
+        return f"http://{HOST}:{running.port}"
+    STANDIN.stop()
+    port = running.port if running else free_port()
+    command = [sys.executable, "-m", "local.hubspot", "--port", str(port)]
+    STANDIN.start(command, {}, port, made_from, "/_standin/health")
     return f"http://{HOST}:{port}"
 
 
@@ -109,6 +106,12 @@ def client_key() -> str:
     if STACK_FILE.exists():
         return str(json.loads(STACK_FILE.read_text())["clientKey"])
     return secrets.token_urlsafe(32)
+
+
+def clients_secret(key: str) -> str:
+    """The secret by which the service knows the one client of this stack: it may use every portal."""
+    client = {"name": "local", "keySha256": [hashlib.sha256(key.encode()).hexdigest()], "portals": ["*"]}
+    return json.dumps({"clients": [client]})
 
 
 def down() -> None:
@@ -131,7 +134,7 @@ def step(title: str) -> Iterator[None]:
 @contextmanager
 def exclusive() -> Iterator[int]:
     """Wait until no other `up` or `down` of this checkout runs, and keep them waiting. Yields the lock's descriptor."""
-    FOLDER.mkdir(exist_ok=True)
+    FOLDER.mkdir(mode=0o700, exist_ok=True)  # the client key is in it
     lock = os.open(FOLDER, os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -162,10 +165,12 @@ def main() -> None:
             if options.command == "down":
                 return down()
             started = time.monotonic()
-            up(options.port, options.hubspot_base_url, options.schedule, lock)
+            up(options.port, options.hubspot_base_url and options.hubspot_base_url.rstrip("/"), options.schedule, lock)
             console.print(f"up: ready after {time.monotonic() - started:.0f} s. Addresses and key: {STACK_FILE}")
     except (ServerFailed, DeploymentFailed) as failure:
-        console.print(f"{options.command}: {failure}", style="red", markup=False)
+        console.print(f"{options.command}: {failure}", markup=False, soft_wrap=True)
+        if options.command == "up":
+            console.print("up: what was started still runs. Run it again once mended, or stop all with `make down`.")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)  # as a shell reports Ctrl-C

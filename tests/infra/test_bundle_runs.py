@@ -25,6 +25,7 @@ RUNTIME_CLIENT = ("awslambdaric", "simplejson", "snapshot_restore_py")
 ANSWERED_WITHIN = 30  # seconds, for a cold start on a busy machine
 ENVIRONMENT = {
     "AWS_REGION": "eu-central-1",
+    "AWS_DEFAULT_REGION": "eu-central-1",
     "AWS_ACCESS_KEY_ID": "none",
     "AWS_SECRET_ACCESS_KEY": "none",
     "AWS_LAMBDA_FUNCTION_NAME": "function",
@@ -77,6 +78,8 @@ class _Invocation(BaseHTTPRequestHandler):
             "Lambda-Runtime-Aws-Request-Id": "invocation-1",
             "Lambda-Runtime-Deadline-Ms": "99999999999999",
             "Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:eu-central-1:123456789012:function:function",
+            "Lambda-Runtime-Trace-Id": "Root=1-6741a2b3-0123456789abcdef01234567",
+            "Content-Type": "application/json",  # the client reads it without asking whether it is there
             "Content-Length": str(len(body)),
         }.items():
             self.send_header(name, value)

@@ -130,6 +130,7 @@ def test_a_file_gives_one_request_named_after_it(tmp_path: Path) -> None:
     (request,) = load_scheduled_requests(tmp_path, ["deals.yaml"], ["default"])
 
     assert (request.name, request.expression, request.timezone) == ("deals", "rate(1 day)", None)
+    assert request.enabled
     assert request.envelope.portal == "default"
     assert request.envelope.inputs[0].max_to_object_ids == 5
 
@@ -153,6 +154,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ("timezone: Mars/Olympus\nrequest:", "request:", "timezone: is not a time zone"),
         ("when: now\nrequest:", "request:", "when: is not a key of such a file"),
         ("name: a name\nrequest:", "request:", "name: "),
+        ("enabled: later\nrequest:", "request:", "enabled: "),
     ],
 )
 def test_a_wrong_file_is_explained(tmp_path: Path, wrong: str, right: str | None, advice: str) -> None:

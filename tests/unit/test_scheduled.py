@@ -28,7 +28,7 @@ def read(outcome_id: str) -> Outcome:
     return outcome
 
 
-def test_a_schedule_is_run_once_per_execution(functions: Deployment, hubspot: FakeHubSpot) -> None:
+def test_a_schedule_is_run_once_per_firing(functions: Deployment, hubspot: FakeHubSpot) -> None:
     first = invoke(load("scheduler"), "invocation-1")
     again = invoke(load("scheduler"), "invocation-2")
 
@@ -39,8 +39,8 @@ def test_a_schedule_is_run_once_per_execution(functions: Deployment, hubspot: Fa
     assert outcome.requested_by == "limits/deals-to-contacts.yaml"
 
 
-def test_an_execution_id_that_nobody_filled_in_identifies_nothing(functions: Deployment, hubspot: FakeHubSpot) -> None:
-    event = {**load("scheduler"), "idempotencyKey": "<aws.scheduler.execution-id>"}
+def test_a_scheduled_time_that_nobody_filled_in_identifies_nothing(functions: Deployment, hubspot: FakeHubSpot) -> None:
+    event = {**load("scheduler"), "idempotencyKey": "deals-to-contacts <aws.scheduler.scheduled-time>"}
 
     assert invoke(event, "invocation-1")["outcomeId"] == "invocation-1"
     assert invoke(event, "invocation-2")["outcomeId"] == "invocation-2"
