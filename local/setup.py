@@ -33,13 +33,15 @@ def main() -> None:
     """Make what is missing or out of date, showing each step as it starts. Exits 1 with the reason where one fails."""
     # One at a time: two make targets started together would build into the same folders.
     checkout = os.open(ROOT, os.O_RDONLY)
-    fcntl.flock(checkout, fcntl.LOCK_EX)
     try:
+        fcntl.flock(checkout, fcntl.LOCK_EX)
         step("Python packages", VENV, [ROOT / "requirements.txt"], python_packages)
         step("AWS emulator", EMULATOR, [ROOT / "local/ministack-requirements.txt"], emulator)
         step("CDK command line", NODE_MODULES, [ROOT / "package.json", ROOT / "package-lock.json"], cdk)
     except SetupFailed as failure:
         sys.exit(f"set-up: {failure}")
+    except KeyboardInterrupt:
+        sys.exit("set-up: interrupted; the next make finishes it")
 
 
 def step(title: str, folder: Path, inputs: list[Path], make: Callable[[], None]) -> None:

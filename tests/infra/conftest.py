@@ -6,10 +6,6 @@ from tests.infra.bundle import BuiltBundle, build_bundle
 from tests.infra.template import Synthesised
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "bundle: builds the real assets, with pip and its registry")
-
-
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
     """What cdk.json as it stands deploys."""

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+import pytest_socket
 from moto import mock_aws
 
 from batch_create import ports
@@ -19,10 +20,21 @@ if TYPE_CHECKING:
     from types_boto3_secretsmanager import SecretsManagerClient
     from types_boto3_sqs import SQSClient
 
-os.environ.update(ACCOUNT)  # before anything asks for an account: no test may find a real one
+# Powertools reads these when the functions are imported, which is before any fixture.
+os.environ.update(POWERTOOLS_METRICS_NAMESPACE="tests", POWERTOOLS_SERVICE_NAME="tests")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test here finds a real account, or anybody on the network."""
+    for name, value in ACCOUNT.items():
+        monkeypatch.setenv(name, value)
+    pytest_socket.disable_socket(allow_unix_socket=True)  # event loops wake themselves through one
+    yield
+    pytest_socket.enable_socket()
+
+
+@pytest.fixture(scope="package")
 def aws() -> Iterator[tuple[DynamoDBClient, SQSClient, SecretsManagerClient]]:
     with mock_aws():
         made = clients()
