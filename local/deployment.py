@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,10 @@ class Cdk:
         self._run(["deploy", "--all", "--app", str(self._assembly), *options], self.folder)
 
     def _run(self, arguments: list[str], directory: Path) -> None:
+        # This checkout's own Python, Node and CDK, also where `make` has not put them on PATH.
+        own = [str(Path(sys.executable).parent), str(ROOT / "node_modules/.bin"), os.environ["PATH"]]
         environment = os.environ | credentials(self.endpoint) | {"CDK_DISABLE_CLI_TELEMETRY": "true"}
+        environment["PATH"] = os.pathsep.join(own)
         log = self.folder / f"cdk-{arguments[0]}.log"
         with log.open("w") as output:
             command = subprocess.run(
