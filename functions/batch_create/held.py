@@ -89,11 +89,12 @@ class Held:
         return self.outcome
 
     def _delay(self, jitter: float) -> timedelta:
-        if self._deferral and self._deferral.retry_after is not None:
-            return timedelta(seconds=self._deferral.retry_after)
         ceiling = min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(self.fence - 1, 20))
-        # Half of it is random, so that requests deferred together do not come back together.
-        return timedelta(seconds=ceiling * (1 + jitter) / 2)
+        # Half of it is random, so that requests deferred together do not come back together. It grows under HubSpot's
+        # own times to wait too: each return costs a receive, and a message has only so many.
+        growing = ceiling * (1 + jitter) / 2
+        asked = self._deferral.retry_after if self._deferral else None
+        return timedelta(seconds=max(growing, asked or 0))
 
     def _update(self, key: LimitKey, **told: Any) -> None:
         def updated(item: InputOutcome) -> InputOutcome:

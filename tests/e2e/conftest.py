@@ -113,12 +113,14 @@ def up() -> Iterator[LocalStack]:
     was_up = stack.EMULATOR.running() is not None
     started = datetime.now(UTC)
     firing = started + FIRES_AFTER
-    with stack.exclusive() as lock:
-        stack.up(None, None, f"at({firing:%Y-%m-%dT%H:%M:%S})", lock)
-    yield LocalStack(json.loads(stack.STACK_FILE.read_text()), started)
-    if not was_up:
-        with stack.exclusive():
-            stack.down()
+    try:
+        with stack.exclusive() as lock:
+            stack.up(None, None, f"at({firing:%Y-%m-%dT%H:%M:%S})", lock)
+        yield LocalStack(json.loads(stack.STACK_FILE.read_text()), started)
+    finally:
+        if not was_up:
+            with stack.exclusive():
+                stack.down()
 
 
 @pytest.fixture

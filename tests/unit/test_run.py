@@ -299,6 +299,21 @@ def test_a_failing_call_touches_only_the_requests_in_it(ledger: Ledger, hubspot:
     assert answers[0].outcome.retry_at == START + timedelta(seconds=10)
 
 
+def test_pauses_grow_up_to_a_quarter_of_an_hour_also_under_hubspots_own_time_to_wait(
+    ledger: Ledger, hubspot: FakeHubSpot, clock: Clock
+) -> None:
+    pauses = []
+    for _ in range(12):
+        hubspot.replies = [Unavailable("429", http_status=429, retry_after=10)]
+        (ran,) = run([request("m-1", (3, 5))], 30, ports(ledger, hubspot, clock))
+        assert ran.outcome.retry_at is not None
+        pauses.append((ran.outcome.retry_at - clock()).total_seconds())
+
+    assert pauses[:3] == [10, 10, 10]
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == 900 * 0.75
+
+
 def test_a_request_larger_than_a_batch_is_cut_and_its_answers_joined(
     ledger: Ledger, hubspot: FakeHubSpot, clock: Clock
 ) -> None:
