@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local.emulator import ACCOUNT, REGION, ROOT, credentials
+from local.emulator import ACCOUNT, REGION, credentials
+from local.processes import ROOT
 
 # Every call stays on this machine: neither notices nor telemetry are fetched or sent.
 CDK = ["cdk", "--no-notices", "--no-version-reporting", "--no-color", "--ci"]

@@ -8,9 +8,8 @@ from typing import Any
 
 import boto3
 
-from local.processes import HOST
+from local.processes import HOST, ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 COMMAND = [str(ROOT / ".venv/ministack/bin/ministack")]
 HEALTH = "/_ministack/health"
 REGION = "us-east-1"

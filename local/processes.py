@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psutil
 
+ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
 START_SECONDS = 60  # both servers start within two on two idle cores
 STOP_SECONDS = 5  # then a server is killed; the emulator gives its workers two
@@ -90,20 +91,20 @@ class Server:
         if not _is_free(port):
             raise ServerFailed(f"the {self.name} cannot have port {port}: another program listens on {HOST}:{port}")
         with self.log.open("w") as log:
-            child = subprocess.Popen(
+            subprocess.run(
                 [sys.executable, "-m", "local.processes", str(self._record), str(port), made_from, *command],
+                cwd=ROOT,
                 env=os.environ | environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # so that neither Ctrl-C nor a closed terminal reaches it
+                start_new_session=True,  # so that whoever kills the starter's group leaves the launcher to its work
+                check=True,
             )
         deadline = time.monotonic() + START_SECONDS
         while not _answers(f"http://{HOST}:{port}{health}"):
-            if child.poll() is not None:
-                raise ServerFailed(
-                    f"the {self.name} ended at once with exit status {child.returncode}.\n{self._tail()}"
-                )
+            if not self.running():
+                raise ServerFailed(f"the {self.name} ended at once.\n{self._tail()}")
             if time.monotonic() > deadline:
                 raise ServerFailed(f"the {self.name} did not answer within {START_SECONDS} s.\n{self._tail()}")
             time.sleep(0.05)
@@ -155,12 +156,21 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _become(record: Path, port: str, made_from: str, *command: str) -> None:
-    # The server writes its own record, before it is itself: killing its starter at any moment loses track of nothing.
-    own = Record(os.getpid(), list(command), int(port), made_from)
-    write_whole(record, json.dumps(asdict(own)))
-    os.execvp(command[0], command)
+def _launch(record: Path, port: str, made_from: str, *command: str) -> None:
+    """Start the command as nobody's child, in a session of its own, and record it.
+
+    As a program of its own, so that killing the starter at any moment leaves no server without a record, and that a
+    starter which lives on has no child to wait for.
+    """
+    until_started, open_until_started = os.pipe()
+    pid = os.fork()
+    if not pid:
+        os.setsid()  # neither Ctrl-C nor a closed terminal reaches it, and its workers are in a group with it
+        os.execvp(command[0], command)
+    os.close(open_until_started)
+    os.read(until_started, 1)  # returns when the child's end closes: it has become the command, or has ended
+    write_whole(record, json.dumps(asdict(Record(pid, list(command), int(port), made_from))))
 
 
 if __name__ == "__main__":
-    _become(Path(sys.argv[1]), *sys.argv[2:])
+    _launch(Path(sys.argv[1]), *sys.argv[2:])

@@ -18,9 +18,9 @@ from rich.console import Console
 
 from local import emulator
 from local.deployment import Cdk, DeploymentFailed, local_settings
-from local.emulator import ROOT, Aws
-from local.hubspot import DEFAULT_TOKEN
-from local.processes import HOST, Server, ServerFailed, free_port, write_whole
+from local.emulator import Aws
+from local.hubspot.server import DEFAULT_TOKEN
+from local.processes import HOST, ROOT, Server, ServerFailed, free_port, write_whole
 
 FOLDER = ROOT / ".local"
 STACK_FILE = FOLDER / "stack.json"
@@ -28,7 +28,7 @@ EMULATOR = Server(FOLDER, "emulator")
 STANDIN = Server(FOLDER, "standin")
 BOOTSTRAP_STACK = "CDKToolkit"
 
-console = Console(highlight=False)
+console = Console(highlight=False, soft_wrap=True)
 
 
 def up(port: int | None, hubspot_base_url: str | None, schedule: str | None, lock: int) -> None:
@@ -90,7 +90,7 @@ def start_emulator(port: int | None) -> str:
 def start_standin() -> str:
     """The address of this checkout's HubSpot stand-in, started anew where its code has changed. Raises ServerFailed."""
     running = STANDIN.running()
-    code = b"".join(path.read_bytes() for path in sorted((ROOT / "local").glob("hubspot*.py")))
+    code = b"".join(path.read_bytes() for path in sorted((ROOT / "local/hubspot").glob("*.py")))
     made_from = hashlib.sha256(code).hexdigest()
     if running and running.made_from == made_from:
         return f"http://{HOST}:{running.port}"
@@ -168,7 +168,7 @@ def main() -> None:
             up(options.port, options.hubspot_base_url and options.hubspot_base_url.rstrip("/"), options.schedule, lock)
             console.print(f"up: ready after {time.monotonic() - started:.0f} s. Addresses and key: {STACK_FILE}")
     except (ServerFailed, DeploymentFailed) as failure:
-        console.print(f"{options.command}: {failure}", markup=False, soft_wrap=True)
+        console.print(f"{options.command}: {failure}", markup=False)
         if options.command == "up":
             console.print("up: what was started still runs. Run it again once mended, or stop all with `make down`.")
         sys.exit(1)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.hubspot_access import WINDOW_SECONDS, Quota, Token, Tokens, admit
-from local.hubspot_answers import HubSpotError
-from local.hubspot_settings import Settings
+from local.hubspot.access import WINDOW_SECONDS, Quota, Token, Tokens, admit
+from local.hubspot.answers import HubSpotError
+from local.hubspot.settings import Settings
 
 MIDNIGHT = 1_800_057_600.0  # 2027-01-16T00:00:00Z
 TOKEN = Token(name="default", token="secret-one")

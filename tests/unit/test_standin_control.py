@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from local.hubspot import MAX_BODY_BYTES, create_app
+from local.hubspot.server import MAX_BODY_BYTES, create_app
 
 PAIR = "/crm/associations/2026-03/definitions/configurations/deals/contacts"
 INPUT = {"category": "HUBSPOT_DEFINED", "typeId": 3, "maxToObjectIds": 5}

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from local.hubspot import MAX_BODY_BYTES, create_app
-from local.hubspot_access import Token
-from local.hubspot_service import Call, StandIn
+from local.hubspot.server import MAX_BODY_BYTES, create_app
+from local.hubspot.access import Token
+from local.hubspot.service import Call, StandIn
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from local.hubspot_catalogue import Pair, TypeKey, object_type_id
-from local.hubspot_portal import Portal
-from local.hubspot_settings import MAX_READ_LAG_SECONDS
+from local.hubspot.catalogue import Pair, TypeKey, object_type_id
+from local.hubspot.portal import Portal
+from local.hubspot.settings import MAX_READ_LAG_SECONDS
 
 OBJECT = TypeKey("HUBSPOT_DEFINED", 3)
 

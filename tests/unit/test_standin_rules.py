@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.hubspot_answers import HubSpotError
-from local.hubspot_catalogue import TypeKey
-from local.hubspot_requests import LimitBody, LimitInput, PurgeBody, TypeInput, parse_inputs
-from local.hubspot_rules import Verdict, judge
-from local.hubspot_settings import Settings
+from local.hubspot.answers import HubSpotError
+from local.hubspot.catalogue import TypeKey
+from local.hubspot.requests import LimitBody, LimitInput, PurgeBody, TypeInput, parse_inputs
+from local.hubspot.rules import Verdict, judge
+from local.hubspot.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from local.hubspot_catalogue import object_type_id
-from local.hubspot_effects import AnyEffect
-from local.hubspot_settings import ControlModel
+from local.hubspot.catalogue import object_type_id
+from local.hubspot.effects import AnyEffect
+from local.hubspot.settings import ControlModel
 
 Operation = Literal["create", "update", "purge", "read", "labels"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from local.hubspot_answers import (
+from local.hubspot.answers import (
     EXAMPLE_SCOPES,
     Answer,
     ContextForm,
@@ -19,7 +19,7 @@ from local.hubspot_answers import (
     rate_limited,
     unknown_token,
 )
-from local.hubspot_settings import INT32_MAX, ControlModel
+from local.hubspot.settings import INT32_MAX, ControlModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -6,8 +6,8 @@ from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from local.hubspot_catalogue import SEEDED_TYPES, Pair, TypeKey
-from local.hubspot_settings import MAX_READ_LAG_SECONDS
+from local.hubspot.catalogue import SEEDED_TYPES, Pair, TypeKey
+from local.hubspot.settings import MAX_READ_LAG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

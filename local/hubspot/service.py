@@ -12,15 +12,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from local.hubspot_access import Quota, Token, Tokens, admit
-from local.hubspot_answers import Answer, HubSpotError, invalid, not_found, rate_limited
-from local.hubspot_catalogue import Pair, object_type_id
-from local.hubspot_effects import Circumstances
-from local.hubspot_faults import Fault, Faults, Target
-from local.hubspot_journal import Entry, Journal
-from local.hubspot_operations import OPERATIONS, Demand
-from local.hubspot_portal import Portal
-from local.hubspot_settings import Settings
+from local.hubspot.access import Quota, Token, Tokens, admit
+from local.hubspot.answers import Answer, HubSpotError, invalid, not_found, rate_limited
+from local.hubspot.catalogue import Pair, object_type_id
+from local.hubspot.effects import Circumstances
+from local.hubspot.faults import Fault, Faults, Target
+from local.hubspot.journal import Entry, Journal
+from local.hubspot.operations import OPERATIONS, Demand
+from local.hubspot.portal import Portal
+from local.hubspot.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from local.hubspot_answers import (
+from local.hubspot.answers import (
     EXAMPLE_SCOPES,
     ContextForm,
     Policy,
@@ -16,7 +16,7 @@ from local.hubspot_answers import (
     missing_scopes,
     unknown_token,
 )
-from local.hubspot_settings import ControlModel, Settings
+from local.hubspot.settings import ControlModel, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic_core import from_json
 
-from local.hubspot_answers import timestamp
+from local.hubspot.answers import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

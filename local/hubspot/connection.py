@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from local.hubspot_answers import Answer
+    from local.hubspot.answers import Answer
 
 # The name of our ASGI extension: a function that ends the connection, with a reset if its argument is true.
 END_CONNECTION = "standin.end_connection"

@@ -21,11 +21,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from local.hubspot_access import Token
-from local.hubspot_answers import Answer, HubSpotError, not_found, wrong_method
-from local.hubspot_connection import EndableProtocol, response
-from local.hubspot_control import ACTIONS, Action, Control, control
-from local.hubspot_service import Call, StandIn
+from local.hubspot.access import Token
+from local.hubspot.answers import Answer, HubSpotError, not_found, wrong_method
+from local.hubspot.connection import EndableProtocol, response
+from local.hubspot.control import ACTIONS, Action, Control, control
+from local.hubspot.service import Call, StandIn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -172,7 +172,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
             timeout_graceful_shutdown=1,
         )
         uvicorn.Server(config).run(sockets=[listener])
-
-
-if __name__ == "__main__":
-    main()

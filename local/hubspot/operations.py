@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from local.hubspot_answers import Answer, Problem, batch_answer, invalid
-from local.hubspot_catalogue import Pair, TypeKey
-from local.hubspot_requests import LimitBody, PurgeBody, parse_inputs
-from local.hubspot_rules import Verdict, WriteOperation, judge
+from local.hubspot.answers import Answer, Problem, batch_answer, invalid
+from local.hubspot.catalogue import Pair, TypeKey
+from local.hubspot.requests import LimitBody, PurgeBody, parse_inputs
+from local.hubspot.rules import Verdict, WriteOperation, judge
 
 if TYPE_CHECKING:
-    from local.hubspot_portal import Portal
-    from local.hubspot_settings import Settings
+    from local.hubspot.portal import Portal
+    from local.hubspot.settings import Settings
 
 # How HubSpot has been seen to write "no limit".
 UNLIMITED = 500_000

@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import from_json
 
-from local.hubspot_answers import Problem, invalid
-from local.hubspot_catalogue import Category, TypeKey
-from local.hubspot_settings import INT32_MAX
+from local.hubspot.answers import Problem, invalid
+from local.hubspot.catalogue import Category, TypeKey
+from local.hubspot.settings import INT32_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

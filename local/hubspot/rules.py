@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from local.hubspot_catalogue import TypeKey
-    from local.hubspot_requests import TypeInput
-    from local.hubspot_settings import Settings
+    from local.hubspot.catalogue import TypeKey
+    from local.hubspot.requests import TypeInput
+    from local.hubspot.settings import Settings
 
 WriteOperation = Literal["create", "update", "purge"]
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, ValidationError, field_validator
 from pydantic_core import from_json
 
-from local.hubspot_access import Token
-from local.hubspot_answers import Answer
-from local.hubspot_catalogue import Category, Pair, TypeKey, object_type_id
-from local.hubspot_faults import FaultOrder
-from local.hubspot_operations import OPERATIONS
-from local.hubspot_settings import INT32_MAX, ControlModel, Settings
+from local.hubspot.access import Token
+from local.hubspot.answers import Answer
+from local.hubspot.catalogue import Category, Pair, TypeKey, object_type_id
+from local.hubspot.faults import FaultOrder
+from local.hubspot.operations import OPERATIONS
+from local.hubspot.settings import INT32_MAX, ControlModel, Settings
 
 if TYPE_CHECKING:
-    from local.hubspot_portal import Portal
-    from local.hubspot_service import StandIn
+    from local.hubspot.portal import Portal
+    from local.hubspot.service import StandIn
 
 # What a journal entry's operation may be; `unknown` is a request that HubSpot has no operation for.
 JOURNALLED = (*OPERATIONS, "unknown")

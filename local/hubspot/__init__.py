@@ -1,0 +1,1 @@
+"""A stateful stand-in for HubSpot's association-limits API, for tests and rehearsals on one machine."""
