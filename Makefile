@@ -24,8 +24,8 @@ setup: ## install everything this checkout needs, inside it; every other target 
 	echo 'set-up: no working Python from 3.11 on was found. Install Python 3.13 (python3.13 on PATH), then run make again.' >&2; \
 	exit 1
 
-demo: setup ## show the whole product on this machine, with no account
-	python -m local.demo
+demo: setup ## show the whole product on this machine, with no account [STAY=1]
+	python -m local.demo $(if $(STAY),--stay)
 
 up: setup ## start the local stack [PORT=n] [HUBSPOT_BASE_URL=url] [SCHEDULE='rate(1 minute)']
 	python -m local.stack up $(if $(PORT),--port '$(PORT)') $(if $(HUBSPOT_BASE_URL),--hubspot-base-url '$(HUBSPOT_BASE_URL)') \

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from local.hubspot.server import create_app
 from local.hubspot.connection import ConnectionEndedError
 from local.hubspot.faults import Fault, FaultOrder, Target
+from local.hubspot.server import create_app
 
 PAIR = "/crm/associations/2026-03/definitions/configurations/deals/contacts"
 INPUT = {"category": "HUBSPOT_DEFINED", "typeId": 3, "maxToObjectIds": 5}

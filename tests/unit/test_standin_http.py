@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from local.hubspot.server import MAX_BODY_BYTES, create_app
 from local.hubspot.access import Token
+from local.hubspot.server import MAX_BODY_BYTES, create_app
 from local.hubspot.service import Call, StandIn
 
 if TYPE_CHECKING:
