@@ -27,7 +27,8 @@ PATIENCE = 90.0  # seconds until an outcome must be final
 FINAL = {"COMPLETE", "PARTIAL", "REJECTED", "UNCONFIRMED", "FAILED"}
 COLOURS = {"APPLIED": "green", "COMPLETE": "green", "PARTIAL": "yellow", "REJECTED": "red"}
 
-console = Console(highlight=False)
+# Into a file or a pipe rich would assume 80 columns, in which tables of messages and addresses break.
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
 
 
 class Unexpected(Exception):

@@ -49,6 +49,7 @@ class Caller:
             answer = self._create(call, decision)
         except Refused as refusal:
             if refusal.http_status == 400 and len(call.winners) > 1:
+                decision.said = None  # said again, of each input that it is about
                 yield decision
                 for half in call.halves():
                     yield from self.make(half)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -163,6 +165,10 @@ def test_one_bad_input_does_not_cost_the_others_a_batch_that_is_refused_whole(
     assert outcome.status is Status.PARTIAL
     assert [item.type_id for item in outcome.inputs if item.result is Result.REJECTED] == [7]
     assert [item.message for item in outcome.inputs if item.type_id == 7] == ["typeId 7 is bad"]
+    assert len(hubspot.created) <= 2 * math.log2(10) + 1
+    assert outcome.hubspot is not None
+    body = json.loads(outcome.hubspot.body or "")
+    assert (outcome.hubspot.http_status, len(body["results"]), body["numErrors"]) == (207, 9, 1)
 
 
 def test_requests_for_one_pair_share_a_call_and_the_latest_number_wins(
