@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import aws_cdk as cdk
 
-ROOT = Path(__file__).resolve().parent
-FUNCTIONS = ROOT / "functions"
-sys.path.insert(0, str(FUNCTIONS))  # the schedules' requests are checked by the code that will run them
+from infra import nag
+from infra.config import ConfigurationError, parse_settings
+from infra.limits import load_scheduled_requests
+from infra.stack import AssociationLimitsStack
 
-from infra import nag  # noqa: E402
-from infra.config import ConfigurationError, parse_settings  # noqa: E402
-from infra.limits import load_scheduled_requests  # noqa: E402
-from infra.stack import AssociationLimitsStack  # noqa: E402
+ROOT = Path(__file__).resolve().parent
 
 
 def build(app: cdk.App, root: Path = ROOT) -> AssociationLimitsStack:
@@ -25,10 +24,17 @@ def build(app: cdk.App, root: Path = ROOT) -> AssociationLimitsStack:
     return AssociationLimitsStack(app, settings, scheduled, root / "functions")
 
 
-if __name__ == "__main__":
-    application = cdk.App()
+def main(adapt: Callable[[AssociationLimitsStack], None] | None = None) -> None:
+    """Synthesise the stack, after `adapt` has changed it. Exits with all that is wrong with the settings."""
+    app = cdk.App()
     try:
-        build(application)
+        stack = build(app)
     except ConfigurationError as error:
         sys.exit(f"Nothing was deployed. Please correct:\n{error}")
-    application.synth()
+    if adapt:
+        adapt(stack)
+    app.synth()
+
+
+if __name__ == "__main__":
+    main()

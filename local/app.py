@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import sys
-
-import aws_cdk as cdk
+from aws_cdk import Stack
 from aws_cdk import aws_scheduler as scheduler
 
-from app import build
-from infra.config import ConfigurationError
+from app import main
+
+
+def fire_soon(stack: Stack) -> None:
+    """Let every schedule run by the context's `schedule` expression instead of its own, where there is one."""
+    expression = stack.node.try_get_context("schedule")
+    for node in stack.node.find_all():
+        if expression and isinstance(node, scheduler.CfnSchedule):
+            node.schedule_expression = expression
+            node.state = "ENABLED"
+
 
 if __name__ == "__main__":
-    app = cdk.App()
-    try:
-        build(app)
-    except ConfigurationError as error:
-        sys.exit(f"Please correct:\n{error}")
-    schedule = app.node.try_get_context("schedule")  # of the local stack: no one wants to wait for 3 o'clock
-    for node in app.node.find_all():
-        if isinstance(node, scheduler.CfnSchedule) and schedule:
-            node.schedule_expression = schedule
-            node.state = "ENABLED"
-    app.synth()
+    main(fire_soon)

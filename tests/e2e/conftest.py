@@ -34,8 +34,9 @@ class LocalStack:
         return self.described[name]
 
     def aws(self, service: str) -> Any:
-        return boto3.client(
-            service,  # type: ignore[call-overload]
+        client: Any = boto3.client  # for any service, where its types know each by name
+        return client(
+            service,
             endpoint_url=self["awsEndpointUrl"],
             region_name=self["region"],
             aws_access_key_id=emulator.ACCOUNT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -153,7 +154,7 @@ NEVER_SENT = [
     requests.exceptions.ConnectTimeout(),
     requests.exceptions.SSLError(),
     requests.exceptions.ConnectionError(MaxRetryError(POOL, "/", NewConnectionError(POOL, "refused"))),
-    requests.exceptions.ConnectionError(MaxRetryError(POOL, "/", NameResolutionError("host", POOL, OSError()))),  # type: ignore[arg-type]
+    requests.exceptions.ConnectionError(MaxRetryError(POOL, "/", NameResolutionError("host", POOL, socket.gaierror()))),
 ]
 PERHAPS_SENT = [
     requests.exceptions.ReadTimeout(),

@@ -131,7 +131,8 @@ def test_a_table_that_cannot_be_reached_is_said_to_be(error: Exception) -> None:
 
             return fail
 
-    ledger = Ledger(Table(Unreachable(), "outcomes"), timedelta(days=1))  # type: ignore[arg-type]
+    client: Any = Unreachable()
+    ledger = Ledger(Table(client, "outcomes"), timedelta(days=1))
 
     with pytest.raises(LedgerUnavailable, match="update_item failed"):
         ledger.claim(request("m-1", (3, 5)), START, LEASE)

@@ -40,17 +40,17 @@ class Recorder:
     ],
 )
 def test_a_delay_is_rounded_up_and_within_what_sqs_can(not_before: datetime | None, delay: int) -> None:
-    sqs = Recorder()
+    sqs: Any = Recorder()
 
-    Queue(sqs, "url").send(request("m-1", (3, 5)), START, not_before)  # type: ignore[arg-type]
+    Queue(sqs, "url").send(request("m-1", (3, 5)), START, not_before)
 
     assert sqs.asked["DelaySeconds"] == delay
 
 
 def test_a_message_is_hidden_for_12_hours_at_most() -> None:
-    sqs = Recorder()
+    sqs: Any = Recorder()
 
-    Queue(sqs, "url").postpone("handle", START, START + timedelta(days=1))  # type: ignore[arg-type]
+    Queue(sqs, "url").postpone("handle", START, START + timedelta(days=1))
 
     assert sqs.asked == {"QueueUrl": "url", "ReceiptHandle": "handle", "VisibilityTimeout": 43_200}
 
@@ -69,7 +69,8 @@ def test_a_sent_request_names_its_outcome_and_leaves_its_key_behind(deployment: 
 
 
 def test_a_queue_that_cannot_be_reached_is_said_to_be() -> None:
-    broken = Queue(Recorder(ClientError({"Error": {"Code": "InternalError"}}, "SendMessage")), "url")  # type: ignore[arg-type]
+    sqs: Any = Recorder(ClientError({"Error": {"Code": "InternalError"}}, "SendMessage"))
+    broken = Queue(sqs, "url")
 
     with pytest.raises(QueueUnavailable):
         broken.send(request("m-1", (3, 5)), START)

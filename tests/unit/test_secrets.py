@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
@@ -114,7 +114,8 @@ class Failing:
 def test_a_secret_that_cannot_be_read_is_misconfigured_or_passing(
     clock: Clock, error: Exception, kind: type[HubSpotFailure]
 ) -> None:
-    store = SecretStore(Failing(error), clock)  # type: ignore[arg-type]
+    client: Any = Failing(error)
+    store = SecretStore(client, clock)
 
     with pytest.raises(kind, match="the secret p/default could not be read"):
         Tokens(store, "p").bearer("default")
