@@ -22,6 +22,7 @@ SOURCES = [
     *("app.py", "local/app.py", "infra/**/*.py", "functions/**/*.py", "limits/*", "cdk.json"),
     *("requirements.txt", "functions/requirements.txt", "package-lock.json"),
 ]
+ASSEMBLY = "cdk.out"
 LINES_SHOWN = 30
 
 
@@ -62,7 +63,7 @@ class Cdk:
 
     @property
     def _assembly(self) -> Path:
-        return self.folder / "cdk.out"
+        return self.folder / ASSEMBLY
 
     def bootstrap(self) -> None:
         """Make what CDK keeps in an account. Raises DeploymentFailed."""

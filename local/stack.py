@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from rich.console import Console
 
 from local import emulator
-from local.deployment import Cdk, DeploymentFailed, local_settings
+from local.deployment import ASSEMBLY, Cdk, DeploymentFailed, local_settings
 from local.emulator import Aws
 from local.hubspot.server import DEFAULT_TOKEN
 from local.processes import HOST, ROOT, Server, ServerFailed, free_port, write_whole
@@ -115,10 +115,11 @@ def clients_secret(key: str) -> str:
 
 
 def down() -> None:
-    """Stop everything and remove what it left. Raises ServerFailed."""
+    """Stop everything and remove what it left, but for the built packages. Raises ServerFailed."""
     stopped = [server.name for server in (STANDIN, EMULATOR) if server.stop()]
     for path in FOLDER.iterdir():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if path.name != ASSEMBLY:  # it describes nothing that ran, and spares the next `up` the building
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
     console.print(f"down: stopped {' and '.join(stopped)}." if stopped else "down: nothing was up.")
 
 
