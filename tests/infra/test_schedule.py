@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import yaml
+from aws_cdk.assertions import Template
 
-from app import ROOT
+from app import ROOT, build
 from batch_create.contract import parse_envelope
-from tests.infra.template import SETTINGS, Synthesised
+from local.app import fire_soon
+from tests.infra.template import SETTINGS, Synthesised, new_app
 
 SCHEDULE = "Schedules/Schedule-deals-to-contacts"
 
@@ -64,3 +67,17 @@ def test_only_schedules_of_this_stack_in_this_account_take_that_role(stack: Synt
     assert trust["Condition"] == {
         "StringEquals": {"aws:SourceAccount": "<AWS::AccountId>", "aws:SourceArn": "Schedules/Group"}
     }
+
+
+def test_the_local_stack_lets_every_schedule_fire_soon(tmp_path: Path) -> None:
+    app = new_app(tmp_path)
+    app.node.set_context("schedule", "rate(1 minute)")
+    built = build(app)
+
+    fire_soon(built)
+
+    schedules = Template.from_stack(built).find_resources("AWS::Scheduler::Schedule")
+    assert [
+        (schedule["Properties"]["ScheduleExpression"], schedule["Properties"]["State"])
+        for schedule in schedules.values()
+    ] == [("rate(1 minute)", "ENABLED")]
