@@ -89,7 +89,8 @@ class Consumer(_Section):
     batch_window_seconds: Annotated[int, Field(ge=0, le=300)] = 0
     maximum_concurrency: Annotated[int, Field(ge=2, le=1_000)] = 5
     timeout_seconds: Annotated[int, Field(ge=10, le=900)] = 60  # the handler keeps 5 seconds for itself
-    max_receives: Annotated[int, Field(ge=1, le=1_000)] = 20
+    # Deferred requests come back after pauses of up to 15 minutes: some 17 hours of an outage, until people are asked.
+    max_receives: Annotated[int, Field(ge=1, le=1_000)] = 100
 
     @model_validator(mode="after")
     def _large_batches_wait(self) -> Self:

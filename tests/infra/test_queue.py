@@ -47,7 +47,7 @@ def test_a_queue_keeps_messages_for_a_fortnight(stack: Synthesised, path: str) -
 def test_what_was_received_too_often_becomes_a_dead_letter(stack: Synthesised, other: Synthesised) -> None:
     assert queue(stack, "Queue/Main")["RedrivePolicy"] == {
         "deadLetterTargetArn": "Queue/DeadLetters",
-        "maxReceiveCount": 20,
+        "maxReceiveCount": 100,
     }
     assert queue(other, "Queue/Main")["RedrivePolicy"]["maxReceiveCount"] == 3
 
