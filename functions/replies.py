@@ -17,7 +17,7 @@ from batch_create.contract import ContractError, Problem
 from batch_create.errors import HubSpotFailure, LedgerUnavailable, QueueUnavailable
 from batch_create.handler import Ran
 from batch_create.ledger import Standing
-from batch_create.outcomes import HubSpotSaid, Outcome, Status, iso
+from batch_create.outcomes import HubSpotSaid, Outcome, Result, Status, iso
 from batch_create.telemetry import logger
 from clients import Forbidden, Unauthenticated
 
@@ -54,7 +54,8 @@ def finished(outcome: Outcome, correlation_id: str, *, replayed: bool) -> Respon
     """The answer to a request whose outcome is final."""
     headers = _of(outcome) | ({"Idempotency-Replayed": "true"} if replayed else {})
     if outcome.status is Status.FAILED:
-        message = f"{outcome.reason} Nothing was applied; see /outcomes/{outcome.id}."
+        applied = sum(item.result is not Result.PENDING for item in outcome.inputs)
+        message = f"{outcome.reason} ({applied} of {len(outcome.inputs)} inputs were done; see /outcomes/{outcome.id})"
         return error(HTTPStatus.BAD_GATEWAY, "BAD_GATEWAY", message, correlation_id, headers=headers)
     said = outcome.hubspot or HubSpotSaid()
     accepted = said.http_status is not None and 200 <= said.http_status < 300

@@ -227,8 +227,22 @@ def test_a_refusal_of_our_token_is_a_502_that_names_the_secret(functions: Deploy
     assert is_hubspots_error(body)
     assert "hubspot-association-limits/portals/default" in body["message"]
     assert "token-default" not in json.dumps(body)
+    assert "0 of 1 inputs were done" in body["message"]
     assert headers["Outcome-Status"] == "FAILED"
     assert functions.messages() == []
+
+
+def test_a_token_refused_half_way_does_not_hide_what_was_done(functions: Deployment, hubspot: FakeHubSpot) -> None:
+    refused = [Misconfigured("expired", http_status=401, body="{}") for _ in range(2)]
+    hubspot.replies = [lambda inputs: answer([echo(item) for item in inputs]), *refused]
+    body = {"inputs": [{**BODY["inputs"][0], "typeId": n} for n in range(1, 151)]}
+
+    status, error, headers = call(api_event("POST", PATH, body=body))
+
+    assert status == 502
+    assert "100 of 150 inputs were done" in error["message"]
+    results = [item["result"] for item in get(headers["Location"])[1]["inputs"]]
+    assert results == ["APPLIED"] * 100 + ["PENDING"] * 50
 
 
 def test_the_same_idempotency_key_gives_the_first_answer_again(functions: Deployment, hubspot: FakeHubSpot) -> None:
