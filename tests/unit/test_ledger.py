@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from batch_create.errors import LeaseLost, LedgerUnavailable
 from batch_create.history import Filter, History
 from batch_create.ledger import Ledger, Standing
 from batch_create.outcomes import Attempt, Outcome, Status, Verdict, iso
-from batch_create.table import Table
+from batch_create.table import Item, Table
 from tests.support.aws import Deployment
 from tests.support.fakes import START, request
 
@@ -182,3 +183,15 @@ def test_pages_hold_every_outcome_once_and_newest_first(table: Table, twelve: li
 
 def test_another_portal_has_its_own_pages(table: Table, twelve: list[str]) -> None:
     assert History(table).page(Filter("acme")).outcomes == []
+
+
+def test_an_outcome_that_a_lagging_index_shows_under_two_statuses_is_listed_once(
+    table: Table, twelve: list[str], deployment: Deployment
+) -> None:
+    class Lagging(Table):
+        def query(self, index: str, partition: tuple[str, str], between: tuple[str, str], page: int) -> Iterator[Item]:
+            attribute, value = partition
+            shown = value.replace("RUNNING", "COMPLETE")  # what is complete still stands under RUNNING as well
+            return super().query(index, (attribute, shown), between, page)
+
+    assert everything(History(Lagging(deployment.dynamodb, deployment.table)), limit=5) == twelve
