@@ -12,12 +12,12 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.exceptions import ServiceError
 
-from batch_create.answers import in_hubspots_words
+from batch_create.answers import answers_for, in_hubspots_words
 from batch_create.contract import ContractError, Problem
 from batch_create.errors import HubSpotFailure, LedgerUnavailable, QueueUnavailable
 from batch_create.handler import Ran
 from batch_create.ledger import Standing
-from batch_create.outcomes import HubSpotSaid, Outcome, Result, Status, iso
+from batch_create.outcomes import Outcome, Result, Status, iso
 from batch_create.telemetry import logger
 from clients import Forbidden, Unauthenticated
 
@@ -57,11 +57,9 @@ def finished(outcome: Outcome, correlation_id: str, *, replayed: bool) -> Respon
         applied = sum(item.result is not Result.PENDING for item in outcome.inputs)
         message = f"{outcome.reason} ({applied} of {len(outcome.inputs)} inputs were done; see /outcomes/{outcome.id})"
         return error(HTTPStatus.BAD_GATEWAY, "BAD_GATEWAY", message, correlation_id, headers=headers)
-    said = outcome.hubspot or HubSpotSaid()
-    accepted = said.http_status is not None and 200 <= said.http_status < 300
-    if said.http_status and said.body is not None and (accepted or outcome.status is Status.REJECTED):
-        return reply(said.http_status, said.body, headers)
-    # Proved by reading back, or decided without a call: HubSpot's last words were not about what then came true.
+    said = outcome.hubspot
+    if said and said.http_status and answers_for(outcome):
+        return reply(said.http_status, said.body or "", headers)
     status, body = in_hubspots_words(outcome)
     return reply(status, body, headers)
 

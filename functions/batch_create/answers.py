@@ -9,7 +9,9 @@ from typing import Any
 from pydantic_core import from_json
 
 from batch_create.contract import AnswerStatus
-from batch_create.outcomes import HubSpotSaid, Outcome, Result, iso
+from batch_create.errors import Refused
+from batch_create.hubspot import failure_type
+from batch_create.outcomes import HubSpotSaid, Outcome, Result, Status, iso
 
 MULTI_STATUS = 207
 
@@ -18,14 +20,18 @@ def merged(said: Sequence[HubSpotSaid]) -> HubSpotSaid | None:
     """What HubSpot said to one request: word for word where it was one answer, and joined where it was several.
 
     Results and errors follow each other in the order of the calls; a call that was refused becomes one of the `errors`,
-    as HubSpot itself reports a refused input inside a 207. The whole is a 207 if anything was refused.
+    as HubSpot itself reports a refused input inside a 207. The whole is a 207 if anything was refused. A call that
+    failed and decided nothing has no part in it; where there is no other, its words stand.
     """
-    if len(said) <= 1:
-        return said[0] if said else None
-    bodies = [(one, _object(one.body)) for one in said]
+    deciding = [one for one in said if _decides(one)]
+    if not deciding:
+        return said[-1] if said else None
+    if len(deciding) == 1:
+        return deciding[0]
+    bodies = [(one, _object(one.body)) for one in deciding]
     answers = [body for one, body in bodies if _accepted(one)]
     if not answers:
-        return said[-1]
+        return deciding[-1]
     results: list[Any] = [row for body in answers for row in body.get("results") or []]
     errors: list[Any] = []
     for one, body in bodies:
@@ -37,17 +43,38 @@ def merged(said: Sequence[HubSpotSaid]) -> HubSpotSaid | None:
         joined.pop(name, None)
     if errors:
         joined |= {"errors": errors, "numErrors": len(errors)}
-    last = said[-1]
     return HubSpotSaid(
-        http_status=MULTI_STATUS if errors else max(one.http_status or 0 for one in said),
+        http_status=MULTI_STATUS if errors else max(one.http_status or 0 for one in deciding),
         status=joined.get("status") if isinstance(joined.get("status"), str) else None,
-        correlation_id=last.correlation_id,
+        correlation_id=deciding[-1].correlation_id,
         body=json.dumps(joined, ensure_ascii=False),
     )
 
 
 def _accepted(said: HubSpotSaid) -> bool:
     return said.http_status is not None and 200 <= said.http_status < 300
+
+
+def _decides(said: HubSpotSaid) -> bool:
+    return _accepted(said) or (said.http_status is not None and failure_type(said.http_status) is Refused)
+
+
+def answers_for(outcome: Outcome) -> bool:
+    """Whether HubSpot's own words can answer for an outcome: a refusal of all of it, or an echo of all that is applied.
+
+    They cannot where something was proved by reading back: no answer of HubSpot's was about what then came true.
+    """
+    said = outcome.hubspot or HubSpotSaid()
+    if not _accepted(said):
+        return outcome.status is Status.REJECTED and said.body is not None and _decides(said)
+    rows = _object(said.body).get("results")
+    echoed = {
+        (row.get("category"), row.get("typeId")): row.get("userEnforcedMaxToObjectIds")
+        for row in (rows if isinstance(rows, list) else [])
+        if isinstance(row, dict)
+    }
+    applied = [item for item in outcome.inputs if item.result is Result.APPLIED]
+    return all(echoed.get(item.key) == item.max_to_object_ids for item in applied)
 
 
 def _object(text: str | None) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from batch_create.attribution import Fate, attribute
 from batch_create.contract import AnswerStatus, LimitKey
-from batch_create.errors import HubSpotFailure, Misconfigured, Refused, Uncertain
-from batch_create.hubspot import Answer
+from batch_create.errors import HubSpotFailure, Refused, Uncertain
+from batch_create.hubspot import OWNER_MUST_MEND, Answer
 from batch_create.outcomes import Attempt, HubSpotSaid, Result, Verdict
 from batch_create.plan import Call
 from batch_create.ports import Ports
@@ -147,7 +147,7 @@ class Caller:
                 decision.attempts.append(_failed(attempt, failure))
                 if failure.http_status == 401 and not fresh:
                     continue
-                if isinstance(failure, Misconfigured) and failure.http_status:
+                if failure.http_status in OWNER_MUST_MEND:
                     # HubSpot speaks of "the token"; the reader needs to know which of ours.
                     failure.message = (
                         f"HubSpot refused the token of portal {portal}, from the secret"

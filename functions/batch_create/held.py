@@ -10,7 +10,7 @@ from batch_create.answers import merged
 from batch_create.attribution import Fate
 from batch_create.calls import Decision
 from batch_create.contract import LimitKey
-from batch_create.errors import HubSpotFailure, Misconfigured
+from batch_create.errors import HubSpotFailure, Misconfigured, Uncertain
 from batch_create.hubspot import Pair
 from batch_create.ledger import Claim
 from batch_create.outcomes import HubSpotSaid, InputOutcome, Outcome, Result, Status, Verdict, conclude
@@ -65,8 +65,10 @@ class Held:
         self._update(key, previous=number)
 
     def defer(self, failure: HubSpotFailure) -> None:
-        """Nothing more can be done for this request in this run."""
-        self._deferral = failure
+        """Nothing more can be done for this request in this run. A doubt outweighs every other reason: what may have
+        been applied must be looked up, whatever else has failed since."""
+        if not isinstance(self._deferral, Uncertain):
+            self._deferral = failure
 
     def note(self, decision: Decision) -> None:
         """Keep what was tried and what HubSpot said."""

@@ -145,7 +145,7 @@ def _status_failure(reply: _Reply) -> HubSpotFailure:
     message = said.message or f"HubSpot answered {reply.status} without a message"
     if reply.status in OWNER_MUST_MEND and (scopes := _missing_scopes(said)):
         message = f"{message} Missing scopes: {scopes}"
-    return _failure_type(reply.status)(
+    return failure_type(reply.status)(
         message,
         http_status=reply.status,
         body=reply.text,
@@ -154,7 +154,8 @@ def _status_failure(reply: _Reply) -> HubSpotFailure:
     )
 
 
-def _failure_type(status: int) -> type[HubSpotFailure]:
+def failure_type(status: int) -> type[HubSpotFailure]:
+    """What a status that is not 2xx asks of its caller."""
     if status in NOTHING_APPLIED:
         return Unavailable
     if status in OWNER_MUST_MEND or status < 400:  # a redirect: the base URL is not HubSpot's

@@ -28,7 +28,7 @@ UNCHECKED_HASH = 1  # PEP 552: bytecode that is bound to a hash which nobody com
 def loaded(bytecode: Path) -> tuple[int, CodeType]:
     """The flags and the code of a .pyc file."""
     content = bytecode.read_bytes()
-    code: CodeType = marshal.loads(content[16:])  # noqa: S302 - we made it ourselves
+    code: CodeType = marshal.loads(content[16:])  # noqa: S302 - a file of our own making: only its paths are read
     return int.from_bytes(content[4:8], "little"), code
 
 

@@ -140,6 +140,14 @@ def test_a_refused_token_fails_whoever_waits_and_defers_the_others(
     assert hubspot.tokens == ["old", "new"]
 
 
+def test_a_redirect_is_not_blamed_on_the_token(ledger: Ledger, hubspot: FakeHubSpot, clock: Clock) -> None:
+    hubspot.replies = [Misconfigured("HubSpot answered 307 without a message", http_status=307)]
+
+    run([request("m-1", (3, 5))], 30, ports(ledger, hubspot, clock))
+
+    assert read(ledger, "m-1").reason == "HubSpot answered 307 without a message"
+
+
 def test_a_401_is_answered_with_the_secret_fetched_anew(ledger: Ledger, hubspot: FakeHubSpot, clock: Clock) -> None:
     hubspot.replies = [Misconfigured("expired", http_status=401)]
 

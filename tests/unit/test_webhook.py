@@ -208,6 +208,34 @@ def test_what_was_proved_by_reading_back_is_answered_as_hubspot_would_have(
     assert "errors" not in body
 
 
+def test_of_several_calls_one_that_failed_and_was_proved_is_no_error_of_the_answer(
+    functions: Deployment, hubspot: FakeHubSpot
+) -> None:
+    failed = Uncertain("HubSpot answered 503", http_status=503, body="<html>")
+    hubspot.replies = [lambda inputs: answer([echo(item) for item in inputs]), failed]
+    hubspot.applies = True
+    body = {"inputs": [{**BODY["inputs"][0], "typeId": n} for n in range(1, 151)]}
+
+    status, said, headers = call(api_event("POST", PATH, body=body))
+
+    assert status == 200
+    assert [row["typeId"] for row in said["results"]] == list(range(1, 151))
+    assert "errors" not in said
+    kept = get(headers["Location"])[1]
+    assert (kept["status"], kept["hubspot"]["httpStatus"]) == ("COMPLETE", 201)
+
+
+def test_a_doubt_is_looked_up_whatever_else_fails_after_it(functions: Deployment, hubspot: FakeHubSpot) -> None:
+    doubtful = Uncertain("HubSpot answered 503", http_status=503, body="<html>")
+    hubspot.replies = [doubtful, *(Misconfigured("expired", http_status=401, body="{}") for _ in range(2))]
+    body = {"inputs": [{**BODY["inputs"][0], "typeId": n} for n in range(1, 151)]}
+
+    status, _, headers = call(api_event("POST", PATH, body=body))
+
+    assert status == 202
+    assert get(headers["Location"])[1]["status"] == "DEFERRED"
+
+
 def test_hubspots_refusal_is_passed_on_untouched(functions: Deployment, hubspot: FakeHubSpot) -> None:
     hubspot.replies = [Refused("no such type", http_status=404, body='{"message": "no such type"}')]
 
