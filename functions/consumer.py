@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from batch_create.contract import DEFAULT_PORTAL, ContractError, parse_envelope, parse_json
+from batch_create.contract import DEFAULT_PORTAL, ContractError
 from batch_create.errors import LedgerUnavailable, QueueUnavailable
 from batch_create.handler import Ran, run
 from batch_create.ledger import Standing
 from batch_create.outcomes import Outcome, Request, Status, Trigger
 from batch_create.ports import ledger, now, production, queue, settings
-from batch_create.queue import OUTCOME_ID
 from batch_create.telemetry import logger, metrics
+from envelopes import Message, from_message, sent_at
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-Message = dict[str, Any]
 RESERVE = 5.0  # seconds of the invocation kept for settling and answering
 RECEIVED_BYTES = 4096  # of an unreadable message that its outcome keeps
 
@@ -34,7 +32,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
     returned: list[str] = []
     for message in event["Records"]:
         try:
-            readable.append((message, _request(message)))
+            readable.append((message, from_message(message, settings().portals)))
         except ContractError as error:
             if not _rejected(message, str(error)):
                 returned.append(message["messageId"])
@@ -44,16 +42,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
         if not _finished(message, ran):
             returned.append(message["messageId"])
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in returned]}
-
-
-def _request(message: Message) -> Request:
-    return Request(
-        envelope=parse_envelope(parse_json(message["body"]), settings().portals),
-        trigger=Trigger.QUEUE,
-        own_id=message["messageId"],
-        requested_at=_sent_at(message),
-        outcome_id=message.get("messageAttributes", {}).get(OUTCOME_ID, {}).get("stringValue"),
-    )
 
 
 def _finished(message: Message, ran: Ran) -> bool:
@@ -79,7 +67,7 @@ def _rejected(message: Message, reason: str) -> bool:
         portal=DEFAULT_PORTAL,
         status=Status.REJECTED,
         trigger=Trigger.QUEUE,
-        requested_at=_sent_at(message),
+        requested_at=sent_at(message),
         finished_at=now(),
         reason=reason,
         received=message["body"].encode()[:RECEIVED_BYTES].decode(errors="ignore"),
@@ -90,7 +78,3 @@ def _rejected(message: Message, reason: str) -> bool:
         logger.error("record failed", message_id=message["messageId"], error=str(error))
         return False
     return True
-
-
-def _sent_at(message: Message) -> datetime:
-    return datetime.fromtimestamp(int(message["attributes"]["SentTimestamp"]) / 1000, UTC)

@@ -49,6 +49,20 @@ class _Query(BaseModel):
         return self
 
 
+class _Replay(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    all: bool = False
+
+
+def wants_all(parameters: dict[str, str]) -> bool:
+    """Whether a replay is for every input. Raises ContractError."""
+    try:
+        return _Replay.model_validate(parameters).all
+    except ValidationError as error:
+        raise ContractError(problems_of(error)) from None
+
+
 def parse_filter(parameters: dict[str, str]) -> Filter:
     """What a query string asks for. Raises ContractError."""
     try:

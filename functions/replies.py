@@ -12,6 +12,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.exceptions import ServiceError
 
+from batch_create.again import NotReplayable
 from batch_create.answers import answers_for, in_hubspots_words
 from batch_create.contract import ContractError, Problem
 from batch_create.errors import HubSpotFailure, LedgerUnavailable, QueueUnavailable
@@ -64,9 +65,13 @@ def finished(outcome: Outcome, correlation_id: str, *, replayed: bool) -> Respon
     return reply(status, body, headers)
 
 
-def accepted(outcome: Outcome, now: datetime, *, preferred: bool) -> Response[str]:
+def accepted(outcome: Outcome, now: datetime, *, preferred: bool = False, replayed: bool = False) -> Response[str]:
     """The answer to a request that goes on in the queue: HubSpot's own shape, with nothing decided yet."""
-    headers = _of(outcome) | ({"Preference-Applied": "respond-async"} if preferred else {})
+    headers = _of(outcome)
+    if preferred:
+        headers["Preference-Applied"] = "respond-async"
+    if replayed:
+        headers["Idempotency-Replayed"] = "true"
     moment = iso(now)
     # HubSpot's shape requires both times; they are those of this answer, the only one that is complete.
     body = {
@@ -90,8 +95,9 @@ def concluded(ran: Ran, now: datetime, correlation_id: str) -> Response[str]:
         case Standing.ANOTHER_REQUEST:
             message = f"This Idempotency-Key was used before, for a request with another body; {where}"
             return error(HTTPStatus.UNPROCESSABLE_ENTITY, "VALIDATION_ERROR", message, correlation_id)
-        case Standing.ELSEWHERE:
-            seconds = max(1, ceil((ran.lease_until - now).total_seconds())) if ran.lease_until else 1
+        case Standing.ELSEWHERE | Standing.PARKED:
+            until = ran.lease_until or outcome.retry_at or now
+            seconds = max(1, ceil((until - now).total_seconds()))
             message = f"The request with this Idempotency-Key is still running; {where}"
             headers = _of(outcome) | {"Retry-After": str(seconds)}
             return error(HTTPStatus.CONFLICT, "CONFLICT", message, correlation_id, headers=headers)
@@ -121,6 +127,8 @@ def refusal(failure: Exception, correlation_id: str) -> Response[str]:
                 correlation_id,
                 headers=headers,
             )
+        case NotReplayable():
+            return error(HTTPStatus.CONFLICT, "CONFLICT", f"{failure}.", correlation_id)
         case Forbidden():
             return error(HTTPStatus.FORBIDDEN, "FORBIDDEN", str(failure), correlation_id)
         case ServiceError():

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from batch_create.contract import parse_envelope
 from batch_create.handler import run
 from batch_create.ledger import Standing
-from batch_create.outcomes import Request, Trigger
 from batch_create.ports import now, production, queue, settings
 from batch_create.telemetry import logger, metrics
+from envelopes import from_event
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 RESERVE = 5.0  # seconds of the invocation kept for settling and handing over
-# Scheduler replaces its context attributes in an input; a key in which one is left identifies nothing.
-UNREPLACED = "<aws.scheduler."
 
 
 @logger.inject_lambda_context
@@ -25,7 +21,7 @@ UNREPLACED = "<aws.scheduler."
 def handler(event: Any, context: LambdaContext) -> dict[str, str]:
     """Run one scheduled request. Raises ContractError for an input that can never be run, so that the invocation fails
     and its alarm rings, and QueueUnavailable when what must wait could not be handed to the queue."""
-    request = _request(event, context.aws_request_id)
+    request = from_event(event, settings().portals, context.aws_request_id, now())
     seconds = context.get_remaining_time_in_millis() / 1000 - RESERVE
     (ran,) = run([request], seconds, production())
     if ran.standing is Standing.ANOTHER_REQUEST:
@@ -35,17 +31,3 @@ def handler(event: Any, context: LambdaContext) -> dict[str, str]:
         queue().send(request, now(), ran.lease_until or ran.outcome.retry_at)
     logger.info("scheduled request", outcome_id=ran.outcome.id, status=ran.outcome.status)
     return {"outcomeId": ran.outcome.id, "status": ran.outcome.status}
-
-
-def _request(event: Any, invocation_id: str) -> Request:
-    by_rule = isinstance(event, dict) and "detail-type" in event and "detail" in event
-    value = event["detail"] if by_rule else event
-    if isinstance(value, dict) and UNREPLACED in str(value.get("idempotencyKey", "")):
-        value = {name: part for name, part in value.items() if name != "idempotencyKey"}
-    return Request(
-        envelope=parse_envelope(value, settings().portals),
-        trigger=Trigger.SCHEDULE,
-        # Both stay the same when the event is delivered again.
-        own_id=event["id"] if by_rule else invocation_id,
-        requested_at=datetime.fromisoformat(event["time"]) if by_rule else now(),
-    )

@@ -8,23 +8,25 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
 import replies
+from batch_create.again import NotReplayable, replay
 from batch_create.contract import DEFAULT_PORTAL
 from batch_create.errors import QueueUnavailable
 from batch_create.handler import Ran, run
 from batch_create.items import readable
-from batch_create.ledger import Standing
-from batch_create.outcomes import ID, Request
+from batch_create.ledger import Claim, Standing
+from batch_create.outcomes import ID, Outcome, Request
 from batch_create.ports import history, ledger, now, production, queue, secret_store, settings
 from batch_create.telemetry import logger, metrics
 from clients import Client, authenticate
 from incoming import batch_request, prefers_async
-from queries import page_token, parse_filter
+from queries import page_token, parse_filter, wants_all
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 BATCH_CREATE = "/crm/associations/<version>/definitions/configurations/<from_type>/<to_type>/batch/create"
 RESERVE = 3.0  # seconds of the invocation kept for settling, handing over and answering
+QUEUEABLE = (Standing.OURS, Standing.WAITING)  # sending what waits once more does no harm
 LONGEST_RUN = 22.0  # seconds; API Gateway answers 504 after 29, and a cold start comes before our clock begins
 
 app = APIGatewayRestResolver()
@@ -50,18 +52,30 @@ def batch_create(version: str, from_type: str, to_type: str, portal: str = DEFAU
     (ran,) = run([request], seconds, production())
     if ran.standing is Standing.OURS and not ran.outcome.status.final:
         queue().send(request, now(), ran.outcome.retry_at)
-        return replies.accepted(ran.outcome, now(), preferred=False)
+        return replies.accepted(ran.outcome, now())
     return replies.concluded(ran, now(), _correlation_id())
 
 
 @app.get("/outcomes/<outcome_id>")
 def read_outcome(outcome_id: str) -> Response[str]:
-    """One outcome. Another portal's is answered like none, so that ids tell nothing about other portals."""
+    """One outcome."""
+    return replies.reply(200, readable(_outcome(outcome_id, _client())))
+
+
+@app.post("/outcomes/<outcome_id>/replay")
+def replay_outcome(outcome_id: str) -> Response[str]:
+    """Run an outcome's request again as a new outcome: what was not applied, or with `?all=true` all of it."""
     client = _client()
-    outcome = ledger().get(outcome_id) if ID.fullmatch(outcome_id) else None
-    if outcome is None or not client.may_use(outcome.portal):
-        raise NotFoundError(f"there is no outcome {outcome_id}")
-    return replies.reply(200, readable(outcome))
+    everything = wants_all(dict(app.current_event.query_string_parameters or {}))
+    outcome = _outcome(outcome_id, client)
+    request = replay(outcome, client.name, now(), everything=everything)
+    claim = ledger().accept(request, now())
+    if claim.standing is Standing.ANOTHER_REQUEST:
+        raise NotReplayable(f"it was replayed before, for other inputs: replay outcome {request.id} instead")
+    ledger().link(outcome, request.id)
+    if claim.standing in QUEUEABLE:
+        _queue(request, claim)
+    return replies.accepted(claim.outcome, now(), replayed=claim.standing is not Standing.OURS)
 
 
 @app.get("/outcomes")
@@ -74,17 +88,29 @@ def list_outcomes() -> Response[str]:
     return replies.reply(200, {"results": [readable(outcome) for outcome in page.outcomes], **following})
 
 
+def _outcome(outcome_id: str, client: Client) -> Outcome:
+    """Another portal's outcome is answered like none, so that ids tell nothing about other portals."""
+    outcome = ledger().get(outcome_id) if ID.fullmatch(outcome_id) else None
+    if outcome is None or not client.may_use(outcome.portal):
+        raise NotFoundError(f"there is no outcome {outcome_id}")
+    return outcome
+
+
 def _accept(request: Request) -> Response[str]:
     claim = ledger().accept(request, now())
-    if claim.standing not in (Standing.OURS, Standing.WAITING):
+    if claim.standing not in QUEUEABLE:
         return replies.concluded(Ran(claim.standing, claim.outcome, claim.lease_until), now(), _correlation_id())
+    _queue(request, claim)
+    return replies.accepted(claim.outcome, now(), preferred=True)
+
+
+def _queue(request: Request, claim: Claim) -> None:
     try:
         queue().send(request, now())
     except QueueUnavailable as error:
         if claim.standing is Standing.OURS:
             ledger().give_up(claim.outcome, str(error), now())
         raise
-    return replies.accepted(claim.outcome, now(), preferred=True)
 
 
 def _client() -> Client:

@@ -14,41 +14,72 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from infra.nag import acknowledge
+from infra.telemetry import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from aws_cdk import aws_lambda as lambda_
-
     from infra.config import Settings
-    from infra.ingress import Ingress
-    from infra.queue import RequestQueue
+    from infra.telemetry import Watched
 
 # Longer than every deferral but that of a spent daily quota, which is worth knowing.
 OLDEST_MESSAGE = Duration.hours(1)
 
 
 class Alarms(Construct):
-    """Alarms on `topic`: dead letters, old messages, and errors and throttles of each function and of the API."""
+    """Alarms on `topic`: bad ends, portals that refuse us, stuck queues, errors and throttles of functions and API."""
 
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        settings: Settings,
-        *,
-        functions: Mapping[str, lambda_.Function],
-        queue: RequestQueue,
-        ingress: Ingress,
-    ) -> None:
+    def __init__(self, scope: Construct, id: str, settings: Settings, watched: Watched) -> None:
         super().__init__(scope, id)
         self.topic = self._topic(settings)
+        self._watch_outcomes(watched)
+        self._watch_queues(watched)
+        for name, function in watched.functions.items():
+            self._ring(f"{name}Errors", function.metric_errors(), f"An invocation failed; see the log of {name}.")
+            self._ring(f"{name}Throttles", function.metric_throttles(), "The account's concurrency does not suffice.")
+        self._ring(
+            "ApiErrors",
+            watched.ingress.api.deployment_stage.metric_server_error(statistic="Sum"),
+            "The API answered 5xx; the access log has the request ids, which are the correlationIds of the answers.",
+        )
+
+    def _watch_outcomes(self, watched: Watched) -> None:
+        self._ring(
+            "OutcomeFailed",
+            counted("OutcomeFailed"),
+            "Requests were given up. GET /outcomes?portal=NAME&status=FAILED has each with its reason. Mend the cause, "
+            "then POST /outcomes/{id}/replay.",
+        )
+        self._ring(
+            "OutcomeUnconfirmed",
+            counted("OutcomeUnconfirmed"),
+            "Requests were sent, and even reading back could not prove what became of them: "
+            "GET /outcomes?portal=NAME&status=UNCONFIRMED. Compare with HubSpot, then POST /outcomes/{id}/replay where "
+            "it differs.",
+        )
+        for portal, secret in watched.storage.token_names.items():
+            self._ring(
+                f"PortalMisconfigured-{portal}",
+                counted("PortalMisconfigured", portal),
+                f"The token of portal {portal} is refused or lacks a scope. Mend the secret {secret}; what waits on "
+                "the queue then runs by itself.",
+            )
+
+    def _watch_queues(self, watched: Watched) -> None:
+        queue = watched.queue
         # SQS reports nothing of a queue that nobody has touched for six hours, full or empty: what was wrong still is.
         quiet = cloudwatch.TreatMissingData.IGNORE
         self._ring(
             "DeadLetters",
             queue.dead_letters.metric_approximate_number_of_messages_visible(statistic="Maximum"),
-            "Requests were given up. Read them in the dead-letter queue, mend the cause and send them again.",
+            "Nobody takes dead letters: the function DeadLetters is throttled, or its event source mapping is off.",
+            missing=quiet,
+        )
+        # A letter that comes back is taken and hidden again at once: SQS counts it in flight and hardly ever visible.
+        # The least of five minutes tells it from letters that are being settled.
+        self._ring(
+            "DeadLettersUnsettled",
+            queue.dead_letters.metric_approximate_number_of_messages_not_visible(statistic="Minimum"),
+            "Dead letters come back again and again, because their outcomes cannot be settled; see the log of "
+            "DeadLetters.",
             missing=quiet,
         )
         self._ring(
@@ -57,14 +88,6 @@ class Alarms(Construct):
             "Requests wait for long: the daily quota is spent, HubSpot is down, or the consumer cannot keep up.",
             above=OLDEST_MESSAGE.to_seconds(),
             missing=quiet,
-        )
-        for name, function in functions.items():
-            self._ring(f"{name}Errors", function.metric_errors(), f"An invocation failed; see the log of {name}.")
-            self._ring(f"{name}Throttles", function.metric_throttles(), "The account's concurrency does not suffice.")
-        self._ring(
-            "ApiErrors",
-            ingress.api.deployment_stage.metric_server_error(statistic="Sum"),
-            "The API answered 5xx; the access log has the request ids, which are the correlationIds of the answers.",
         )
 
     def _ring(

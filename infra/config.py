@@ -7,9 +7,10 @@ import re
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
 from aws_cdk import RemovalPolicy
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
@@ -19,6 +20,9 @@ from infra.logs import RETENTION
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 # Each portal's secret is named in a role's inline policies, and IAM takes 10,240 characters of those.
 MAX_PORTALS = 50
+# Their names and time zones are in each function's environment, of which Lambda takes 4,096 characters as JSON:
+# docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html. The rest of it needs up to 1,200.
+MAX_PORTALS_TEXT = 2_800
 
 
 class ConfigurationError(ValueError):
@@ -71,6 +75,21 @@ def _unique(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
+def known_time_zone(value: str) -> str:
+    """The name unchanged, if it is an IANA time zone. Raises ValueError with what to write instead."""
+    known = available_timezones()  # empty on a machine without time zone data: AWS then has the last word
+    if known and value not in known:
+        raise ValueError("is not a time zone; use an IANA name such as Europe/Berlin")
+    return value
+
+
+def _one_of_the_portals(value: str, info: ValidationInfo) -> str:
+    portals = info.data.get("portals", (value,))  # absent where it is wrong itself, which is told in its place
+    if value not in portals:
+        raise ValueError(f"must be named after one of settings.portals ({', '.join(portals)})")
+    return value
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, strict=True)
 
@@ -89,8 +108,9 @@ class Consumer(_Section):
     batch_window_seconds: Annotated[int, Field(ge=0, le=300)] = 0
     maximum_concurrency: Annotated[int, Field(ge=2, le=1_000)] = 5
     timeout_seconds: Annotated[int, Field(ge=10, le=900)] = 60  # the handler keeps 5 seconds for itself
-    # Deferred requests come back after pauses of up to 15 minutes: some 17 hours of an outage, until people are asked.
-    max_receives: Annotated[int, Field(ge=1, le=1_000)] = 100
+    # SQS's maximum. Waiting takes none, each real try takes one, and the pauses between tries go up to 15 minutes: some
+    # ten days of an outage until a request is given up, within the 14 that a message lives.
+    max_receives: Annotated[int, Field(ge=1, le=1_000)] = 1_000
 
     @model_validator(mode="after")
     def _large_batches_wait(self) -> Self:
@@ -112,6 +132,10 @@ class Settings(_Section):
         "2026-03",
     )
     portals: Annotated[tuple[PortalName, ...], AfterValidator(_few)] = (DEFAULT_PORTAL,)
+    # Where a portal's day, and with it its daily quota, begins. Checked against the portals above, so it stands below.
+    time_zones: dict[
+        Annotated[str, AfterValidator(_one_of_the_portals)], Annotated[str, AfterValidator(known_time_zone)]
+    ] = {}
     # Secrets Manager's alphabet, and its 512 characters less "/" and a portal's 63.
     secret_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9+=.@_-]+(/[A-Za-z0-9+=.@_-]+)*$", max_length=448)] = (
         "hubspot-association-limits/portals"
@@ -128,6 +152,17 @@ class Settings(_Section):
     bundling: Literal["lambda", "host"] = "lambda"
     schedules: Annotated[tuple[str, ...], AfterValidator(_unique)] = ()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @model_validator(mode="after")
+    def _portals_fit_an_environment(self) -> Self:
+        zones = [f"{portal}={zone}" for portal, zone in self.time_zones.items()]
+        length = len(",".join([*self.portals, *zones]))
+        if length > MAX_PORTALS_TEXT:
+            raise ValueError(
+                f"portals and timeZones are {length} characters together; must be at most {MAX_PORTALS_TEXT}, "
+                "because Lambda takes no more; shorten names or deploy a second stack"
+            )
+        return self
 
     @property
     def removal_policy(self) -> RemovalPolicy:
@@ -151,6 +186,7 @@ def parse_settings(context: object) -> Settings:
 _ADVICE = {
     "json_invalid": "is not valid JSON ({error})",
     "model_type": "must be an object",
+    "dict_type": "must be an object",
     "string_type": "must be text",
     "string_pattern_mismatch": "must match {pattern}",
     "int_type": "must be a whole number, without quotes",
@@ -166,7 +202,8 @@ _ADVICE = {
 
 
 def _explained(detail: ErrorDetails) -> str:
-    path = ".".join(["settings", *map(str, detail["loc"])])
+    # Pydantic puts "[key]" behind the key of an object where the key itself is wrong.
+    path = ".".join(["settings", *(str(part) for part in detail["loc"] if part != "[key]")])
     if detail["type"] == "extra_forbidden":
         return f"{path}: is not a setting; {_nearest(detail['loc'])}"
     advice = _ADVICE.get(detail["type"])

@@ -7,31 +7,24 @@ from typing import TYPE_CHECKING
 import cdk_monitoring_constructs as monitoring
 from constructs import Construct
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from infra.telemetry import counted
 
-    from aws_cdk import aws_lambda as lambda_
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aws_cdk import aws_cloudwatch as cloudwatch
 
     from infra.config import Settings
-    from infra.ingress import Ingress
-    from infra.queue import RequestQueue
-    from infra.storage import Storage
+    from infra.telemetry import Watched
+
+# How a request can end, by the metric that counts it.
+ENDS = ["OutcomeComplete", "OutcomePartial", "OutcomeRejected", "OutcomeUnconfirmed", "OutcomeFailed"]
 
 
 class Dashboard(Construct):
     """One dashboard, named after the stack: the way of a request from the API over the queue to the ledger."""
 
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        settings: Settings,
-        *,
-        functions: Mapping[str, lambda_.Function],
-        queue: RequestQueue,
-        ingress: Ingress,
-        storage: Storage,
-    ) -> None:
+    def __init__(self, scope: Construct, id: str, settings: Settings, watched: Watched) -> None:
         super().__init__(scope, id)
         # Only its widgets: its alarms are metric expressions, which say less and which not everything that deploys
         # this stack understands. infra/alarms.py has plain ones.
@@ -43,11 +36,29 @@ class Dashboard(Construct):
             ),
         )
         facade.add_large_header(settings.stack_name)
-        stage = ingress.api.deployment_stage.stage_name
-        facade.monitor_api_gateway(api=ingress.api, api_stage=stage, human_readable_name="API")
-        facade.monitor_sqs_queue_with_dlq(
-            queue=queue.main, dead_letter_queue=queue.dead_letters, human_readable_name="Requests"
+        facade.monitor_custom(
+            human_readable_name="Requests by their end",
+            alarm_friendly_name="Ends",
+            metric_groups=[
+                _graph("Outcomes", [counted(name) for name in ENDS]),
+                _graph("Found again by the sweep", [counted("SweptOutcomes")]),
+                _graph(
+                    "Portals misconfigured",
+                    [counted("PortalMisconfigured", portal) for portal in watched.storage.token_names],
+                ),
+            ],
         )
-        for name, function in functions.items():
+        api = watched.ingress.api
+        facade.monitor_api_gateway(api=api, api_stage=api.deployment_stage.stage_name, human_readable_name="API")
+        facade.monitor_sqs_queue_with_dlq(
+            queue=watched.queue.main,
+            dead_letter_queue=watched.queue.dead_letters,
+            human_readable_name="Requests",
+        )
+        for name, function in watched.functions.items():
             facade.monitor_lambda_function(lambda_function=function, human_readable_name=name)
-        facade.monitor_dynamo_table(table=storage.outcomes, human_readable_name="Outcomes")
+        facade.monitor_dynamo_table(table=watched.storage.outcomes, human_readable_name="Outcomes")
+
+
+def _graph(title: str, metrics: Sequence[cloudwatch.Metric]) -> monitoring.CustomMetricGroup:
+    return monitoring.CustomMetricGroup(title=title, metrics=list(metrics))

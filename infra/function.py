@@ -29,6 +29,8 @@ LOG_LEVELS = {
     "ERROR": lambda_.ApplicationLogLevel.ERROR,
 }
 
+SYNCHRONOUS = "Only invoked synchronously (API Gateway, SQS source mapping), where Lambda never uses such a queue."
+
 
 @dataclass(frozen=True)
 class Package:
@@ -43,7 +45,7 @@ class ServiceFunction(Construct):
     """`function`, whose role allows exactly `permissions`, its own log and its traces.
 
     `dead_letters` receives the event of an asynchronous invocation that failed for good: the request itself, as it
-    would stand in a message of the main queue.
+    would stand in a message of the main queue. Without it, `no_dead_letters` is the reason why none is needed.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class ServiceFunction(Construct):
         permissions: Sequence[iam.PolicyStatement],
         environment: Mapping[str, str] | None = None,
         dead_letters: sqs.IQueue | None = None,
+        no_dead_letters: str = SYNCHRONOUS,
     ) -> None:
         super().__init__(scope, id)
         log = log_group(self, "Log", settings)
@@ -104,8 +107,4 @@ class ServiceFunction(Construct):
                 "Lambda supports Python 3.13 until 2029; the tests and the compiled bytecode are of that version.",
             )
         if not dead_letters:
-            acknowledge(
-                self.function,
-                "Serverless-LambdaDLQ",
-                "Only invoked synchronously (API Gateway, SQS source mapping), where Lambda never uses such a queue.",
-            )
+            acknowledge(self.function, "Serverless-LambdaDLQ", no_dead_letters)

@@ -24,6 +24,7 @@ ROUTES = [
     ("POST", f"portals/{{portal}}/{BATCH_CREATE}"),
     ("GET", "outcomes"),
     ("GET", "outcomes/{id}"),
+    ("POST", "outcomes/{id}/replay"),
 ]
 # What API Gateway refuses itself, in HubSpot's words. THROTTLED's category is that of HubSpot's own 429.
 REFUSALS = {

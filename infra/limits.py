@@ -7,13 +7,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
-from zoneinfo import available_timezones
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from batch_create.contract import ContractError, Envelope, parse_envelope
-from infra.config import ConfigurationError
+from infra.config import ConfigurationError, known_time_zone
 from infra.schedule_expression import explained_expression
 
 
@@ -29,18 +28,11 @@ class ScheduledRequest:
     envelope: Envelope
 
 
-def _timezone(value: str) -> str:
-    known = available_timezones()  # empty on a machine without time zone data: AWS then has the last word
-    if known and value not in known:
-        raise ValueError("is not a time zone; use an IANA name such as Europe/Berlin")
-    return value
-
-
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     schedule: Annotated[str, AfterValidator(explained_expression)]
-    timezone: Annotated[str, AfterValidator(_timezone)] | None = None
+    timezone: Annotated[str, AfterValidator(known_time_zone)] | None = None
     # EventBridge Scheduler's rule for a schedule's name and description.
     name: Annotated[str, Field(pattern=r"^[0-9A-Za-z_.-]{1,64}$")] | None = None
     description: Annotated[str, Field(max_length=512)] | None = None

@@ -18,12 +18,17 @@ if TYPE_CHECKING:
 # The most SQS keeps. A message keeps its first date when it moves to the dead-letter queue, so that a request that was
 # deferred for days has the rest of the fortnight there.
 RETENTION = Duration.days(14)
+# What Lambda's event source mapping does on the function's behalf.
+POLLING = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
 
 
 class RequestQueue(Construct):
-    """`main`, which the consumer drains, and `dead_letters`, which people look at."""
+    """`main`, and `dead_letters` for what it gave up. Each is drained by a function of its own.
 
-    def __init__(self, scope: Construct, id: str, settings: Settings) -> None:
+    `dead_letters_timeout` is that of the function which drains the dead letters.
+    """
+
+    def __init__(self, scope: Construct, id: str, settings: Settings, dead_letters_timeout: Duration) -> None:
         super().__init__(scope, id)
         self._consumer = settings.consumer
         # Named, because each queue's policy has to name the other and one of the two names must come first.
@@ -32,6 +37,7 @@ class RequestQueue(Construct):
         self.dead_letters = sqs.Queue(
             self,
             "DeadLetters",
+            visibility_timeout=_hidden(dead_letters_timeout.to_seconds()),
             retention_period=RETENTION,
             enforce_ssl=True,
             encryption=sqs.QueueEncryption.SQS_MANAGED,
@@ -43,21 +49,18 @@ class RequestQueue(Construct):
         acknowledge(
             self.dead_letters,
             "Serverless-SQSRedrivePolicy",
-            "This is the dead-letter queue: people look at what arrives here, and an alarm calls them.",
+            "This is the dead-letter queue: its consumer settles what arrives here, and an alarm rings when it cannot.",
         )
-        # Six times the function's timeout and the time a batch may wait before it:
-        # docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
-        visibility = 6 * settings.consumer.timeout_seconds + settings.consumer.batch_window_seconds
         self.main = sqs.Queue(
             self,
             "Main",
             queue_name=name,
-            visibility_timeout=Duration.seconds(visibility),
+            visibility_timeout=_hidden(self._consumer.timeout_seconds, self._consumer.batch_window_seconds),
             retention_period=RETENTION,
             enforce_ssl=True,
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             dead_letter_queue=sqs.DeadLetterQueue(
-                queue=self.dead_letters, max_receive_count=settings.consumer.max_receives
+                queue=self.dead_letters, max_receive_count=self._consumer.max_receives
             ),
         )
 
@@ -67,18 +70,14 @@ class RequestQueue(Construct):
 
     def consume(self) -> iam.PolicyStatement:
         """Leave to take requests, to defer them and to be done with them."""
-        return iam.PolicyStatement(
-            actions=[
-                "sqs:ReceiveMessage",
-                "sqs:DeleteMessage",
-                "sqs:GetQueueAttributes",
-                "sqs:ChangeMessageVisibility",
-            ],
-            resources=[self.main.queue_arn],
-        )
+        return iam.PolicyStatement(actions=[*POLLING, "sqs:ChangeMessageVisibility"], resources=[self.main.queue_arn])
+
+    def consume_dead_letters(self) -> iam.PolicyStatement:
+        """Leave to take dead letters and to be done with them."""
+        return iam.PolicyStatement(actions=POLLING, resources=[self.dead_letters.queue_arn])
 
     def drained_by(self, function: lambda_.Function) -> None:
-        """Let `function` be invoked with batches of messages. It answers with the ids of those it did not finish."""
+        """Let `function` be invoked with batches of requests. It answers with the ids of those it did not finish."""
         window = self._consumer.batch_window_seconds
         mapping = lambda_.EventSourceMapping(
             self,
@@ -95,3 +94,25 @@ class RequestQueue(Construct):
             "Serverless-LambdaEventSourceMappingDestination",
             "Lambda has no failure destination for SQS; the queue's own redrive policy moves what failed.",
         )
+
+    def dead_letters_drained_by(self, function: lambda_.Function) -> None:
+        """Let `function` be invoked with batches of dead letters. It answers with the ids it did not settle."""
+        mapping = lambda_.EventSourceMapping(
+            self,
+            "DeadLettersMapping",
+            target=function,
+            event_source_arn=self.dead_letters.queue_arn,
+            batch_size=10,  # the most without a batch window; a dead letter has nothing to gain by waiting for others
+            report_batch_item_failures=True,
+        )
+        acknowledge(
+            mapping,
+            "Serverless-LambdaEventSourceMappingDestination",
+            "Lambda has no failure destination for SQS; a letter that was not settled comes back, and an alarm rings.",
+        )
+
+
+def _hidden(timeout_seconds: float, window_seconds: float = 0) -> Duration:
+    # Six times the function's timeout and the time a batch may wait before it:
+    # docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+    return Duration.seconds(6 * timeout_seconds + window_seconds)

@@ -1,4 +1,4 @@
-"""Requests that run by the clock: one EventBridge Scheduler schedule for each."""
+"""What runs by the clock, by EventBridge Scheduler: a schedule for each request, and the hourly sweep."""
 
 from __future__ import annotations
 
@@ -36,29 +36,11 @@ class Schedules(Construct):
     ) -> None:
         super().__init__(scope, id)
         group = scheduler.ScheduleGroup(self, "Group")
-        role = iam.Role(
+        role = _role(
             self,
-            "Role",
-            description="What EventBridge Scheduler may do for these schedules",
-            # Only for schedules of this group in this account:
-            # docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
-            assumed_by=iam.ServicePrincipal(
-                "scheduler.amazonaws.com",
-                conditions={
-                    "StringEquals": {
-                        "aws:SourceAccount": Stack.of(self).account,
-                        "aws:SourceArn": group.schedule_group_arn,
-                    }
-                },
-            ),
-            inline_policies={
-                "permissions": iam.PolicyDocument(
-                    statements=[
-                        iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[function.function_arn]),
-                        iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[dead_letters.queue_arn]),
-                    ]
-                )
-            },
+            group,
+            iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[function.function_arn]),
+            iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[dead_letters.queue_arn]),
         )
         for request in requests:
             event = request.envelope.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -78,7 +60,7 @@ class Schedules(Construct):
                         # Not the execution id, which is another one for each attempt of the same firing.
                         {**event, "idempotencyKey": f"{request.name} {scheduler.ContextAttribute.scheduled_time}"}
                     ),
-                    role=role.without_policy_updates(),
+                    role=role,
                     dead_letter_queue=dead_letters,
                     # Scheduler backs off between attempts; an hour outlasts a passing fault and still precedes the
                     # next run of the shortest sensible schedule.
@@ -86,3 +68,45 @@ class Schedules(Construct):
                     retry_attempts=10,
                 ),
             )
+
+
+class HourlySweep(Construct):
+    """Invokes `function` every hour. A run that cannot be started is left to the next, which finds the same work."""
+
+    def __init__(self, scope: Construct, id: str, function: lambda_.Function) -> None:
+        super().__init__(scope, id)
+        # Not the group of the requests' schedules: its names are those of files, and its role may do more.
+        group = scheduler.ScheduleGroup(self, "Group")
+        invoke = iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[function.function_arn])
+        scheduler.Schedule(
+            self,
+            "Schedule",
+            schedule_group=group,
+            description="Puts requests that nobody works on any more back on the queue",
+            schedule=scheduler.ScheduleExpression.rate(Duration.hours(1)),
+            target=targets.LambdaInvoke(
+                function, role=_role(self, group, invoke), max_event_age=Duration.hours(1), retry_attempts=10
+            ),
+        )
+
+
+def _role(scope: Construct, group: scheduler.ScheduleGroup, *statements: iam.PolicyStatement) -> iam.IRole:
+    role = iam.Role(
+        scope,
+        "Role",
+        description="What EventBridge Scheduler may do for these schedules",
+        # Only for schedules of this group in this account:
+        # docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
+        assumed_by=iam.ServicePrincipal(
+            "scheduler.amazonaws.com",
+            conditions={
+                "StringEquals": {
+                    "aws:SourceAccount": Stack.of(scope).account,
+                    "aws:SourceArn": group.schedule_group_arn,
+                }
+            },
+        ),
+        inline_policies={"permissions": iam.PolicyDocument(statements=list(statements))},
+    )
+    # Read only, so that CDK adds nothing to what stands above.
+    return role.without_policy_updates()

@@ -11,11 +11,13 @@ from batch_create.contract import DEFAULT_PORTAL
 from infra import bundling
 from infra.alarms import Alarms
 from infra.dashboard import Dashboard
+from infra.environment import environment
 from infra.function import ARCHITECTURES, RUNTIME, Package, ServiceFunction
 from infra.ingress import Ingress
 from infra.queue import RequestQueue
-from infra.schedule import Schedules
-from infra.storage import Storage
+from infra.schedule import HourlySweep, Schedules
+from infra.storage import BY_PAIR, BY_STATUS, Storage
+from infra.telemetry import Watched
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,11 +30,15 @@ if TYPE_CHECKING:
 
 # API Gateway waits 29 seconds for an integration; a function that runs longer answers nobody.
 WEBHOOK_TIMEOUT = Duration.seconds(29)
-SCHEDULED_TIMEOUT = Duration.minutes(5)
+CLOCK_TIMEOUT = Duration.minutes(5)
+DEAD_LETTERS_TIMEOUT = Duration.seconds(30)
 
 
 class AssociationLimitsStack(Stack):
-    """Three triggers, one ledger. `source` is the directory of what runs in Lambda."""
+    """Three triggers, one ledger, and two functions that leave no request behind.
+
+    `source` is the directory of what runs in Lambda.
+    """
 
     def __init__(
         self, scope: Construct, settings: Settings, scheduled: Sequence[ScheduledRequest], source: Path
@@ -44,7 +50,7 @@ class AssociationLimitsStack(Stack):
             termination_protection=settings.deletion_protection,
         )
         storage = Storage(self, "Storage", settings)
-        queue = RequestQueue(self, "Queue", settings)
+        queue = RequestQueue(self, "Queue", settings, DEAD_LETTERS_TIMEOUT)
         package = Package(
             code=bundling.code(source, settings),
             dependencies=lambda_.LayerVersion(
@@ -55,9 +61,10 @@ class AssociationLimitsStack(Stack):
                 compatible_runtimes=[RUNTIME],
                 compatible_architectures=[ARCHITECTURES[settings.architecture]],
             ),
-            environment=_environment(settings, storage, queue),
+            environment=environment(settings, storage, queue),
         )
-        every_trigger = [storage.keep_outcomes(), storage.read_tokens()]
+        run = [storage.keep_outcomes(), storage.renew_tokens()]
+        run_and_look_up = [*run, *storage.search_outcomes(BY_PAIR)]
         webhook = ServiceFunction(
             self,
             "Webhook",
@@ -66,7 +73,7 @@ class AssociationLimitsStack(Stack):
             handler="webhook.handler",
             description="Answers HTTP requests: runs them now or queues them, and shows outcomes",
             timeout=WEBHOOK_TIMEOUT,
-            permissions=[*every_trigger, storage.read_clients(), *storage.search_outcomes(), queue.send()],
+            permissions=[*run, *storage.search_outcomes(BY_PAIR, BY_STATUS), storage.read_clients(), queue.send()],
             environment={"CLIENTS_SECRET": storage.clients_name},
         ).function
         consumer = ServiceFunction(
@@ -77,7 +84,7 @@ class AssociationLimitsStack(Stack):
             handler="consumer.handler",
             description="Runs queued and deferred requests",
             timeout=Duration.seconds(settings.consumer.timeout_seconds),
-            permissions=[*every_trigger, queue.consume()],
+            permissions=[*run_and_look_up, queue.consume()],
         ).function
         clock = ServiceFunction(
             self,
@@ -86,16 +93,46 @@ class AssociationLimitsStack(Stack):
             package,
             handler="scheduled.handler",
             description="Runs requests by the clock",
-            timeout=SCHEDULED_TIMEOUT,
-            permissions=[*every_trigger, queue.send()],
+            timeout=CLOCK_TIMEOUT,
+            permissions=[*run_and_look_up, queue.send()],
             dead_letters=queue.dead_letters,
+        ).function
+        dead_letters = ServiceFunction(
+            self,
+            "DeadLetters",
+            settings,
+            package,
+            handler="dead_letters.handler",
+            description="Settles the outcomes of requests that were given up",
+            timeout=DEAD_LETTERS_TIMEOUT,
+            permissions=[storage.keep_outcomes(), queue.consume_dead_letters()],
+        ).function
+        sweep = ServiceFunction(
+            self,
+            "Sweep",
+            settings,
+            package,
+            handler="sweep.handler",
+            description="Puts requests that nobody works on any more back on the queue",
+            timeout=CLOCK_TIMEOUT,
+            permissions=[*storage.search_outcomes(BY_STATUS), storage.update_outcomes(), queue.send()],
+            no_dead_letters="Its event holds no request, and the next hour's run repeats the work of one that failed.",
         ).function
         ingress = Ingress(self, "Ingress", settings, webhook)
         queue.drained_by(consumer)
-        Schedules(self, "Schedules", scheduled, clock, queue.dead_letters)
-        functions = {"Webhook": webhook, "Consumer": consumer, "Scheduled": clock}
-        Alarms(self, "Alarms", settings, functions=functions, queue=queue, ingress=ingress)
-        Dashboard(self, "Dashboard", settings, functions=functions, queue=queue, ingress=ingress, storage=storage)
+        queue.dead_letters_drained_by(dead_letters)
+        self.schedules = Schedules(self, "Schedules", scheduled, clock, queue.dead_letters)
+        HourlySweep(self, "HourlySweep", sweep)
+        functions = {
+            "Webhook": webhook,
+            "Consumer": consumer,
+            "Scheduled": clock,
+            "DeadLetters": dead_letters,
+            "Sweep": sweep,
+        }
+        watched = Watched(functions, queue, ingress, storage)
+        Alarms(self, "Alarms", settings, watched)
+        Dashboard(self, "Dashboard", settings, watched)
         token_names = storage.token_names
         outputs = {
             "ApiUrl": ingress.api.url,
@@ -109,19 +146,3 @@ class AssociationLimitsStack(Stack):
         }
         for name, value in outputs.items():
             CfnOutput(self, name, value=value)
-
-
-def _environment(settings: Settings, storage: Storage, queue: RequestQueue) -> dict[str, str]:
-    return {
-        "HUBSPOT_BASE_URL": settings.hubspot_base_url,
-        "HUBSPOT_API_VERSIONS": ",".join(settings.api_versions),
-        "PORTALS": ",".join(settings.portals),
-        "TOKEN_SECRET_PREFIX": settings.secret_prefix,
-        "OUTCOMES_TABLE": storage.outcomes.table_name,
-        "OUTCOME_RETENTION_DAYS": str(settings.outcome_retention_days),
-        "BATCH_SIZE": str(settings.batch_size),
-        "QUEUE_URL": queue.main.queue_url,
-        "POWERTOOLS_SERVICE_NAME": "hubspot-association-limits",
-        "POWERTOOLS_METRICS_NAMESPACE": "HubSpotAssociationLimits",
-        "POWERTOOLS_LOG_LEVEL": settings.log_level,
-    }

@@ -14,8 +14,10 @@ from infra.nag import acknowledge
 if TYPE_CHECKING:
     from infra.config import Settings
 
+BY_PAIR = "by-pair"
+BY_STATUS = "by-status"
 # Index name: its partition key. All are sorted by `sortKey`, newest last.
-INDEXES = {"by-pair": "pairKey", "by-status": "statusKey"}
+INDEXES = {BY_PAIR: "pairKey", BY_STATUS: "statusKey"}
 
 
 class Storage(Construct):
@@ -51,7 +53,8 @@ class Storage(Construct):
                 name=self.token_names[portal],
                 description=f"HubSpot token of portal {portal}: the token itself, or JSON with accessToken",
                 template="{}",
-                rotation="HubSpot has no interface that makes a new private-app token or service key; its owner does.",
+                rotation="HubSpot has no interface that makes a new private-app token or service key; its owner does. "
+                "The functions renew an OAuth token themselves and write it back.",
             )
             for portal in settings.portals
         ]
@@ -83,31 +86,37 @@ class Storage(Construct):
 
     def keep_outcomes(self) -> iam.PolicyStatement:
         """Leave to claim, read and settle outcomes. Nothing may delete one."""
-        return iam.PolicyStatement(
-            actions=["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources=[self.outcomes.table_arn]
-        )
+        return self._on_items("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
 
-    def search_outcomes(self) -> list[iam.PolicyStatement]:
-        """Leave to list outcomes: keys from an index, then the items."""
-        indexes = [f"{self.outcomes.table_arn}/index/{name}" for name in INDEXES]
+    def update_outcomes(self) -> iam.PolicyStatement:
+        """Leave to change outcomes that are known already."""
+        return self._on_items("dynamodb:UpdateItem")
+
+    def search_outcomes(self, *indexes: str) -> list[iam.PolicyStatement]:
+        """Leave to list outcomes by these of INDEXES: keys from the index, then the items."""
+        arns = [f"{self.outcomes.table_arn}/index/{index}" for index in indexes]
         return [
-            iam.PolicyStatement(actions=["dynamodb:Query"], resources=indexes),
-            iam.PolicyStatement(actions=["dynamodb:BatchGetItem"], resources=[self.outcomes.table_arn]),
+            iam.PolicyStatement(actions=["dynamodb:Query"], resources=arns),
+            self._on_items("dynamodb:BatchGetItem"),
         ]
 
-    def read_tokens(self) -> iam.PolicyStatement:
-        """Leave to read each portal's token."""
-        return _read(*self._tokens)
+    def _on_items(self, *actions: str) -> iam.PolicyStatement:
+        return iam.PolicyStatement(actions=list(actions), resources=[self.outcomes.table_arn])
+
+    def renew_tokens(self) -> iam.PolicyStatement:
+        """Leave to read each portal's token, and to write back one that was refreshed."""
+        return iam.PolicyStatement(
+            actions=[
+                "secretsmanager:GetSecretValue",
+                "secretsmanager:PutSecretValue",
+                "secretsmanager:UpdateSecretVersionStage",
+            ],
+            resources=[token.secret_arn for token in self._tokens],
+        )
 
     def read_clients(self) -> iam.PolicyStatement:
         """Leave to read the hashes of the clients' keys."""
-        return _read(self._clients)
-
-
-def _read(*readable: secrets.Secret) -> iam.PolicyStatement:
-    return iam.PolicyStatement(
-        actions=["secretsmanager:GetSecretValue"], resources=[secret.secret_arn for secret in readable]
-    )
+        return iam.PolicyStatement(actions=["secretsmanager:GetSecretValue"], resources=[self._clients.secret_arn])
 
 
 def _text(name: str) -> dynamodb.Attribute:

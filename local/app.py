@@ -1,17 +1,21 @@
-"""The CDK app for the local stack: the very same, whose schedules can be told to fire when somebody looks on."""
+"""The CDK app for the local stack: the very same, whose requests can be told to run when somebody looks on."""
 
 from __future__ import annotations
 
-from aws_cdk import Stack
+from typing import TYPE_CHECKING
+
 from aws_cdk import aws_scheduler as scheduler
 
 from app import main
 
+if TYPE_CHECKING:
+    from infra.stack import AssociationLimitsStack
 
-def fire_soon(stack: Stack) -> None:
-    """Let every schedule run by the context's `schedule` expression instead of its own, where there is one."""
+
+def fire_soon(stack: AssociationLimitsStack) -> None:
+    """Let every scheduled request run by the context's `schedule` expression instead of its own, if there is one."""
     expression = stack.node.try_get_context("schedule")
-    for node in stack.node.find_all():
+    for node in stack.schedules.node.find_all():  # not the sweep, which stays hourly
         if expression and isinstance(node, scheduler.CfnSchedule):
             node.schedule_expression = expression
             node.state = "ENABLED"

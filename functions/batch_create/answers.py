@@ -10,8 +10,8 @@ from pydantic_core import from_json
 
 from batch_create.contract import AnswerStatus
 from batch_create.errors import Refused
-from batch_create.hubspot import failure_type
 from batch_create.outcomes import HubSpotSaid, Outcome, Result, Status, iso
+from batch_create.retry import rule
 
 MULTI_STATUS = 207
 
@@ -56,7 +56,7 @@ def _accepted(said: HubSpotSaid) -> bool:
 
 
 def _decides(said: HubSpotSaid) -> bool:
-    return _accepted(said) or (said.http_status is not None and failure_type(said.http_status) is Refused)
+    return _accepted(said) or (said.http_status is not None and rule(said.http_status).failure is Refused)
 
 
 def answers_for(outcome: Outcome) -> bool:

@@ -6,20 +6,45 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from batch_create.contract import AnswerStatus, BatchAnswer, ErrorBody, ErrorDetail, LimitInput, LimitKey
+from batch_create.contract import (
+    AnswerStatus,
+    BatchAnswer,
+    ErrorBody,
+    ErrorDetail,
+    LimitInput,
+    LimitKey,
+    error_body,
+)
+from batch_create.errors import Refused
 from batch_create.outcomes import Result
 
 MESSAGE_CHARACTERS = 2_000
+# HubSpot does not document how it refuses a limit that exists. Too many words here cost a read, too few the truth.
+EXISTS = re.compile(r"\b(already|exists|duplicate|conflict)\b|already_|_exists", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Fate:
-    """What became of one input. From an answer alone, UNCONFIRMED means: not proven yet, read the pair back."""
+    """What became of one input. From an answer alone, UNCONFIRMED means: not proven yet, read the pair back.
+
+    `exists`: refused, it seems, because the limit is set already. `echoed`: another number that HubSpot confirmed.
+    """
 
     result: Result
     message: str | None = None
     correlation_id: str | None = None
-    previous: int | None = None
+    exists: bool = False
+    echoed: int | None = None
+
+
+def refused(refusal: Refused) -> Fate:
+    """The fate of an input that HubSpot refused alone."""
+    error = error_body(refusal.body or "")
+    details = [detail.message for detail in error.errors or [] if detail.message and detail.message != error.message]
+    message = " ".join([refusal.message, *details])[:MESSAGE_CHARACTERS]
+    # Without a message, as where the body did not arrive whole, it may be so as well.
+    exists = error.message is None or _says_it_exists([error])
+    return Fate(Result.REJECTED, message, refusal.correlation_id, exists=exists)
 
 
 def attribute(asked: Sequence[LimitInput], answer: BatchAnswer) -> dict[LimitKey, Fate]:
@@ -41,7 +66,8 @@ def attribute(asked: Sequence[LimitInput], answer: BatchAnswer) -> dict[LimitKey
 def _echo(item: LimitInput, number: int | None) -> Fate:
     if number == item.max_to_object_ids:
         return Fate(Result.APPLIED)
-    return Fate(Result.UNCONFIRMED, f"HubSpot echoed {number}, not the {item.max_to_object_ids} asked for")
+    message = f"HubSpot echoed {number}, not the {item.max_to_object_ids} asked for"
+    return Fate(Result.UNCONFIRMED, message, echoed=number)
 
 
 def _refusals(missing: Sequence[LimitInput], answer: BatchAnswer) -> dict[LimitKey, Fate]:
@@ -66,7 +92,13 @@ def _refusal(errors: Sequence[ErrorBody]) -> Fate:
     words = dict.fromkeys(_words(error) for error in errors)
     message = " | ".join(words) or "HubSpot counted an error for this input and gave no message"
     correlation_id = next((error.correlation_id for error in errors if error.correlation_id), None)
-    return Fate(Result.REJECTED, message[:MESSAGE_CHARACTERS], correlation_id)
+    return Fate(Result.REJECTED, message[:MESSAGE_CHARACTERS], correlation_id, exists=_says_it_exists(errors))
+
+
+def _says_it_exists(errors: Sequence[ErrorBody]) -> bool:
+    said = [text for error in errors for text in (*_texts(error), error.category or "", str(error.sub_category or ""))]
+    codes = [detail.code or "" for error in errors for detail in error.errors or []]
+    return any(EXISTS.search(text) for text in (*said, *codes))
 
 
 def _words(error: ErrorBody) -> str:

@@ -241,6 +241,14 @@ class ErrorBody(Lenient):
     policy_name: Maybe[str] = None  # of a 429: TEN_SECONDLY_ROLLING or DAILY
 
 
+def error_body(text: str) -> ErrorBody:
+    """What can be read of an error's body: nothing of an edge's HTML page, or of none."""
+    try:
+        return ErrorBody.model_validate_json(text)
+    except ValidationError:
+        return ErrorBody()
+
+
 class BatchAnswer(Lenient):
     """The body of a 200, 201 or 207 of batch create."""
 

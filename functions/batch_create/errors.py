@@ -6,7 +6,8 @@ from __future__ import annotations
 class HubSpotFailure(Exception):
     """A call that brought no usable answer. Carries what HubSpot said, as far as it said anything.
 
-    `retry_after` is in seconds, where HubSpot or its documentation names a time to wait.
+    `retry_after` is in seconds, where HubSpot or its documentation names a time to wait. `daily` means that the
+    account's calls of the day are used up. `portal_wide` means that any other call for the portal would fail alike.
     """
 
     def __init__(
@@ -17,6 +18,8 @@ class HubSpotFailure(Exception):
         body: str | None = None,
         correlation_id: str | None = None,
         retry_after: float | None = None,
+        daily: bool = False,
+        portal_wide: bool = False,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -24,6 +27,8 @@ class HubSpotFailure(Exception):
         self.body = body
         self.correlation_id = correlation_id
         self.retry_after = retry_after
+        self.daily = daily
+        self.portal_wide = portal_wide
 
     def __str__(self) -> str:
         return self.message

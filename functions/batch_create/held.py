@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime, tzinfo
 from typing import Any
 
 from batch_create.answers import merged
 from batch_create.attribution import Fate
 from batch_create.calls import Decision
 from batch_create.contract import LimitKey
-from batch_create.errors import HubSpotFailure, Misconfigured, Uncertain
+from batch_create.errors import HubSpotFailure, Misconfigured, Unavailable, Uncertain
 from batch_create.hubspot import Pair
 from batch_create.ledger import Claim
-from batch_create.outcomes import HubSpotSaid, InputOutcome, Outcome, Result, Status, Verdict, conclude
+from batch_create.outcomes import Doubt, HubSpotSaid, InputOutcome, Outcome, Result, Status, conclude
 from batch_create.plan import Demand
-
-FIRST_DELAY = 2.0  # seconds before the second run, doubled for each further one
-LONGEST_DELAY = 900.0  # seconds; SQS delays a message by at most 15 minutes
+from batch_create.retry import not_before
 
 
 class Held:
     """What is known so far of one claimed request. None of it is true for others until it is settled."""
 
-    def __init__(self, claim: Claim, default_api_version: str, interactive: bool) -> None:
+    def __init__(self, claim: Claim, now: datetime, default_api_version: str, interactive: bool) -> None:
         outcome = claim.outcome
+        if claim.abandoned:
+            # A holder died, and may have sent everything at any moment until now.
+            in_vain = outcome.doubt.in_vain if outcome.doubt else 0
+            outcome = outcome.model_copy(update={"doubt": Doubt(since=now, in_vain=in_vain)})
         self.outcome = outcome
         self.fence = claim.fence
         self.settled = False
@@ -33,24 +35,28 @@ class Held:
         # Where an earlier run decided some inputs already, its answer is part of the whole answer.
         begun = any(item.result is not Result.PENDING for item in outcome.inputs)
         self._said: list[HubSpotSaid] = [outcome.hubspot] if outcome.hubspot and begun else []
-        self._pair = Pair(
+        self.pair = Pair(
             outcome.api_version or default_api_version,
             outcome.from_object_type or "",
             outcome.to_object_type or "",
         )
-        # A holder that died, or a call without a clear answer: the limits may be there already.
-        self.in_doubt = claim.abandoned or any(one.verdict is Verdict.UNCERTAIN for one in outcome.attempts)
 
     @property
-    def open(self) -> bool:
-        """Whether inputs wait for a call that can still be made in this run."""
-        return self._deferral is None and bool(self.outcome.open_inputs)
+    def in_doubt(self) -> bool:
+        """Whether an earlier send must be looked up before anything is sent."""
+        return self.outcome.doubt is not None and not self.outcome.doubt.cleared
+
+    @property
+    def retried(self) -> bool:
+        """Whether an earlier run has left this request unfinished, so that younger requests may have overtaken it."""
+        return self.fence > 1
 
     def demands(self) -> Iterator[Demand]:
-        """The open inputs, unless something has shown that they must wait."""
-        if self.open:
-            for item in self.outcome.open_inputs:
-                yield Demand(self.outcome.id, self.outcome.requested_at, self.outcome.portal, self._pair, item.asked)
+        """The open inputs, unless something has shown that they must wait for another run."""
+        if self._deferral is None:
+            outcome = self.outcome
+            for item in outcome.open_inputs:
+                yield Demand(outcome.id, outcome.requested_at, outcome.portal, self.pair, item.asked, outcome.doubt)
 
     def decide(self, key: LimitKey, fate: Fate) -> None:
         """Write down what became of an input."""
@@ -70,33 +76,35 @@ class Held:
         if not isinstance(self._deferral, Uncertain):
             self._deferral = failure
 
+    def doubt(self, doubt: Doubt) -> None:
+        """Write down that something was sent without a clear answer, or what reading back has shown of it."""
+        self.outcome = self.outcome.model_copy(update={"doubt": doubt})
+
     def note(self, decision: Decision) -> None:
         """Keep what was tried and what HubSpot said."""
         self.outcome = self.outcome.model_copy(update={"attempts": (*self.outcome.attempts, *decision.attempts)})
         if decision.said:
             self._said.append(decision.said)
 
-    def conclude(self, now: datetime, jitter: float) -> Outcome:
+    def conclude(self, now: datetime, zone: tzinfo, jitter: float) -> Outcome:
         """The outcome to settle: final, or DEFERRED with the time and the reason."""
         status = conclude(self.outcome.inputs)
         told: dict[str, Any] = {"status": status, "hubspot": merged(self._said) or self.outcome.hubspot}
+        waits = self._deferral or Unavailable("the run ended before its inputs were decided")
         if status is not Status.DEFERRED:
-            told["finished_at"] = now
-        elif self._interactive and isinstance(self._deferral, Misconfigured):
+            told |= {"finished_at": now, "doubt": None}
+        elif self._interactive and isinstance(waits, Misconfigured) and not self.outcome.doubt:
             # Whoever waits for the answer is told that it failed; it must not take effect behind their back later.
-            told |= {"status": Status.FAILED, "finished_at": now, "reason": str(self._deferral)}
+            told |= {"status": Status.FAILED, "finished_at": now, "reason": str(waits)}
         else:
-            told |= {"retry_at": now + self._delay(jitter), "reason": str(self._deferral)}
+            told |= {"retry_at": not_before(waits, self.fence, now, zone, jitter), "reason": str(waits)}
         self.outcome = self.outcome.model_copy(update=told)
         return self.outcome
 
-    def _delay(self, jitter: float) -> timedelta:
-        ceiling = min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(self.fence - 1, 20))
-        # Half of it is random, so that requests deferred together do not come back together. It grows under HubSpot's
-        # own times to wait too: each return costs a receive, and a message has only so many.
-        growing = ceiling * (1 + jitter) / 2
-        asked = self._deferral.retry_after if self._deferral else None
-        return timedelta(seconds=max(growing, asked or 0))
+    @property
+    def misconfigured(self) -> bool:
+        """Whether this request waits for the portal's owner."""
+        return isinstance(self._deferral, Misconfigured)
 
     def _update(self, key: LimitKey, **told: Any) -> None:
         def updated(item: InputOutcome) -> InputOutcome:

@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, TypeVar
+from urllib.parse import quote_plus
 
 import requests
-from pydantic import ValidationError
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 from requests.auth import AuthBase
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProxyError
 
 from batch_create import __version__
-from batch_create.contract import BatchAnswer, ErrorBody, Lenient, LimitInput, LimitKey, PairAnswer
+from batch_create.contract import BatchAnswer, ErrorBody, Lenient, LimitInput, LimitKey, PairAnswer, error_body
 from batch_create.errors import HubSpotFailure, Misconfigured, Refused, Unavailable, Uncertain
+from batch_create.retry import rule
 
 USER_AGENT = f"hubspot-association-limits/{__version__}"
 CONNECT_TIMEOUT = 3.05  # seconds; slightly over 3, TCP's first retransmission, as the requests documentation advises
 LONGEST_READ = 20.0  # seconds; HubSpot answers well within this or not at all
 
-# What HubSpot's statuses ask of a client. Those not listed: other 4xx are refusals, other 5xx are uncertain.
-NOTHING_APPLIED = {
-    423,
-    429,
-    477,
-    522,
-    525,
-    526,
-}  # locked, limited, moving, and the edge's failures to connect
-OWNER_MUST_MEND = {401, 403}
-LOCK_SECONDS = 2.0  # a 423 says that the resource is locked for two seconds
-ROLLING_WINDOW_SECONDS = 10.0  # policy TEN_SECONDLY_ROLLING
-DAILY_RECHECK_SECONDS = 3600.0  # policy DAILY resets at midnight in the account's own time zone, which we do not know
 
 T = TypeVar("T", bound=Lenient)
+Word = Annotated[str, StringConstraints(pattern=r"^[!-~]+$")]  # what can be a header's value
 
 
 @dataclass(frozen=True)
@@ -43,6 +34,12 @@ class Pair:
     api_version: str
     from_object_type: str
     to_object_type: str
+
+    @property
+    def path(self) -> str:
+        """Below the base URL."""
+        kind = f"/crm/associations/{self.api_version}/definitions/configurations"
+        return f"{kind}/{self.from_object_type}/{self.to_object_type}"
 
 
 @dataclass(frozen=True)
@@ -55,8 +52,21 @@ class Answer:
     body: BatchAnswer
 
 
+@dataclass(frozen=True)
+class Refreshed:
+    """A refresh that HubSpot granted: a new access token, its life in seconds, and the refresh token if replaced."""
+
+    access_token: Word = field(repr=False)
+    expires_in: Annotated[float, Field(ge=0, le=1e9)]  # some 30 years; more is no number of seconds
+    refresh_token: Word | None = field(default=None, repr=False)
+
+
+class _Account(Lenient):
+    portal_id: int
+
+
 class HubSpot:
-    """Batch create and the read of a pair. Raises the failures of `errors`, typed by what to do next."""
+    """Every call of HubSpot that we make. Raises the failures of `errors`, typed by what to do next."""
 
     def __init__(self, base_url: str, session: requests.Session | None = None) -> None:
         self._base_url = base_url
@@ -66,53 +76,95 @@ class HubSpot:
     def batch_create(self, token: str, pair: Pair, inputs: Sequence[LimitInput], seconds: float) -> Answer:
         """Set limits, in at most `seconds`."""
         body = {"inputs": [item.model_dump(mode="json", by_alias=True) for item in inputs]}
-        reply = self._send("POST", token, pair, "/batch/create", seconds, json=body)
+        reply = self._send("POST", token, f"{pair.path}/batch/create", seconds, json=body)
         return Answer(reply.status, reply.text, reply.correlation_id, _parsed(BatchAnswer, reply))
 
     def read_pair(self, token: str, pair: Pair, seconds: float) -> dict[LimitKey, int | None]:
         """Every limit set on a pair, in at most `seconds`."""
-        rows = _parsed(PairAnswer, self._send("GET", token, pair, "", seconds)).results
+        rows = _parsed(PairAnswer, self._send("GET", token, pair.path, seconds)).results
         return {
             (row.category, row.type_id): row.user_enforced_max_to_object_ids
             for row in rows
             if row.category is not None and row.type_id is not None
         }
 
-    def _send(self, method: str, token: str, pair: Pair, operation: str, seconds: float, json: Any = None) -> _Reply:
-        url = (
-            f"{self._base_url}/crm/associations/{pair.api_version}/definitions/configurations"
-            f"/{pair.from_object_type}/{pair.to_object_type}{operation}"
-        )
+    def hub_id(self, token: str, api_version: str, seconds: float) -> int:
+        """The number of the account that a token is of, in at most `seconds`."""
+        return _parsed(_Account, self._send("GET", token, f"/account-info/{api_version}/details", seconds)).portal_id
+
+    def refresh(
+        self, client_id: str, client_secret: str, refresh_token: str, api_version: str, seconds: float
+    ) -> Refreshed:
+        """A new access token of an OAuth app, in at most `seconds`. Every refusal is Misconfigured, as only the owner
+        can mend it, and its message begins with HubSpot's reason, such as BAD_REFRESH_TOKEN."""
+        form = {
+            "grant_type": "refresh_token",
+            "client_id": client_id,
+            "client_secret": client_secret,
+            "refresh_token": refresh_token,
+        }
+        secrets = (client_secret, refresh_token)
+        try:
+            reply = self._exchange(
+                "POST", f"/oauth/{api_version}/token", seconds, auth=_unsigned, secrets=secrets, data=form
+            )
+        except (Refused, Misconfigured) as failure:
+            raise _refused_refresh(failure, secrets) from None
+        try:
+            return TypeAdapter(Refreshed).validate_json(reply.text)
+        except ValidationError:
+            # Without the body and the cause: both show what may be the new token.
+            raise Uncertain(
+                f"HubSpot answered {reply.status} to a refresh, with a body that could not be read",
+                http_status=reply.status,
+                correlation_id=reply.correlation_id,
+            ) from None
+
+    def _send(self, method: str, token: str, path: str, seconds: float, json: Any = None) -> _Reply:
+        # What HubSpot says is kept and shown, so a token that it repeats is taken out here, before anybody sees it.
+        return self._exchange(method, path, seconds, auth=_Bearer(token), secrets=(token,), json=json).without((token,))
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        seconds: float,
+        *,
+        auth: Callable[[requests.PreparedRequest], requests.PreparedRequest],
+        secrets: Collection[str],
+        json: Any = None,
+        data: Mapping[str, str] | None = None,
+    ) -> _Reply:
+        """One exchange. A 2xx is returned as it is; a failure is raised without the `secrets` that HubSpot repeats."""
         read_timeout = min(LONGEST_READ, seconds - CONNECT_TIMEOUT)
         if read_timeout <= 0:
             raise Unavailable("no time was left in this invocation to call HubSpot")
         try:
             response = self._session.request(
                 method,
-                url,
+                f"{self._base_url}{path}",
                 json=json,
-                auth=_Bearer(token),
+                data=data,
+                auth=auth,
                 timeout=(CONNECT_TIMEOUT, read_timeout),
                 allow_redirects=False,  # a redirect must never carry the token to another place
             )
         except requests.exceptions.RequestException as error:
             raise _transport_failure(error) from error
-        # What HubSpot says is kept and shown, so a token that it repeats is taken out here, before anybody sees it.
-        reply = _Reply(
-            response.status_code,
-            response.content.decode(errors="replace").replace(token, "***"),
-            response.headers,
-        )
+        reply = _Reply(response.status_code, response.content.decode(errors="replace"), response.headers)
         if not 200 <= reply.status < 300:
-            raise _status_failure(reply)
+            raise _status_failure(reply.without(secrets), secrets)
         return reply
 
 
 @dataclass(frozen=True)
 class _Reply:
     status: int
-    text: str
+    text: str = field(repr=False)
     headers: Mapping[str, str]
+
+    def without(self, secrets: Collection[str]) -> _Reply:
+        return replace(self, text=_without(self.text, secrets))
 
     @property
     def correlation_id(self) -> str | None:
@@ -129,6 +181,17 @@ class _Bearer(AuthBase):
         return request
 
 
+def _unsigned(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request  # not None, for which requests would look into .netrc
+
+
+def _without(text: str, secrets: Collection[str]) -> str:
+    for secret in filter(None, secrets):
+        for written in (secret, json.dumps(secret)[1:-1], quote_plus(secret)):
+            text = text.replace(written, "***")
+    return text
+
+
 def _transport_failure(error: requests.exceptions.RequestException) -> HubSpotFailure:
     reason = error.args[0].reason if error.args and isinstance(error.args[0], MaxRetryError) else None
     never_connected = isinstance(error, (requests.exceptions.ConnectTimeout, requests.exceptions.SSLError))
@@ -137,40 +200,42 @@ def _transport_failure(error: requests.exceptions.RequestException) -> HubSpotFa
     return Uncertain(f"the connection to HubSpot broke before it answered ({type(error).__name__})")
 
 
-def _status_failure(reply: _Reply) -> HubSpotFailure:
-    try:
-        said = ErrorBody.model_validate_json(reply.text)
-    except ValidationError:
-        said = ErrorBody()  # an edge's HTML page, or nothing: the status alone decides
+def _refused_refresh(failure: HubSpotFailure, secrets: Collection[str]) -> Misconfigured:
+    said = error_body(failure.body or "")
+    reasons = (said.status, (said.model_extra or {}).get("error"))
+    named = ", ".join(reason for reason in reasons if isinstance(reason, str) and reason != "error")
+    return Misconfigured(
+        _without(f"{named}: {failure.message}" if named else failure.message, secrets),
+        http_status=failure.http_status,
+        body=failure.body,
+        correlation_id=failure.correlation_id,
+        portal_wide=True,
+    )
+
+
+def _status_failure(reply: _Reply, secrets: Collection[str]) -> HubSpotFailure:
+    said = error_body(reply.text)
     message = said.message or f"HubSpot answered {reply.status} without a message"
-    if reply.status in OWNER_MUST_MEND and (scopes := _missing_scopes(said)):
+    asked = rule(reply.status)
+    if asked.failure is Misconfigured and (scopes := _missing_scopes(said)):
         message = f"{message} Missing scopes: {scopes}"
-    return failure_type(reply.status)(
+    message = _without(message, secrets)  # once more: JSON can write any character in another way
+    daily = reply.status == 429 and said.policy_name == "DAILY"
+    return asked.failure(
         message,
         http_status=reply.status,
         body=reply.text,
         correlation_id=reply.correlation_id or said.correlation_id,
-        retry_after=_retry_after(reply.status, said, reply.headers.get("Retry-After")),
+        retry_after=max(asked.floor, _retry_after(reply)) or None,
+        daily=daily,
+        portal_wide=asked.portal_wide,
     )
 
 
-def failure_type(status: int) -> type[HubSpotFailure]:
-    """What a status that is not 2xx asks of its caller."""
-    if status in NOTHING_APPLIED:
-        return Unavailable
-    if status in OWNER_MUST_MEND or status < 400:  # a redirect: the base URL is not HubSpot's
-        return Misconfigured
-    return Refused if status < 500 else Uncertain
-
-
-def _retry_after(status: int, said: ErrorBody, header: str | None) -> float | None:
-    if status == 423:
-        return LOCK_SECONDS
-    if status == 429:
-        return DAILY_RECHECK_SECONDS if said.policy_name == "DAILY" else ROLLING_WINDOW_SECONDS
-    if status == 477 and header and header.isdigit():
-        return float(header)  # seconds, up to about a day, while the account is being moved
-    return None
+def _retry_after(reply: _Reply) -> float:
+    """Seconds, where HubSpot defines the header: while an account is being moved, up to about a day."""
+    header = reply.headers.get("Retry-After", "")
+    return float(header) if reply.status == 477 and header.isdecimal() else 0.0
 
 
 def _missing_scopes(said: ErrorBody) -> str:

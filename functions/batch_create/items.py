@@ -119,7 +119,9 @@ def _plain(value: object) -> Any:
 
 def readable(outcome: Outcome) -> dict[str, Any]:
     """An outcome as the API answers it: absent where not known, HubSpot's body as the JSON it holds."""
-    answer: dict[str, Any] = outcome.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"api_version"})
+    answer: dict[str, Any] = outcome.model_dump(
+        mode="json", by_alias=True, exclude_none=True, exclude={"api_version", "doubt"}
+    )
     if outcome.hubspot and outcome.hubspot.body is not None:
         answer["hubspot"]["body"] = _json_or_text(outcome.hubspot.body)
     return answer

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import islice
 
 from batch_create.errors import LeaseLost
 from batch_create.items import from_outcome, to_outcome
-from batch_create.outcomes import Outcome, Request, Status, iso, new_outcome
-from batch_create.table import ConditionFailed, Item, Table
+from batch_create.outcomes import InputOutcome, Outcome, Request, Result, Status, iso, new_outcome
+from batch_create.table import KEYS_IN_ONE_READ, ConditionFailed, Item, Table
 
 ATTEMPTS_KEPT = 50  # the latest; enough to see half a day of retries, small enough for one item
-TOLD = ("inputs", "attempts", "hubspot", "finishedAt", "retryAt", "reason")  # what a settlement says
+TOLD = ("inputs", "attempts", "hubspot", "finishedAt", "retryAt", "reason", "doubt")  # what a settlement says
+
+
+STUCK_AFTER = timedelta(minutes=30)  # longer than SQS delays a message, and than any function runs
+SWEPT_AGAIN_AFTER = timedelta(hours=12)  # a message that was put back is in the queue for as long as it takes
 
 
 class Standing(StrEnum):
@@ -22,6 +28,7 @@ class Standing(StrEnum):
     WAITING = "WAITING"  # accepted before, and still for the queue to run
     FINISHED = "FINISHED"  # done before: the outcome is the answer
     ELSEWHERE = "ELSEWHERE"  # another worker is at it
+    PARKED = "PARKED"  # deferred, and its time has not come
     ANOTHER_REQUEST = "ANOTHER_REQUEST"  # the id belongs to a request that asks for something else
     UNREACHED = "UNREACHED"  # no word from the ledger: nothing may be done
 
@@ -63,8 +70,8 @@ class Ledger:
                 first={**self._first(request, new_outcome(request, Status.RUNNING), now), "startedAt": iso(now)},
                 count="fence",
                 remove=["retryAt", "reason"],
-                condition="attribute_not_exists(id) OR (fingerprint = :fingerprint AND"
-                " (#status IN (:queued, :deferred) OR (#status = :status AND leaseUntil < :now)))",
+                condition="attribute_not_exists(id) OR (fingerprint = :fingerprint AND (#status = :queued"
+                " OR (#status = :deferred AND #retryAt <= :now) OR (#status = :status AND leaseUntil < :now)))",
                 condition_values={":queued": Status.QUEUED, ":deferred": Status.DEFERRED, ":now": iso(now)},
             )
         except ConditionFailed as failed:
@@ -110,6 +117,76 @@ class Ledger:
         except ConditionFailed:
             return  # it is being run after all, and that is better
 
+    def fail(self, request: Request, reason: str, received: str, now: datetime) -> bool:
+        """Make a request FAILED that its queue has given up, and keep its message's text. False while somebody still
+        holds it; a final outcome stays as it is. What was sent without a clear answer becomes UNCONFIRMED."""
+        told = {"finished_at": now, "received": received}
+        try:
+            given_up = new_outcome(request, Status.FAILED).model_copy(update={**told, "reason": reason})
+            self._table.put_new({**self._first(request, given_up, now), **_status(given_up.portal, Status.FAILED)})
+        except ConditionFailed as failed:
+            item, outcome = failed.item, to_outcome(failed.item)
+            if outcome.status.final:
+                return True
+            in_doubt = outcome.status is Status.RUNNING or outcome.doubt is not None
+            failed_outcome = outcome.model_copy(
+                update={
+                    **told,
+                    "reason": f"{reason}: {outcome.reason}" if outcome.reason else reason,
+                    "inputs": _unconfirmed(outcome) if in_doubt else outcome.inputs,
+                }
+            )
+            attributes = from_outcome(failed_outcome)
+            try:
+                self._table.update(
+                    outcome.id,
+                    {
+                        **{name: attributes[name] for name in ("inputs", "reason", "finishedAt", "received")},
+                        **_status(outcome.portal, Status.FAILED),
+                    },
+                    remove=["retryAt", "leaseUntil", "doubt"],
+                    condition="#status = :was AND (attribute_not_exists(fence) OR fence = :fence)"
+                    " AND (attribute_not_exists(leaseUntil) OR leaseUntil < :now)",
+                    condition_values={":was": outcome.status, ":fence": item.get("fence", 0), ":now": iso(now)},
+                )
+            except ConditionFailed:
+                return False
+        return True
+
+    def stuck(self, portal: str, now: datetime) -> Iterator[Outcome]:
+        """The outcomes of a portal that should have been taken further some time ago and were not: their message is
+        lost, or was never sent. One that was swept lately is left out."""
+        for status in (Status.QUEUED, Status.RUNNING, Status.DEFERRED):
+            rows = self._table.query("by-status", ("statusKey", status_key(portal, status)), ("0", "~"), 100)
+            while ids := [row["id"] for row in islice(rows, KEYS_IN_ONE_READ)]:
+                for item in self._table.get_many(ids):
+                    if _is_stuck(item, now):
+                        yield to_outcome(item)
+
+    def swept(self, outcome: Outcome, now: datetime) -> None:
+        """Note that a stuck outcome was put back on the queue."""
+        try:
+            self._table.update(
+                outcome.id,
+                {"sweptAt": iso(now)},
+                condition="#status = :was",
+                condition_values={":was": outcome.status},
+            )
+        except ConditionFailed:
+            return  # it has moved on by itself
+
+    def link(self, outcome: Outcome, replayed_by: str) -> None:
+        """Write into a final outcome which other one replays it. Every replay of an outcome has the same id."""
+        try:
+            self._table.update(
+                outcome.id,
+                {"replayedBy": replayed_by},
+                condition="#status = :was",
+                condition_values={":was": outcome.status},
+            )
+        except ConditionFailed:
+            return  # its time to be kept has just ended
+
     def get(self, outcome_id: str) -> Outcome | None:
         """The outcome as last written, or None."""
         item = self._table.get(outcome_id)
@@ -139,7 +216,7 @@ class Ledger:
             return Claim(Standing.FINISHED, outcome)
         if outcome.status is Status.RUNNING:
             return Claim(Standing.ELSEWHERE, outcome, lease_until=datetime.fromisoformat(item["leaseUntil"]))
-        return Claim(Standing.WAITING, outcome)
+        return Claim(Standing.PARKED if outcome.retry_at else Standing.WAITING, outcome)
 
 
 def pair_key(portal: str, from_object_type: str, to_object_type: str) -> str:
@@ -150,6 +227,22 @@ def pair_key(portal: str, from_object_type: str, to_object_type: str) -> str:
 def status_key(portal: str, status: Status) -> str:
     """The partition of the index by status."""
     return f"{portal}#{status}"
+
+
+def _unconfirmed(outcome: Outcome) -> tuple[InputOutcome, ...]:
+    told = {
+        "result": Result.UNCONFIRMED,
+        "message": "it may have been sent, and was not read back until it was given up",
+    }
+    return tuple(item.model_copy(update=told) if item.result is Result.PENDING else item for item in outcome.inputs)
+
+
+def _is_stuck(item: Item, now: datetime) -> bool:
+    if item.get("sweptAt", "") > iso(now - SWEPT_AGAIN_AFTER):
+        return False
+    # Whichever is there says until when the outcome was in order as it stands.
+    due = item.get("leaseUntil") or item.get("retryAt") or item["requestedAt"]
+    return str(due) < iso(now - STUCK_AFTER)
 
 
 def _status(portal: str, status: Status) -> Item:

@@ -113,6 +113,20 @@ class HubSpotSaid(Record):
     body: str | None = None
 
 
+class Doubt(Record):
+    """A request's latest send that came to no clear answer, and what reading back has shown since.
+
+    HubSpot's reads can lag behind its writes, so that a reading which does not show a limit is believed only when
+    another one after a pause does not show it either.
+    """
+
+    since: Moment
+    absent_since: Moment | None = None
+    cleared: bool = False  # believed not to have been applied: it may be sent again
+    refused: bool = False  # HubSpot says that it exists: what is there was there before
+    in_vain: int = 0  # how often HubSpot answered COMPLETE and had set nothing
+
+
 class Attempt(Record):
     """One call made for a request."""
 
@@ -145,7 +159,8 @@ class Outcome(Record):
     attempts: tuple[Attempt, ...] = ()
     replay_of: str | None = None
     replayed_by: str | None = None
-    received: str | None = None  # the first 4 KiB of a message that could not be read
+    received: str | None = None  # the text of a message that could not be read, or that was given up
+    doubt: Doubt | None = None  # for the next run, which must read before it sends
     api_version: str | None = None  # asked for by the caller's path; the settings' first where absent
 
     @property
@@ -158,7 +173,8 @@ class Request:
     """A demand together with where it came from.
 
     `own_id` is the trigger's id (SQS message, API Gateway request, rule event). `outcome_id` is set when the request
-    was accepted earlier and handed to the queue. `interactive` means somebody waits for the answer.
+    was accepted earlier and handed to the queue. `interactive` means somebody waits for the answer. `replay_of` is the
+    outcome that it runs again, `doubt` what is to be read back before anything is sent.
     Raises ContractError for an id that cannot be one.
     """
 
@@ -170,6 +186,8 @@ class Request:
     outcome_id: str | None = None
     api_version: str | None = None
     interactive: bool = False
+    replay_of: str | None = None
+    doubt: Doubt | None = None
 
     def __post_init__(self) -> None:
         if not ID.fullmatch(self.id):
@@ -221,4 +239,6 @@ def new_outcome(request: Request, status: Status) -> Outcome:
         requested_at=request.requested_at,
         inputs=tuple(InputOutcome.of(item) for item in envelope.inputs),
         api_version=request.api_version,
+        replay_of=request.replay_of,
+        doubt=request.doubt,
     )

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from batch_create.contract import LimitInput, LimitKey
 from batch_create.hubspot import Pair
+from batch_create.outcomes import Doubt
 
 
 @dataclass(frozen=True)
 class Demand:
-    """One open input of one request."""
+    """One open input of one request, with the request's doubt if an earlier send came to no clear answer."""
 
     request_id: str
     requested_at: datetime
     portal: str
     pair: Pair
     item: LimitInput
+    doubt: Doubt | None = None
 
     @property
     def age(self) -> tuple[datetime, str]:
@@ -38,12 +40,28 @@ class Call:
     def inputs(self) -> tuple[LimitInput, ...]:
         return tuple(winner.item for winner in self.winners)
 
+    @property
+    def doubt(self) -> Doubt | None:
+        """The youngest doubt about any of its inputs."""
+        return latest(winner.doubt for winner in self.winners)
+
     def halves(self) -> tuple[Call, Call]:
+        """Two calls for what this one is for; the first is never the larger."""
         middle = len(self.winners) // 2
-        return (
-            Call(self.portal, self.pair, self.winners[:middle]),
-            Call(self.portal, self.pair, self.winners[middle:]),
-        )
+        return replace(self, winners=self.winners[:middle]), replace(self, winners=self.winners[middle:])
+
+    def without(self, decided: Collection[LimitKey]) -> Call:
+        """This call for those of its inputs that are not decided."""
+        return replace(self, winners=tuple(winner for winner in self.winners if winner.item.key not in decided))
+
+    def doubted(self, doubt: Doubt | None) -> Call:
+        """This call after a send that left a doubt."""
+        return replace(self, winners=tuple(replace(winner, doubt=doubt) for winner in self.winners)) if doubt else self
+
+
+def latest(doubts: Iterable[Doubt | None]) -> Doubt | None:
+    """The doubt with the youngest send, if there is any."""
+    return max((doubt for doubt in doubts if doubt), key=lambda doubt: doubt.since, default=None)
 
 
 def plan(demands: Iterable[Demand], batch_size: int) -> Iterator[Call]:
@@ -56,8 +74,14 @@ def plan(demands: Iterable[Demand], batch_size: int) -> Iterator[Call]:
     for demand in sorted(demands, key=lambda demand: demand.age):
         groups[demand.portal, demand.pair].append(demand)
     for (portal, pair), group in groups.items():
-        latest: dict[LimitKey, Demand] = {demand.item.key: demand for demand in group}
-        winners = tuple(latest.values())
+        newest: dict[LimitKey, Demand] = {}
+        for demand in group:
+            # Whoever sends a number anew must know that the same number was sent before without a clear answer.
+            earlier = newest.get(demand.item.key)
+            same = earlier is not None and earlier.item == demand.item
+            doubt = latest([demand.doubt, earlier.doubt]) if earlier and same else demand.doubt
+            newest[demand.item.key] = replace(demand, doubt=doubt)
+        winners = tuple(newest.values())
         for start in range(0, len(winners), batch_size):
             yield Call(portal, pair, winners[start : start + batch_size])
 

@@ -6,8 +6,10 @@ import os
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
+from enum import StrEnum
 from functools import cache
+from time import sleep
 from typing import Protocol
 
 import boto3
@@ -15,15 +17,29 @@ from botocore.config import Config
 
 from batch_create import settings as environment
 from batch_create.contract import LimitInput, LimitKey
-from batch_create.history import History
+from batch_create.history import Filter, History, Page
 from batch_create.hubspot import Answer, HubSpot, Pair
 from batch_create.ledger import Claim, Ledger
+from batch_create.locks import Locks
 from batch_create.outcomes import Outcome, Request
 from batch_create.queue import Queue
 from batch_create.secret_store import SecretStore
 from batch_create.settings import Settings
 from batch_create.table import Table
 from batch_create.tokens import Tokens
+
+
+class Point(StrEnum):
+    """Where a worker can die with the most to lose. Production passes them by; tests kill at each."""
+
+    BEFORE_CLAIM = "before claim"
+    AFTER_CLAIM = "after claim"
+    AFTER_TOKEN = "after token"
+    BEFORE_SEND = "before send"
+    AFTER_SEND = "after send"  # sent and not answered: reached in the transport that a test brings
+    AFTER_ANSWER = "after answer"
+    BEFORE_SETTLE = "before settle"
+    AFTER_SETTLE = "after settle"
 
 
 class HubSpotPort(Protocol):
@@ -37,7 +53,7 @@ class TokenPort(Protocol):
     """Bearer tokens, as `tokens.Tokens` finds them."""
 
     def secret_of(self, portal: str) -> str: ...
-    def bearer(self, portal: str, *, fresh: bool = False) -> str: ...
+    def bearer(self, portal: str, seconds: float, *, fresh: bool = False) -> str: ...
 
 
 class LedgerPort(Protocol):
@@ -47,15 +63,26 @@ class LedgerPort(Protocol):
     def settle(self, outcome: Outcome, fence: int) -> None: ...
 
 
+class HistoryPort(Protocol):
+    """Outcomes of the past, as `history.History` finds them."""
+
+    def page(self, wanted: Filter) -> Page: ...
+
+
 @dataclass(frozen=True)
 class Ports:
-    """What `run` works with. `clock` tells the time in UTC, `jitter` a number from 0 to 1."""
+    """What `run` works with. `clock` tells the time in UTC, `jitter` a number from 0 to 1, `zone` a portal's time zone;
+    `sleep` takes seconds; `reached` is told each point that a worker passes."""
 
     ledger: LedgerPort
+    history: HistoryPort
     hubspot: HubSpotPort
     tokens: TokenPort
     clock: Callable[[], datetime]
     jitter: Callable[[], float]
+    zone: Callable[[str], tzinfo]
+    sleep: Callable[[float], None]
+    reached: Callable[[Point], None]
     default_api_version: str
     batch_size: int
 
@@ -98,13 +125,20 @@ def queue() -> Queue:
 @cache
 def production() -> Ports:
     """The real ports, made once for each execution environment."""
+    hubspot = HubSpot(settings().hubspot_base_url)
+    version = settings().hubspot_api_versions[0]
+    prefix = settings().token_secret_prefix
     return Ports(
         ledger=ledger(),
-        hubspot=HubSpot(settings().hubspot_base_url),
-        tokens=Tokens(secret_store(), settings().token_secret_prefix),
+        history=history(),
+        hubspot=hubspot,
+        tokens=Tokens(secret_store(), prefix, hubspot, Locks(_table()), now, sleep, version),
         clock=now,
         jitter=random.random,
-        default_api_version=settings().hubspot_api_versions[0],
+        zone=settings().zone,
+        sleep=sleep,
+        reached=lambda point: None,
+        default_api_version=version,
         batch_size=settings().batch_size,
     )
 

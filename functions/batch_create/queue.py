@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 OUTCOME_ID = "OutcomeId"  # message attribute: the outcome that a message continues
 LONGEST_DELAY = 900  # seconds; SQS's maximum for a message's DelaySeconds
-LONGEST_VISIBILITY = 43_200  # seconds; SQS's maximum, counted from the receipt
+# Seconds. SQS allows 43,200 in all from the receipt on, and a message has been in a function for up to 15 minutes.
+LONGEST_VISIBILITY = 42_000
 
 
 class Queue:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, tzinfo
 from typing import Annotated, Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
@@ -21,10 +23,19 @@ def _split(value: Any) -> Any:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+def _zones(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return {portal: ZoneInfo(name) for portal, _, name in (part.partition("=") for part in _split(value))}
+    except (ValueError, LookupError, OSError) as error:
+        raise ValueError(f"must be portal=Area/City, joined by commas ({error})") from None
+
+
 class Settings(BaseModel):
     """What a deployment decides. Names are those of the environment variables, in lower case."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
     hubspot_base_url: str
     # Dated, one each March and September; the first is the one used when a request names none.
@@ -39,7 +50,12 @@ class Settings(BaseModel):
     outcome_retention_days: Annotated[int, Field(ge=1)]
     batch_size: Annotated[int, Field(ge=1, le=2000)]
     queue_url: Annotated[str, Field(min_length=1)]
+    portal_time_zones: Annotated[dict[str, ZoneInfo], BeforeValidator(_zones)] = {}
     clients_secret: str = ""  # only the webhook has callers to know
+
+    def zone(self, portal: str) -> tzinfo:
+        """The time zone of a portal's account, at whose midnight its daily quota is full again; UTC if not set."""
+        return self.portal_time_zones.get(portal, UTC)
 
     @field_validator("hubspot_base_url")
     @classmethod

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import warnings
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger, Metrics, single_metric
+from aws_lambda_powertools.metrics import MetricUnit
 
 # An invocation that settled nothing, such as a read of the ledger, has nothing to count, and that is no fault.
 warnings.filterwarnings("ignore", "No application metrics to publish")
 
 logger = Logger()
 metrics = Metrics()
+
+
+def count(name: str, portal: str | None = None) -> None:
+    """Count something that an alarm or a dashboard shows, for a portal where its owner is the one to act."""
+    if portal is None:
+        metrics.add_metric(name=name, unit=MetricUnit.Count, value=1)
+        return
+    with single_metric(name=name, unit=MetricUnit.Count, value=1) as metric:
+        metric.add_dimension("portal", portal)

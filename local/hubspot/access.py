@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
@@ -14,6 +13,7 @@ from local.hubspot.answers import (
     Policy,
     expired_token,
     missing_scopes,
+    timestamp,
     unknown_token,
 )
 from local.hubspot.settings import ControlModel, Settings
@@ -22,14 +22,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 WINDOW_SECONDS = 10
+DAY_SECONDS = 24 * 60 * 60
+
+# HubSpot asks clients to allow for 512 characters.
+Secret = Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,512}$", repr=False)]
 
 
 class Token(ControlModel):
     """A bearer token: a name to speak of it by, the account it belongs to, and what HubSpot makes of it."""
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
-    # HubSpot asks clients to allow for 512 characters.
-    token: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,512}$", repr=False)]
+    token: Secret
     hub_id: Annotated[int, Field(ge=1)] = 1
     state: Literal["valid", "unknown", "expired", "missingScope"] = "valid"
     missing_scopes: list[str] = Field(min_length=1, default_factory=lambda: list(EXAMPLE_SCOPES))
@@ -38,47 +41,94 @@ class Token(ControlModel):
         """Everything but the token itself."""
         return self.model_dump(by_alias=True, exclude={"token"})
 
+    @property
+    def app(self) -> str:
+        """Whose calls in ten seconds are counted together with this token's."""
+        return self.name
+
+    def has_expired(self, moment: float) -> bool:
+        """Whether HubSpot takes it for expired at `moment` (epoch seconds)."""
+        return self.state == "expired"
+
+
+class IssuedToken(Token):
+    """An access token that an OAuth app got for its refresh token, valid until `expires_at` (epoch seconds)."""
+
+    client_id: str
+    expires_at: float
+
+    def described(self) -> dict[str, object]:
+        """Everything but the token itself."""
+        return super().described() | {"expiresAt": timestamp(self.expires_at)}
+
+    @property
+    def app(self) -> str:
+        """The OAuth app: a new token does not give it a new quota."""
+        return f"oauth-{self.client_id}"
+
+    def has_expired(self, moment: float) -> bool:
+        """Whether its time is over, at `moment` (epoch seconds)."""
+        return super().has_expired(moment) or moment >= self.expires_at
+
 
 class Tokens:
-    """The tokens HubSpot has given out, by name."""
+    """The tokens HubSpot has given out, no two of one name and no two alike."""
 
     def __init__(self, tokens: Iterable[Token]) -> None:
-        self._by_name = {token.name: token for token in tokens}
+        self._by_name: dict[str, Token] = {}
+        self._by_text: dict[str, Token] = {}
+        for token in tokens:
+            self.add(token)
 
     def __iter__(self) -> Iterator[Token]:
         return iter(self._by_name.values())
 
     def add(self, token: Token) -> None:
         """Add a token, or replace the one of its name. Raises ValueError if another name has the token."""
-        if any(other.token == token.token and other.name != token.name for other in self._by_name.values()):
+        if self._by_text.get(token.token, token).name != token.name:
             raise ValueError("another name already has this token")
-        self._by_name[token.name] = token
+        former = self._by_name.get(token.name)
+        if former:
+            del self._by_text[former.token]
+        self._by_name[token.name] = self._by_text[token.token] = token
+
+    def forget(self, token: Token) -> None:
+        """Forget a token, unless another has taken its name since."""
+        if self._by_name.get(token.name) is token:
+            del self._by_name[token.name], self._by_text[token.token]
 
     def named_by(self, authorization: str) -> Token | None:
         """The token in an Authorization header, whatever its state; None when it was never given out."""
         scheme, _, written = authorization.partition(" ")
         if scheme.lower() != "bearer":
             return None
-        return next((token for token in self._by_name.values() if token.token == written.strip()), None)
+        return self._by_text.get(written.strip())
 
 
-def admit(token: Token | None, scope_context: ContextForm) -> Token:
-    """The token if HubSpot accepts it. Raises HubSpotError: 401 unknown or expired, 403 lacking a scope."""
+def admit(token: Token | None, moment: float) -> Token:
+    """The token if HubSpot knows it at `moment` (epoch seconds). Raises HubSpotError: 401 unknown or expired."""
     if token is None or token.state == "unknown":
         raise unknown_token()
-    if token.state == "expired":
+    if token.has_expired(moment):
         raise expired_token()
-    if token.state == "missingScope":
-        raise missing_scopes(token.missing_scopes, scope_context)
     return token
 
 
+def require_scopes(token: Token, context: ContextForm) -> None:
+    """Raises HubSpotError: 403 where the token lacks the scopes of the operations on associations."""
+    if token.state == "missingScope":
+        raise missing_scopes(token.missing_scopes, context)
+
+
 class Quota:
-    """Counts calls: per app (here: per token) in ten rolling seconds, and per account in its calendar day."""
+    """Counts calls: per app in ten rolling seconds, and per account in its calendar day.
+
+    A token is an app of its own, unless it was issued to an OAuth app.
+    """
 
     def __init__(self) -> None:
         self._recent: dict[str, deque[float]] = {}
-        self._daily: Counter[tuple[int, date]] = Counter()
+        self._daily: Counter[tuple[int, int]] = Counter()
 
     def take(self, token: Token, moment: float, settings: Settings) -> Policy | None:
         """Count a call at `moment` (epoch seconds), or return the policy that refuses it, uncounted."""
@@ -111,11 +161,10 @@ class Quota:
         }
 
     def _window(self, token: Token, moment: float) -> deque[float]:
-        recent = self._recent.setdefault(token.name, deque())
+        recent = self._recent.setdefault(token.app, deque())
         while recent and recent[0] <= moment - WINDOW_SECONDS:
             recent.popleft()
         return recent
 
-    def _day(self, token: Token, moment: float, settings: Settings) -> tuple[int, date]:
-        zone = timezone(timedelta(minutes=settings.utc_offset_minutes))
-        return token.hub_id, datetime.fromtimestamp(moment, zone).date()
+    def _day(self, token: Token, moment: float, settings: Settings) -> tuple[int, int]:
+        return token.hub_id, int((moment + settings.utc_offset_minutes * 60) // DAY_SECONDS)

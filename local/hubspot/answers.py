@@ -127,10 +127,11 @@ def batch_answer(
     errors: Sequence[Mapping[str, object]],
 ) -> Answer:
     """The answer to a batch carried out at `moment` (epoch seconds): 207 when some inputs were refused."""
+    at = timestamp(moment)
     payload: dict[str, object] = {
         "status": "COMPLETE",
-        "startedAt": timestamp(moment),
-        "completedAt": timestamp(moment),
+        "startedAt": at,
+        "completedAt": at,
         "results": list(results),
     }
     if not errors:

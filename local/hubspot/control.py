@@ -1,4 +1,4 @@
-"""The control interface under /_standin/: switches, tokens, types, faults, the journal and the state."""
+"""The control interface under /_standin/: switches, tokens, OAuth apps, types, faults, the journal and the state."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from local.hubspot.access import Token
 from local.hubspot.answers import Answer
 from local.hubspot.catalogue import Category, Pair, TypeKey, object_type_id
 from local.hubspot.faults import FaultOrder
+from local.hubspot.oauth import OAuthApp
 from local.hubspot.operations import OPERATIONS
 from local.hubspot.settings import INT32_MAX, ControlModel, Settings
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from local.hubspot.service import StandIn
 
 # What a journal entry's operation may be; `unknown` is a request that HubSpot has no operation for.
-JOURNALLED = (*OPERATIONS, "unknown")
+JOURNALLED = (*OPERATIONS, "token", "unknown")
 
 
 class ControlError(Exception):
@@ -74,6 +75,12 @@ class NewType(ControlModel):
         return Pair(self.from_object_type, self.to_object_type)
 
 
+class Revocation(ControlModel):
+    """The OAuth app whose refresh token is to be refused."""
+
+    client_id: str
+
+
 def control(standin: StandIn, action: Action, request: Control) -> Answer:
     """Carry out one control request: 200 with what it gives, or 400 with every reason against it."""
     try:
@@ -119,6 +126,24 @@ def _add_token(standin: StandIn, request: Control) -> dict[str, object]:
     except ValueError as error:
         raise ControlError(f"token: {error}") from error
     return token.described()
+
+
+def _apps(standin: StandIn, request: Control) -> dict[str, object]:
+    return {"apps": [standin.oauth.described(app) for app in standin.oauth]}
+
+
+def _add_app(standin: StandIn, request: Control) -> dict[str, object]:
+    app = OAuthApp.model_validate(request.document())
+    standin.oauth.add(app)
+    return standin.oauth.described(app)
+
+
+def _revoke_app(standin: StandIn, request: Control) -> dict[str, object]:
+    revoked = Revocation.model_validate(request.document())
+    try:
+        return standin.oauth.described(standin.oauth.revoke(revoked.client_id))
+    except KeyError as error:
+        raise ControlError(f"clientId: there is no app {revoked.client_id!r}") from error
 
 
 def _add_type(standin: StandIn, request: Control) -> dict[str, object]:
@@ -194,6 +219,9 @@ ACTIONS: tuple[tuple[str, str, Action], ...] = (
     ("PATCH", "settings", _change_settings),
     ("GET", "tokens", _tokens),
     ("POST", "tokens", _add_token),
+    ("GET", "oauth", _apps),
+    ("POST", "oauth", _add_app),
+    ("POST", "oauth/revoke", _revoke_app),
     ("POST", "types", _add_type),
     ("GET", "faults", _faults),
     ("POST", "faults", _add_fault),

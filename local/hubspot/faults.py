@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from random import Random
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from local.hubspot.catalogue import object_type_id
 from local.hubspot.effects import AnyEffect
 from local.hubspot.settings import ControlModel
 
-Operation = Literal["create", "update", "purge", "read", "labels"]
+AssociationOperation = Literal["create", "update", "purge", "read", "labels"]
+Operation = Literal[AssociationOperation, "token", "account"]
+# `any` is any of these: who orders faults of the calls on associations does not mean those around them.
+ASSOCIATION_OPERATIONS = frozenset(get_args(AssociationOperation))
+_OF_BATCHES = frozenset({"incomplete", "noResults", "echo"})
 
 
 class FaultOrder(ControlModel):
@@ -23,7 +27,7 @@ class FaultOrder(ControlModel):
     both, the next `times` drawn so. With neither it spoils one.
     """
 
-    operation: Operation | Literal["any"] = "any"
+    operation: Literal[Operation, "any"] = "any"
     from_object_type: str | None = None
     to_object_type: str | None = None
     token: str | None = None
@@ -40,15 +44,27 @@ class FaultOrder(ControlModel):
             raise ValueError(f"unknown object type {written!r}")
         return canonical
 
+    @model_validator(mode="after")
+    def _can_strike(self) -> Self:
+        if self.operation not in ("token", "account"):
+            return self
+        if self.from_object_type or self.to_object_type:
+            raise ValueError(f"{self.operation} has no object types")
+        if self.operation == "token" and self.token:
+            raise ValueError("operation token takes no access token")
+        if self.effect.kind in _OF_BATCHES:
+            raise ValueError(f"{self.operation} is no batch, and {self.effect.kind} is an effect on batches")
+        return self
+
 
 @dataclass(frozen=True)
 class Target:
-    """The call a fault may spoil, its object types canonical; None where the call names none."""
+    """The call a fault may spoil, its object types canonical; None where the call has none."""
 
     operation: str
     from_object_type: str | None
     to_object_type: str | None
-    token: str
+    token: str | None
 
 
 class Fault:
@@ -80,11 +96,16 @@ class Fault:
     def _matches(self, target: Target) -> bool:
         order = self.order
         return (
-            order.operation in ("any", target.operation)
+            self._covers(target.operation)
             and order.from_object_type in (None, target.from_object_type)
             and order.to_object_type in (None, target.to_object_type)
             and order.token in (None, target.token)
         )
+
+    def _covers(self, operation: str) -> bool:
+        if self.order.operation == "any":
+            return operation in ASSOCIATION_OPERATIONS
+        return operation == self.order.operation
 
 
 class Faults:
@@ -92,6 +113,7 @@ class Faults:
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
+        self._unspent: list[Fault] = []
         self._ordered = 0
 
     def add(self, order: FaultOrder) -> Fault:
@@ -99,6 +121,7 @@ class Faults:
         self._ordered += 1
         fault = Fault(self._ordered, order)
         self._faults.append(fault)
+        self._unspent.append(fault)
         return fault
 
     def all(self) -> list[Fault]:
@@ -108,7 +131,11 @@ class Faults:
     def clear(self) -> None:
         """Forget all faults."""
         self._faults.clear()
+        self._unspent.clear()
 
     def draw(self, target: Target) -> Fault | None:
         """The fault that spoils this call, if one does."""
-        return next((fault for fault in self._faults if fault.spoils(target)), None)
+        drawn = next((fault for fault in self._unspent if fault.spoils(target)), None)
+        if drawn and drawn.remaining == 0:
+            self._unspent.remove(drawn)
+        return drawn

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 KEPT_ENTRIES = 10_000
 
 
-@dataclass
+@dataclass(slots=True)
 class Entry:
-    """One call. `status` is None until it is answered, and stays None when the connection is dropped."""
+    """One call. `status` is None until it is answered, and stays None when the connection is dropped.
+
+    `refusal` is the category under which HubSpot honestly refused the call as a whole; None where it did not.
+    """
 
     sequence: int
     moment: float
@@ -34,6 +37,7 @@ class Entry:
     correlation_id: str
     status: int | None = None
     dropped: bool = False
+    refusal: str | None = None
     fault: dict[str, object] | None = None
     changed: Sequence[dict[str, object]] = field(default_factory=list)
 
@@ -52,6 +56,7 @@ class Entry:
             "body": _readable(self.body),
             "status": self.status,
             "dropped": self.dropped,
+            "refusal": self.refusal,
             "fault": self.fault,
             "changed": list(self.changed),
             "correlationId": self.correlation_id,
@@ -59,11 +64,11 @@ class Entry:
 
 
 class Journal:
-    """The newest KEPT_ENTRIES calls, oldest first, numbered from 1."""
+    """The newest `kept` calls (None: all), oldest first, numbered from 1."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: int | None = KEPT_ENTRIES) -> None:
         self.total = 0
-        self._entries: deque[Entry] = deque(maxlen=KEPT_ENTRIES)
+        self._entries: deque[Entry] = deque(maxlen=kept)
 
     def add(self, entry: Entry) -> None:
         """Add an entry, which may still be completed while it is in the journal."""

@@ -1,4 +1,4 @@
-"""HubSpot's operations on limits: each turns a checked call into an honest answer and the changes to make."""
+"""HubSpot's operations of a bearer token: each turns a checked call into an honest answer and the changes to make."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from local.hubspot.account import account_details
 from local.hubspot.answers import Answer, Problem, batch_answer, invalid
 from local.hubspot.catalogue import Pair, TypeKey
 from local.hubspot.requests import LimitBody, PurgeBody, parse_inputs
@@ -26,6 +27,7 @@ Changes = Mapping[TypeKey, int | None]
 class Demand:
     """A call that has passed every check but those of its body. `moment` is in epoch seconds."""
 
+    hub_id: int
     portal: Portal
     pair: Pair | None
     body: bytes
@@ -138,10 +140,15 @@ def _labels(demand: Demand) -> tuple[Answer, Changes]:
     return Answer(200, {"results": rows}), {}
 
 
+def _account(demand: Demand) -> tuple[Answer, Changes]:
+    return Answer(200, account_details(demand.hub_id, demand.settings)), {}
+
+
 OPERATIONS: Mapping[str, Operate] = {
     "create": partial(_write, "create", LimitBody, _created),
     "update": partial(_write, "update", LimitBody, _updated),
     "purge": partial(_write, "purge", PurgeBody, _purged),
     "read": _read,
     "labels": _labels,
+    "account": _account,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from local.hubspot.catalogue import SEEDED_TYPES, Pair, TypeKey
 from local.hubspot.settings import MAX_READ_LAG_SECONDS
@@ -17,8 +17,7 @@ def _seeded() -> dict[Pair, dict[TypeKey, str | None]]:
     return {pair: dict(types) for pair, types in SEEDED_TYPES.items()}
 
 
-@dataclass(frozen=True)
-class _Change:
+class _Change(NamedTuple):
     moment: float
     limit: int | None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -26,7 +27,7 @@ class TypeInput(BaseModel):
     category: Category
     type_id: Int32
 
-    @property
+    @cached_property
     def key(self) -> TypeKey:
         """The association type this input is about."""
         return TypeKey(self.category, self.type_id)

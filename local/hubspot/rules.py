@@ -45,12 +45,11 @@ def judge(
     Takes the labels and present limits of the pair. Returns one verdict per input, and the changes to make
     (None takes a limit away); none when an input is refused and `badInput` has the whole batch fail.
     """
-    trial = Trial(labels, dict(limits), settings)
+    trial, checks = Trial(labels, dict(limits), settings), CHECKS[operation]
     verdicts: list[Verdict] = []
     changes: dict[TypeKey, int | None] = {}
     for asked in inputs:
-        reasons = (check(trial, asked) for check in CHECKS[operation])
-        refusal = next((reason for reason in reasons if reason), None)
+        refusal = next((reason for check in checks if (reason := check(trial, asked))), None)
         verdicts.append(Verdict(asked, refusal))
         trial.asked_before.add(asked.key)
         if refusal is None:

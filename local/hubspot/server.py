@@ -25,6 +25,7 @@ from local.hubspot.access import Token
 from local.hubspot.answers import Answer, HubSpotError, not_found, wrong_method
 from local.hubspot.connection import EndableProtocol, response
 from local.hubspot.control import ACTIONS, Action, Control, control
+from local.hubspot.journal import KEPT_ENTRIES
 from local.hubspot.service import Call, StandIn
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ ROUTES = (
     ("POST", f"{_CONFIGURATIONS}/{{from_type}}/{{to_type}}/batch/update", "update"),
     ("POST", f"{_CONFIGURATIONS}/{{from_type}}/{{to_type}}/batch/purge", "purge"),
     ("GET", "/crm/associations/{version}/{from_type}/{to_type}/labels", "labels"),
+    ("GET", "/account-info/{version}/details", "account"),
+    ("POST", "/oauth/{version}/token", "token"),
 )
 
 
@@ -56,13 +59,15 @@ def create_app(
     clock: Callable[[], float] = time.time,
     new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     sleep: Sleep = asyncio.sleep,
+    kept_entries: int | None = KEPT_ENTRIES,
 ) -> Starlette:
     """The stand-in as an ASGI application with a state of its own, which `app.state.standin` holds.
 
     `token` is a valid token, named `default`, of the account with hub id 1. `clock` gives epoch seconds,
-    `new_id` a correlation id, and `sleep` waits so many seconds before an answer that is to be slow.
+    `new_id` an id for a call or in a new token, and `sleep` waits so many seconds before an answer that is to
+    be slow. The journal keeps the newest `kept_entries`, or all with None.
     """
-    standin = StandIn([Token(name="default", token=token)], clock, new_id)
+    standin = StandIn([Token(name="default", token=token)], clock, new_id, kept_entries)
     app = Starlette(
         routes=[
             *(Route(path, _operation(standin, name, sleep), methods=[verb]) for verb, path, name in ROUTES),
@@ -153,7 +158,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         default=os.environ.get("STANDIN_TOKEN") or DEFAULT_TOKEN,
         help=f"the valid token of account 1 (default: $STANDIN_TOKEN, else {DEFAULT_TOKEN})",
     )
+    parser.add_argument(
+        "--journal",
+        type=int,
+        default=KEPT_ENTRIES,
+        metavar="N",
+        help=f"how many calls the journal keeps (default: {KEPT_ENTRIES})",
+    )
     options = parser.parse_args(arguments)
+    if options.journal < 1:
+        parser.error("--journal must be at least 1")
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -164,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         listener.listen(2048)
         print(f"http://{HOST}:{listener.getsockname()[1]}", flush=True)
         config = uvicorn.Config(
-            create_app(options.token),
+            create_app(options.token, kept_entries=options.journal),
             http=EndableProtocol,
             ws="none",
             lifespan="off",

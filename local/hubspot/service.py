@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from local.hubspot.access import Quota, Token, Tokens, admit
+from local.hubspot.access import Quota, Token, Tokens, admit, require_scopes
 from local.hubspot.answers import Answer, HubSpotError, invalid, not_found, rate_limited
 from local.hubspot.catalogue import Pair, object_type_id
 from local.hubspot.effects import Circumstances
-from local.hubspot.faults import Fault, Faults, Target
-from local.hubspot.journal import Entry, Journal
+from local.hubspot.faults import ASSOCIATION_OPERATIONS, Fault, Faults, Target
+from local.hubspot.journal import KEPT_ENTRIES, Entry, Journal
+from local.hubspot.oauth import OAuth
 from local.hubspot.operations import OPERATIONS, Demand
 from local.hubspot.portal import Portal
 from local.hubspot.settings import Settings
@@ -25,15 +26,18 @@ from local.hubspot.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-# Versions are named by year and month; anything else is not there.
+    from local.hubspot.operations import Changes
+
+# Versions are named by year and month; anything else is not there, but for the names these were known by before.
 DATED_VERSION = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
+FORMER_VERSIONS = {"token": "v1", "account": "v3"}
 
 
 @dataclass(frozen=True)
 class Call:
     """One HTTP request to HubSpot, its version and object types as the path has them.
 
-    `operation` is one of OPERATIONS, unless `refusal` says why the request could not be routed to one.
+    `operation` is one of OPERATIONS or `token`, unless `refusal` says why the request could not be routed to one.
     """
 
     operation: str
@@ -57,22 +61,29 @@ class Exchange:
 
 @dataclass(frozen=True)
 class _Admitted:
-    """A call that HubSpot accepts as far as its body, which is read last."""
+    """A call that HubSpot accepts as far as its body, which is read last. One for a token needs none."""
 
     call: Call
-    token: Token
+    token: Token | None
     pair: Pair | None
 
 
 class StandIn:
-    """A HubSpot for tests: accounts with their limits, tokens, quotas, ordered faults, and a journal."""
+    """A HubSpot for tests: accounts with their limits, tokens, OAuth apps, quotas, ordered faults, and a journal."""
 
-    def __init__(self, tokens: Iterable[Token], clock: Callable[[], float], new_id: Callable[[], str]) -> None:
-        """`clock` gives epoch seconds, `new_id` a correlation id."""
+    def __init__(
+        self,
+        tokens: Iterable[Token],
+        clock: Callable[[], float],
+        new_id: Callable[[], str],
+        kept_entries: int | None = KEPT_ENTRIES,
+    ) -> None:
+        """`clock` gives epoch seconds, `new_id` an id for a call or in a new token. None keeps the whole journal."""
         self.settings = Settings()
         self.tokens = Tokens(tokens)
+        self.oauth = OAuth(self.tokens)
         self.faults = Faults()
-        self.journal = Journal()
+        self.journal = Journal(kept_entries)
         self._clock = clock
         self._new_id = new_id
         self.reset()
@@ -84,13 +95,13 @@ class StandIn:
 
     def receive(self, call: Call) -> Exchange:
         """Take a call. What it changes has changed when this returns, unless a fault has it land late."""
-        token = self.tokens.named_by(call.authorization)
+        token = None if call.operation == "token" else self.tokens.named_by(call.authorization)
         entry = self._opened(call, token)
         latency = self.settings.latency_ms / 1000
         try:
             admitted = self._admitted(call, token)
         except HubSpotError as refusal:
-            answer = self._closed(entry, token, refusal.answer(entry.correlation_id))
+            answer = self._closed(entry, token, _refused(refusal, entry))
             return Exchange(latency, lambda: answer)
         fault = self._drawn(admitted)
         if fault is None:
@@ -111,36 +122,50 @@ class StandIn:
         """Every check before the body's. Raises HubSpotError."""
         if call.refusal:
             raise call.refusal
-        if not DATED_VERSION.fullmatch(call.version):
+        if call.version != FORMER_VERSIONS.get(call.operation) and not DATED_VERSION.fullmatch(call.version):
             raise not_found()
-        accepted = admit(token, self.settings.scope_context)
-        policy = self._quota.take(accepted, self._clock(), self.settings)
+        if call.operation == "token":
+            return _Admitted(call, None, None)
+        moment = self._clock()
+        accepted = admit(token, moment)
+        if call.operation in ASSOCIATION_OPERATIONS:
+            require_scopes(accepted, self.settings.scope_context)
+        policy = self._quota.take(accepted, moment, self.settings)
         if policy:
             raise rate_limited(policy)
         return _Admitted(call, accepted, _pair(call))
 
     def _drawn(self, admitted: _Admitted) -> Fault | None:
         from_type, to_type = admitted.pair or (None, None)
-        return self.faults.draw(Target(admitted.call.operation, from_type, to_type, admitted.token.name))
+        token_name = admitted.token.name if admitted.token else None
+        return self.faults.draw(Target(admitted.call.operation, from_type, to_type, token_name))
 
     def _performed(self, admitted: _Admitted, fault: Fault | None, entry: Entry) -> Answer:
         """Carry the call out, unless a fault forbids it, and answer, honestly or as the fault wants it."""
-        call, token, effect = admitted.call, admitted.token, fault.order.effect if fault else None
-        portal, moment = self.portals[token.hub_id], self._clock()
+        effect = fault.order.effect if fault else None
         try:
-            demand = Demand(portal, admitted.pair, call.body, moment, self.settings)
-            answer, changes = OPERATIONS[call.operation](demand)
+            answer, commit = self._worked_out(admitted, entry)
         except HubSpotError as refusal:
-            answer, changes = refusal.answer(entry.correlation_id), {}
-        if changes and admitted.pair and (effect is None or effect.applied):
-            portal.commit(admitted.pair, changes, moment)
-            entry.changed = [
-                {"category": key.category, "typeId": key.type_id, "maxToObjectIds": limit}
-                for key, limit in changes.items()
-            ]
+            answer, commit = _refused(refusal, entry), None
+        if commit and (effect is None or effect.applied):
+            commit()
         if effect:
             answer = effect.disguise(answer, Circumstances(entry.correlation_id, self.settings.scope_context))
-        return self._closed(entry, token, answer)
+        return self._closed(entry, admitted.token, answer)
+
+    def _worked_out(self, admitted: _Admitted, entry: Entry) -> tuple[Answer, Callable[[], None] | None]:
+        """The honest answer, and what makes it true where it says that something changed. Raises HubSpotError."""
+        call, token, pair, moment = admitted.call, admitted.token, admitted.pair, self._clock()
+        if token is None:
+            grant = self.oauth.grant(call.body, moment, self._new_id)
+            return grant.answer(), partial(self.oauth.keep, grant, moment)
+        portal = self.portals[token.hub_id]
+        answer, changes = OPERATIONS[call.operation](
+            Demand(token.hub_id, portal, pair, call.body, moment, self.settings)
+        )
+        if not changes or pair is None:
+            return answer, None
+        return answer, partial(_commit, portal, pair, changes, moment, entry)
 
     def _opened(self, call: Call, token: Token | None) -> Entry:
         entry = Entry(
@@ -153,7 +178,7 @@ class StandIn:
             to_object_type=call.to_object_type,
             token_name=token.name if token else None,
             hub_id=token.hub_id if token else None,
-            body=call.body,
+            body=self.oauth.journalled(call.body) if call.operation == "token" else call.body,
             correlation_id=self._new_id(),
         )
         self.journal.add(entry)
@@ -168,8 +193,20 @@ class StandIn:
         return replace(answer, headers={**headers, **answer.headers})
 
 
+def _refused(refusal: HubSpotError, entry: Entry) -> Answer:
+    entry.refusal = refusal.category
+    return refusal.answer(entry.correlation_id)
+
+
+def _commit(portal: Portal, pair: Pair, changes: Changes, moment: float, entry: Entry) -> None:
+    portal.commit(pair, changes, moment)
+    entry.changed = [
+        {"category": key.category, "typeId": key.type_id, "maxToObjectIds": limit} for key, limit in changes.items()
+    ]
+
+
 def _pair(call: Call) -> Pair | None:
-    """The pair a call is about; None for the one operation that names none. Raises HubSpotError (400)."""
+    """The pair a call is about; None for operations that name none. Raises HubSpotError (400)."""
     if call.from_object_type is None or call.to_object_type is None:
         return None
     from_type, to_type = object_type_id(call.from_object_type), object_type_id(call.to_object_type)

@@ -21,6 +21,7 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
         hubspotBaseUrl="http://127.0.0.1:8080/",
         apiVersions=["2026-09", "2026-03"],
         portals=["acme", "globex"],
+        timeZones={"globex": "America/New_York", "acme": "Europe/Berlin"},
         secretPrefix="another/tokens",
         outcomeRetentionDays=30,
         logRetentionDays=7,

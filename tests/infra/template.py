@@ -73,19 +73,21 @@ class Synthesised:
         return value
 
     def allowed(self, role: str) -> set[tuple[str, str]]:
-        """Every (action, resource) that the inline policies of a role allow."""
+        """Every (action, resource) that the inline policies of a role allow, each said once."""
         statements = [
             statement
             for policy in self.properties("AWS::IAM::Role", role)["Policies"]
             for statement in policy["PolicyDocument"]["Statement"]
         ]
         assert all(statement["Effect"] == "Allow" for statement in statements)
-        return {
+        pairs = [
             (action, resource)
             for statement in statements
             for action in as_list(statement["Action"])
             for resource in as_list(statement["Resource"])
-        }
+        ]
+        assert len(pairs) == len(set(pairs)), "something is allowed twice"
+        return set(pairs)
 
 
 def as_list(value: Any) -> list[Any]:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import pytest
+
 from tests.infra.template import Synthesised
+
+NAMESPACE = "HubSpotAssociationLimits"
+SERVICE = "hubspot-association-limits"
 
 
 def alarms(stack: Synthesised) -> list[dict[str, Any]]:
@@ -21,23 +27,68 @@ def watched(stack: Synthesised) -> dict[tuple[str, str], float]:
     return rings
 
 
-def test_dead_letters_old_messages_errors_and_throttles_ring(stack: Synthesised) -> None:
+def counted(stack: Synthesised, metric: str) -> list[dict[str, Any]]:
+    """The alarms on a metric that the functions count themselves."""
+    return [alarm for alarm in alarms(stack) if (alarm["Namespace"], alarm["MetricName"]) == (NAMESPACE, metric)]
+
+
+def dimensions(alarm: dict[str, Any]) -> dict[str, str]:
+    return {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]}
+
+
+def test_bad_ends_stuck_queues_errors_and_throttles_ring(stack: Synthesised) -> None:
+    functions = ("Webhook", "Consumer", "Scheduled", "DeadLetters", "Sweep")
+
     assert watched(stack) == {
+        ("OutcomeFailed", SERVICE): 0,
+        ("OutcomeUnconfirmed", SERVICE): 0,
+        ("PortalMisconfigured", "default"): 0,
         ("ApproximateNumberOfMessagesVisible", "Queue/DeadLetters.QueueName"): 0,
+        ("ApproximateNumberOfMessagesNotVisible", "Queue/DeadLetters.QueueName"): 0,
         ("ApproximateAgeOfOldestMessage", "Queue/Main.QueueName"): 3600,
-        ("Errors", "Webhook/Function"): 0,
-        ("Errors", "Consumer/Function"): 0,
-        ("Errors", "Scheduled/Function"): 0,
-        ("Throttles", "Webhook/Function"): 0,
-        ("Throttles", "Consumer/Function"): 0,
-        ("Throttles", "Scheduled/Function"): 0,
+        **{("Errors", f"{name}/Function"): 0 for name in functions},
+        **{("Throttles", f"{name}/Function"): 0 for name in functions},
         ("5XXError", "HubSpotAssociationLimits"): 0,
     }
 
 
+@pytest.mark.parametrize("metric", ["OutcomeFailed", "OutcomeUnconfirmed"])
+def test_an_end_that_needs_a_person_rings_from_the_first(stack: Synthesised, metric: str) -> None:
+    (alarm,) = counted(stack, metric)
+
+    assert dimensions(alarm) == {"service": SERVICE}
+    assert (alarm["Statistic"], alarm["Period"], alarm["Threshold"]) == ("Sum", 300, 0)
+    assert "POST /outcomes/{id}/replay" in alarm["AlarmDescription"]
+
+
+def test_a_portal_that_refuses_its_token_rings_by_itself_and_names_its_secret(other: Synthesised) -> None:
+    rings = {dimensions(alarm)["portal"]: alarm for alarm in counted(other, "PortalMisconfigured")}
+
+    assert set(rings) == {"acme", "globex"}
+    for portal, alarm in rings.items():
+        assert dimensions(alarm) == {"service": SERVICE, "portal": portal}
+        assert (alarm["Statistic"], alarm["Period"], alarm["Threshold"]) == ("Sum", 300, 0)
+        assert alarm["AlarmName"] == f"Another-PortalMisconfigured-{portal}"
+        assert f"portal {portal} " in alarm["AlarmDescription"]
+        assert f"the secret another/tokens/{portal};" in alarm["AlarmDescription"]
+
+
+def test_alarms_watch_the_namespace_and_service_that_the_functions_count_under(stack: Synthesised) -> None:
+    variables = stack.properties("AWS::Lambda::Function", "Consumer/Function")["Environment"]["Variables"]
+
+    assert variables["POWERTOOLS_METRICS_NAMESPACE"] == NAMESPACE
+    assert variables["POWERTOOLS_SERVICE_NAME"] == SERVICE
+
+
+def test_a_letter_that_always_comes_back_rings_and_one_that_is_just_being_settled_does_not(stack: Synthesised) -> None:
+    (alarm,) = [alarm for alarm in alarms(stack) if alarm["MetricName"] == "ApproximateNumberOfMessagesNotVisible"]
+
+    assert (alarm["Statistic"], alarm["Period"]) == ("Minimum", 300)
+
+
 def test_one_breach_is_enough_for_what_fails_once_a_night(stack: Synthesised) -> None:
     assert {(alarm["EvaluationPeriods"], alarm["Period"]) for alarm in alarms(stack)} == {(1, 300)}
-    assert {alarm["Statistic"] for alarm in alarms(stack)} == {"Sum", "Maximum"}
+    assert {alarm["Statistic"] for alarm in alarms(stack)} == {"Sum", "Maximum", "Minimum"}
 
 
 def test_silence_of_a_queue_changes_nothing_and_silence_of_a_function_is_well(stack: Synthesised) -> None:
@@ -47,6 +98,7 @@ def test_silence_of_a_queue_changes_nothing_and_silence_of_a_function_is_well(st
         ("AWS/SQS", "ignore"),
         ("AWS/Lambda", "notBreaching"),
         ("AWS/ApiGateway", "notBreaching"),
+        (NAMESPACE, "notBreaching"),
     }
 
 
@@ -91,9 +143,37 @@ def test_a_mail_is_sent_where_the_settings_name_an_address(stack: Synthesised, o
     assert subscription["Properties"]["Endpoint"] == "ops@example.com"
 
 
+def graphed(stack: Synthesised) -> list[list[str]]:
+    """Every metric of the dashboard: namespace, name, and dimensions by name and value."""
+    (dashboard,) = stack.of_type("AWS::CloudWatch::Dashboard").values()
+    body = json.loads(stack.readable(dashboard["Properties"]["DashboardBody"]))
+    return [
+        [part for part in metric if isinstance(part, str)]
+        for widget in body["widgets"]
+        for metric in widget["properties"].get("metrics", [])
+    ]
+
+
 def test_there_is_a_dashboard_of_the_whole(stack: Synthesised) -> None:
     (dashboard,) = stack.of_type("AWS::CloudWatch::Dashboard").values()
     body = stack.readable(dashboard["Properties"]["DashboardBody"])
 
-    for path in ("Webhook/Function", "Consumer/Function", "Scheduled/Function", "Queue/Main", "Storage/Outcomes"):
+    functions = ("Webhook", "Consumer", "Scheduled", "DeadLetters", "Sweep")
+    for path in (*(f"{name}/Function" for name in functions), "Queue/Main", "Queue/DeadLetters", "Storage/Outcomes"):
         assert path in body
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        *("OutcomeComplete", "OutcomePartial", "OutcomeRejected", "OutcomeUnconfirmed", "OutcomeFailed"),
+        "SweptOutcomes",
+    ],
+)
+def test_the_dashboard_shows_how_requests_end(stack: Synthesised, metric: str) -> None:
+    assert [NAMESPACE, metric, "service", SERVICE] in graphed(stack)
+
+
+def test_the_dashboard_shows_each_portal_that_refuses_its_token(other: Synthesised) -> None:
+    for portal in ("acme", "globex"):
+        assert [NAMESPACE, "PortalMisconfigured", "portal", portal, "service", SERVICE] in graphed(other)

@@ -33,6 +33,7 @@ ENVIRONMENT = {
     "HUBSPOT_BASE_URL": "https://api.hubapi.com",
     "HUBSPOT_API_VERSIONS": "2026-03",
     "PORTALS": "default",
+    "PORTAL_TIME_ZONES": "",
     "TOKEN_SECRET_PREFIX": "p",
     "OUTCOMES_TABLE": "outcomes",
     "OUTCOME_RETENTION_DAYS": "400",

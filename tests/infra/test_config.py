@@ -62,6 +62,11 @@ def test_plain_http_is_for_this_machine_only(url: str) -> None:
         ("portals", ["a" * 64], "settings.portals.0", "must match"),
         ("portals", ["acme", "acme"], "settings.portals", "repeated: acme"),
         ("portals", [f"p{n}" for n in range(51)], "settings.portals", "must name at most 50, not 51"),
+        ("timeZones", ["Europe/Berlin"], "settings.timeZones", "must be an object"),
+        ("timeZones", {"default": 1}, "settings.timeZones.default", "must be text"),
+        ("timeZones", {"default": "Mars/Olympus"}, "settings.timeZones.default", "use an IANA name such as Europe/Ber"),
+        ("timeZones", {"default": "+02:00"}, "settings.timeZones.default", "is not a time zone; use an IANA name"),
+        ("timeZones", {"acme": "UTC"}, "settings.timeZones.acme", "one of settings.portals (default), not"),
         ("secretPrefix", "ends/", "settings.secretPrefix", "must match"),
         ("secretPrefix", "", "settings.secretPrefix", "must match"),
         ("outcomeRetentionDays", 0, "settings.outcomeRetentionDays", "must be at least 1, not 0"),
@@ -102,6 +107,40 @@ def test_all_wrong_settings_are_reported_together() -> None:
         "settings.consumer.maxReceives",
         "settings.logLvl",
     ]
+
+
+def test_a_time_zone_is_of_a_portal() -> None:
+    settings = parse_settings({"portals": ["acme", "globex"], "timeZones": {"globex": "America/New_York"}})
+
+    assert settings.time_zones == {"globex": "America/New_York"}
+
+
+def test_all_wrong_time_zones_are_reported_together_with_what_else_is_wrong() -> None:
+    zones = {"acme": "Berlin", "globex": "UTC", "initech": "UTC"}
+
+    problems = problems_of({"portals": ["acme"], "timeZones": zones, "batchSize": 0})
+
+    assert problems == [
+        'settings.timeZones.acme: is not a time zone; use an IANA name such as Europe/Berlin, not "Berlin"',
+        'settings.timeZones.globex: must be named after one of settings.portals (acme), not "globex"',
+        'settings.timeZones.initech: must be named after one of settings.portals (acme), not "initech"',
+        "settings.batchSize: must be at least 1, not 0",
+    ]
+
+
+def test_time_zones_of_wrong_portals_are_not_reported_twice() -> None:
+    (problem,) = problems_of({"portals": ["Acme"], "timeZones": {"Acme": "UTC"}})
+
+    assert problem.startswith("settings.portals.0: must match")
+
+
+def test_portals_and_time_zones_that_no_function_could_be_told_are_refused() -> None:
+    portals = [f"p{number:02}" + "x" * 30 for number in range(50)]
+
+    (problem,) = problems_of({"portals": portals, "timeZones": dict.fromkeys(portals, "Europe/Berlin")})
+
+    assert problem.startswith("settings: portals and timeZones are 4099 characters together; must be at most 2800")
+    assert parse_settings({"portals": portals})
 
 
 @pytest.mark.parametrize(

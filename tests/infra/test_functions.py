@@ -14,25 +14,55 @@ LEDGER = {
     ("dynamodb:PutItem", "Storage/Outcomes"),
     ("dynamodb:UpdateItem", "Storage/Outcomes"),
 }
-TOKEN = {("secretsmanager:GetSecretValue", "Storage/Token-default")}
+TOKEN_ACTIONS = {
+    "secretsmanager:GetSecretValue",
+    "secretsmanager:PutSecretValue",
+    "secretsmanager:UpdateSecretVersionStage",
+}
+# The ledger, the newer outcomes of a pair, and the token, which is written back where it was refreshed.
+RUN = LEDGER | {
+    ("dynamodb:Query", "Storage/Outcomes/index/by-pair"),
+    ("dynamodb:BatchGetItem", "Storage/Outcomes"),
+    *((action, "Storage/Token-default") for action in TOKEN_ACTIONS),
+}
 ALLOWED = {
-    "Webhook": {
+    "Webhook": RUN
+    | {
         ("secretsmanager:GetSecretValue", "Storage/Clients"),
-        ("dynamodb:Query", "Storage/Outcomes/index/by-pair"),
         ("dynamodb:Query", "Storage/Outcomes/index/by-status"),
-        ("dynamodb:BatchGetItem", "Storage/Outcomes"),
         ("sqs:SendMessage", "Queue/Main"),
     },
-    "Consumer": {
+    "Consumer": RUN
+    | {
         ("sqs:ReceiveMessage", "Queue/Main"),
         ("sqs:DeleteMessage", "Queue/Main"),
         ("sqs:GetQueueAttributes", "Queue/Main"),
         ("sqs:ChangeMessageVisibility", "Queue/Main"),
     },
-    "Scheduled": {
+    "Scheduled": RUN
+    | {
         ("sqs:SendMessage", "Queue/Main"),
         ("sqs:SendMessage", "Queue/DeadLetters"),
     },
+    "DeadLetters": LEDGER
+    | {
+        ("sqs:ReceiveMessage", "Queue/DeadLetters"),
+        ("sqs:DeleteMessage", "Queue/DeadLetters"),
+        ("sqs:GetQueueAttributes", "Queue/DeadLetters"),
+    },
+    "Sweep": {
+        ("dynamodb:Query", "Storage/Outcomes/index/by-status"),
+        ("dynamodb:BatchGetItem", "Storage/Outcomes"),
+        ("dynamodb:UpdateItem", "Storage/Outcomes"),
+        ("sqs:SendMessage", "Queue/Main"),
+    },
+}
+HANDLERS = {
+    "Webhook": "webhook.handler",
+    "Consumer": "consumer.handler",
+    "Scheduled": "scheduled.handler",
+    "DeadLetters": "dead_letters.handler",
+    "Sweep": "sweep.handler",
 }
 EVERY_FUNCTION = pytest.mark.parametrize("name", ALLOWED)
 
@@ -41,7 +71,7 @@ def function(stack: Synthesised, name: str) -> dict[str, Any]:
     return stack.properties("AWS::Lambda::Function", f"{name}/Function")
 
 
-def test_there_are_three_functions_and_none_else(stack: Synthesised) -> None:
+def test_there_are_five_functions_and_none_else(stack: Synthesised) -> None:
     assert set(stack.of_type("AWS::Lambda::Function")) == {f"{name}/Function" for name in ALLOWED}
 
 
@@ -49,7 +79,7 @@ def test_there_are_three_functions_and_none_else(stack: Synthesised) -> None:
 def test_a_function_may_do_exactly_what_it_needs(stack: Synthesised, name: str) -> None:
     log = {("logs:CreateLogStream", f"{name}/Log"), ("logs:PutLogEvents", f"{name}/Log")}
 
-    assert stack.allowed(f"{name}/Role") == TRACES | LEDGER | TOKEN | log | ALLOWED[name]
+    assert stack.allowed(f"{name}/Role") == TRACES | log | ALLOWED[name]
 
 
 @EVERY_FUNCTION
@@ -68,10 +98,12 @@ def test_no_policy_stands_outside_the_roles(stack: Synthesised) -> None:
     assert not stack.of_type("AWS::IAM::ManagedPolicy")
 
 
-def test_every_portal_of_the_settings_has_a_token_that_may_be_read(other: Synthesised) -> None:
-    readable = {resource for action, resource in other.allowed("Consumer/Role") if action.startswith("secrets")}
+def test_every_portal_of_the_settings_has_a_token_that_may_be_read_and_renewed(other: Synthesised) -> None:
+    secrets = {pair for pair in other.allowed("Consumer/Role") if pair[0].startswith("secretsmanager:")}
 
-    assert readable == {"Storage/Token-acme", "Storage/Token-globex"}
+    assert secrets == {
+        (action, token) for action in TOKEN_ACTIONS for token in ("Storage/Token-acme", "Storage/Token-globex")
+    }
 
 
 @EVERY_FUNCTION
@@ -80,7 +112,7 @@ def test_a_function_runs_the_runtime_it_is_compiled_for(stack: Synthesised, name
 
     assert properties["Runtime"] == "python3.13"
     assert properties["Architectures"] == ["arm64"]
-    assert properties["Handler"] == f"{name.lower()}.handler"
+    assert properties["Handler"] == HANDLERS[name]
     assert properties["MemorySize"] == 512
     assert properties["Layers"] == ["Dependencies"]
     assert properties["TracingConfig"] == {"Mode": "Active"}
@@ -108,12 +140,15 @@ def test_every_log_group_ends_when_the_settings_say(stack: Synthesised, other: S
     def days(of: Synthesised) -> dict[str, int]:
         return {path: log["Properties"]["RetentionInDays"] for path, log in of.of_type("AWS::Logs::LogGroup").items()}
 
-    groups = {"Webhook/Log", "Consumer/Log", "Scheduled/Log", "Ingress/AccessLog", "Ingress/ExecutionLog"}
+    groups = {*(f"{name}/Log" for name in ALLOWED), "Ingress/AccessLog", "Ingress/ExecutionLog"}
     assert days(stack) == dict.fromkeys(groups, 90)
     assert days(other) == dict.fromkeys(groups, 7)
 
 
-@pytest.mark.parametrize(("name", "seconds"), [("Webhook", 29), ("Consumer", 60), ("Scheduled", 300)])
+@pytest.mark.parametrize(
+    ("name", "seconds"),
+    [("Webhook", 29), ("Consumer", 60), ("Scheduled", 300), ("DeadLetters", 30), ("Sweep", 300)],
+)
 def test_a_function_ends_before_what_waits_for_it(stack: Synthesised, name: str, seconds: int) -> None:
     assert function(stack, name)["Timeout"] == seconds
 
@@ -122,11 +157,16 @@ def test_a_scheduled_request_that_fails_for_good_becomes_a_dead_letter(stack: Sy
     assert function(stack, "Scheduled")["DeadLetterConfig"] == {"TargetArn": "Queue/DeadLetters"}
 
 
+def test_no_other_event_becomes_a_dead_letter(stack: Synthesised) -> None:
+    assert [name for name in ALLOWED if "DeadLetterConfig" in function(stack, name)] == ["Scheduled"]
+
+
 def test_the_settings_reach_every_function(other: Synthesised) -> None:
     shared = {
         "HUBSPOT_BASE_URL": "http://127.0.0.1:8080",
         "HUBSPOT_API_VERSIONS": "2026-09,2026-03",
         "PORTALS": "acme,globex",
+        "PORTAL_TIME_ZONES": "globex=America/New_York,acme=Europe/Berlin",
         "TOKEN_SECRET_PREFIX": "another/tokens",
         "OUTCOMES_TABLE": "Storage/Outcomes",
         "OUTCOME_RETENTION_DAYS": "30",
@@ -141,3 +181,8 @@ def test_the_settings_reach_every_function(other: Synthesised) -> None:
 
     assert environments["Webhook"].pop("CLIENTS_SECRET") == "Another/clients"
     assert environments == dict.fromkeys(ALLOWED, shared)
+
+
+@EVERY_FUNCTION
+def test_without_time_zones_the_variable_is_there_and_empty(stack: Synthesised, name: str) -> None:
+    assert function(stack, name)["Environment"]["Variables"]["PORTAL_TIME_ZONES"] == ""

@@ -15,6 +15,7 @@ ROUTES = {
     ("POST", f"portals/{{portal}}/{BATCH_CREATE}"),
     ("GET", "outcomes"),
     ("GET", "outcomes/{id}"),
+    ("POST", "outcomes/{id}/replay"),
 }
 
 

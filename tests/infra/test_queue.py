@@ -16,8 +16,8 @@ def queue(stack: Synthesised, path: str) -> dict[str, Any]:
     return stack.properties("AWS::SQS::Queue", path)
 
 
-def mapping(stack: Synthesised) -> dict[str, Any]:
-    return stack.properties("AWS::Lambda::EventSourceMapping", "Queue/Mapping")
+def mapping(stack: Synthesised, path: str = "Queue/Mapping") -> dict[str, Any]:
+    return stack.properties("AWS::Lambda::EventSourceMapping", path)
 
 
 def test_a_message_stays_hidden_for_six_timeouts_of_the_consumer_and_the_batch_window(
@@ -25,6 +25,12 @@ def test_a_message_stays_hidden_for_six_timeouts_of_the_consumer_and_the_batch_w
 ) -> None:
     assert queue(stack, "Queue/Main")["VisibilityTimeout"] == 6 * 60
     assert queue(other, "Queue/Main")["VisibilityTimeout"] == 6 * 120 + 5
+
+
+def test_a_dead_letter_stays_hidden_for_six_timeouts_of_the_function_that_settles_it(stack: Synthesised) -> None:
+    timeout = stack.properties("AWS::Lambda::Function", "DeadLetters/Function")["Timeout"]
+
+    assert queue(stack, "Queue/DeadLetters")["VisibilityTimeout"] == 6 * timeout == 180
 
 
 @BOTH
@@ -47,7 +53,7 @@ def test_a_queue_keeps_messages_for_a_fortnight(stack: Synthesised, path: str) -
 def test_what_was_received_too_often_becomes_a_dead_letter(stack: Synthesised, other: Synthesised) -> None:
     assert queue(stack, "Queue/Main")["RedrivePolicy"] == {
         "deadLetterTargetArn": "Queue/DeadLetters",
-        "maxReceiveCount": 100,
+        "maxReceiveCount": 1000,
     }
     assert queue(other, "Queue/Main")["RedrivePolicy"]["maxReceiveCount"] == 3
 
@@ -78,3 +84,17 @@ def test_the_settings_size_the_batches(other: Synthesised) -> None:
     assert properties["BatchSize"] == 100
     assert properties["MaximumBatchingWindowInSeconds"] == 5
     assert properties["ScalingConfig"] == {"MaximumConcurrency": 2}
+
+
+def test_dead_letters_are_settled_in_batches_and_each_by_itself(stack: Synthesised, other: Synthesised) -> None:
+    for of in (stack, other):
+        assert mapping(of, "Queue/DeadLettersMapping") == {
+            "BatchSize": 10,
+            "EventSourceArn": "Queue/DeadLetters",
+            "FunctionName": "DeadLetters/Function",
+            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+        }
+
+
+def test_nothing_else_drains_a_queue(stack: Synthesised) -> None:
+    assert set(stack.of_type("AWS::Lambda::EventSourceMapping")) == {"Queue/Mapping", "Queue/DeadLettersMapping"}

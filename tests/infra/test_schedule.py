@@ -1,10 +1,12 @@
-"""Requests by the clock: what the files under limits/ become."""
+"""What runs by the clock: what the files under limits/ become, and the hourly sweep."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import pytest
 import yaml
 from aws_cdk.assertions import Template
 
@@ -14,13 +16,22 @@ from local.app import fire_soon
 from tests.infra.template import SETTINGS, Synthesised, new_app
 
 SCHEDULE = "Schedules/Schedule-deals-to-contacts"
+SWEEP = "HourlySweep/Schedule"
+
+
+def schedules_of_requests(stack: Synthesised) -> list[dict[str, Any]]:
+    return [
+        schedule["Properties"]
+        for path, schedule in stack.of_type("AWS::Scheduler::Schedule").items()
+        if path.startswith("Schedules/")
+    ]
 
 
 def test_every_file_that_the_settings_name_becomes_one_schedule(stack: Synthesised, other: Synthesised) -> None:
-    named = {schedule["Properties"]["Name"] for schedule in stack.of_type("AWS::Scheduler::Schedule").values()}
+    named = {schedule["Name"] for schedule in schedules_of_requests(stack)}
 
     assert named == {name.removesuffix(".yaml") for name in SETTINGS["schedules"]}
-    assert not other.of_type("AWS::Scheduler::Schedule")
+    assert not schedules_of_requests(other)
 
 
 def test_a_schedule_runs_when_its_file_says(stack: Synthesised) -> None:
@@ -60,16 +71,38 @@ def test_the_scheduler_may_start_that_function_and_leave_dead_letters_and_nothin
     }
 
 
-def test_only_schedules_of_this_stack_in_this_account_take_that_role(stack: Synthesised) -> None:
-    (trust,) = stack.properties("AWS::IAM::Role", "Schedules/Role")["AssumeRolePolicyDocument"]["Statement"]
+@pytest.mark.parametrize("construct", ["Schedules", "HourlySweep"])
+def test_only_schedules_of_its_group_in_this_account_take_a_role(stack: Synthesised, construct: str) -> None:
+    (trust,) = stack.properties("AWS::IAM::Role", f"{construct}/Role")["AssumeRolePolicyDocument"]["Statement"]
 
     assert trust["Principal"] == {"Service": "scheduler.amazonaws.com"}
     assert trust["Condition"] == {
-        "StringEquals": {"aws:SourceAccount": "<AWS::AccountId>", "aws:SourceArn": "Schedules/Group"}
+        "StringEquals": {"aws:SourceAccount": "<AWS::AccountId>", "aws:SourceArn": f"{construct}/Group"}
     }
 
 
-def test_the_local_stack_lets_every_schedule_fire_soon(tmp_path: Path) -> None:
+def test_the_sweep_runs_every_hour_whatever_the_settings_say(stack: Synthesised, other: Synthesised) -> None:
+    for of in (stack, other):
+        schedule = of.properties("AWS::Scheduler::Schedule", SWEEP)
+        assert schedule["ScheduleExpression"] == "rate(1 hour)"
+        assert schedule["State"] == "ENABLED"
+        assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
+        assert schedule["Target"]["Arn"] == "Sweep/Function"
+
+
+def test_a_sweep_that_cannot_be_started_within_the_hour_is_left_to_the_next(stack: Synthesised) -> None:
+    target = stack.properties("AWS::Scheduler::Schedule", SWEEP)["Target"]
+
+    assert target["RetryPolicy"] == {"MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 10}
+    assert "DeadLetterConfig" not in target  # who reads dead letters would take it for a request
+
+
+def test_the_scheduler_may_start_the_sweep_and_nothing_else(stack: Synthesised) -> None:
+    assert stack.properties("AWS::Scheduler::Schedule", SWEEP)["Target"]["RoleArn"] == "HourlySweep/Role"
+    assert stack.allowed("HourlySweep/Role") == {("lambda:InvokeFunction", "Sweep/Function")}
+
+
+def test_the_local_stack_lets_every_scheduled_request_run_soon_but_not_the_sweep(tmp_path: Path) -> None:
     app = new_app(tmp_path)
     app.node.set_context("schedule", "rate(1 minute)")
     built = build(app)
@@ -77,7 +110,10 @@ def test_the_local_stack_lets_every_schedule_fire_soon(tmp_path: Path) -> None:
     fire_soon(built)
 
     schedules = Template.from_stack(built).find_resources("AWS::Scheduler::Schedule")
-    assert [
-        (schedule["Properties"]["ScheduleExpression"], schedule["Properties"]["State"])
+    assert {
+        schedule["Properties"].get("Name", "the sweep"): (
+            schedule["Properties"]["ScheduleExpression"],
+            schedule["Properties"]["State"],
+        )
         for schedule in schedules.values()
-    ] == [("rate(1 minute)", "ENABLED")]
+    } == {"deals-to-contacts": ("rate(1 minute)", "ENABLED"), "the sweep": ("rate(1 hour)", "ENABLED")}

@@ -16,6 +16,8 @@ KEPT = {
         "Webhook/Log",
         "Consumer/Log",
         "Scheduled/Log",
+        "DeadLetters/Log",
+        "Sweep/Log",
         "Ingress/AccessLog",
         "Ingress/ExecutionLog",
     },

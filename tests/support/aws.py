@@ -48,6 +48,7 @@ class Deployment:
             "OUTCOME_RETENTION_DAYS": "400",
             "BATCH_SIZE": "100",
             "QUEUE_URL": self.queue_url,
+            "PORTAL_TIME_ZONES": "default=Europe/Berlin",
             "CLIENTS_SECRET": CLIENTS,
         }
 

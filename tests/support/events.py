@@ -48,6 +48,11 @@ def api_event(
     return event
 
 
+def attributes(**values: str) -> dict[str, Any]:
+    """Message attributes as an SQS event has them."""
+    return {name: {"stringValue": value, "dataType": "String"} for name, value in values.items()}
+
+
 def sqs_event(*messages: dict[str, Any]) -> dict[str, Any]:
     """A batch of messages, each given by what differs from the one in the file; `body` may be a value to encode."""
     event = load("sqs")

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from batch_create.contract import BatchAnswer, LimitInput, LimitKey, parse_envelope
 from batch_create.errors import HubSpotFailure
+from batch_create.handler import run
+from batch_create.history import Filter, History, Page
 from batch_create.hubspot import Answer, Pair
-from batch_create.outcomes import Request, Trigger
-from batch_create.ports import LedgerPort, Ports
+from batch_create.ledger import Ledger
+from batch_create.outcomes import Outcome, Request, Trigger
+from batch_create.ports import HistoryPort, LedgerPort, Ports
+from batch_create.retry import rule
+from batch_create.table import Table
+from tests.simulation.dynamo import Dynamo
 
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 Reply = Answer | HubSpotFailure
+Limits = dict[LimitKey, int | None]
 
 
 class Clock:
@@ -38,6 +45,25 @@ def answer(
     return Answer(http_status, text, correlation_id, BatchAnswer.model_validate_json(text))
 
 
+def failed(status: int, message: str | None = None, **rest: Any) -> HubSpotFailure:
+    """What the HTTP client raises for a status that is not 2xx: by the table in retry.py, in HubSpot's shape."""
+    asked = rule(status)
+    said = message or f"HubSpot answered {status}"
+    told = {
+        "body": json.dumps({"status": "error", "message": said}),
+        "correlation_id": f"c-{status}",
+        "retry_after": asked.floor or None,
+        "portal_wide": asked.portal_wide,
+        **rest,
+    }
+    return asked.failure(said, http_status=status, **told)
+
+
+def key(type_id: int) -> LimitKey:
+    """What names the limit of a HUBSPOT_DEFINED type."""
+    return ("HUBSPOT_DEFINED", type_id)
+
+
 def echo(item: LimitInput, number: int | None = None) -> dict[str, Any]:
     """The row of `results` by which HubSpot confirms an input."""
     shown = item.max_to_object_ids if number is None else number
@@ -54,18 +80,31 @@ class FakeHubSpot:
     """Keeps limits, and answers creates by a script of `replies`; when that is empty it applies and echoes everything.
 
     A reply that is a function sees the inputs; `applies` says whether a failing create takes effect all the same.
+    Reads are answered by a script too, and from what is kept when that is empty. `calls` has the order of both.
     """
 
     replies: list[Reply | Callable[[Sequence[LimitInput]], Reply]] = field(default_factory=list)
-    reads: list[HubSpotFailure] = field(default_factory=list)
+    reads: list[HubSpotFailure | Limits] = field(default_factory=list)
     applies: bool = False
-    state: dict[tuple[str, str], dict[LimitKey, int | None]] = field(default_factory=dict)
+    state: dict[tuple[str, str], Limits] = field(default_factory=dict)
     created: list[tuple[Pair, tuple[LimitInput, ...]]] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
     read_count: int = 0
+    calls: list[str] = field(default_factory=list)
+
+    @property
+    def limits(self) -> Limits:
+        """What is set from deals to contacts, the pair of every request here that names no other."""
+        return self.state.setdefault(("deals", "contacts"), {})
+
+    @property
+    def sent(self) -> list[list[int]]:
+        """The type ids in each create."""
+        return [[item.type_id for item in inputs] for _, inputs in self.created]
 
     def batch_create(self, token: str, pair: Pair, inputs: Sequence[LimitInput], seconds: float) -> Answer:
         self.tokens.append(token)
+        self.calls.append("create")
         self.created.append((pair, tuple(inputs)))
         limits = self.state.setdefault((pair.from_object_type, pair.to_object_type), {})
         if not self.replies:
@@ -82,11 +121,27 @@ class FakeHubSpot:
         limits.update({(r.category or "", r.type_id or 0): r.user_enforced_max_to_object_ids for r in rows})
         return reply
 
-    def read_pair(self, token: str, pair: Pair, seconds: float) -> dict[LimitKey, int | None]:
+    def read_pair(self, token: str, pair: Pair, seconds: float) -> Limits:
         self.read_count += 1
+        self.calls.append("read")
         if self.reads:
-            raise self.reads.pop(0)
+            read = self.reads.pop(0)
+            if isinstance(read, HubSpotFailure):
+                raise read
+            return read
         return dict(self.state.get((pair.from_object_type, pair.to_object_type), {}))
+
+
+@dataclass
+class PickyHubSpot(FakeHubSpot):
+    """Refuses a batch as a whole as soon as one of its inputs is `bad`, in words about the first such input."""
+
+    bad: Container[int] = frozenset()  # type ids
+
+    def batch_create(self, token: str, pair: Pair, inputs: Sequence[LimitInput], seconds: float) -> Answer:
+        if refused := [item.type_id for item in inputs if item.type_id in self.bad]:
+            self.replies = [failed(400, f"typeId {refused[0]} is bad")]
+        return super().batch_create(token, pair, inputs, seconds)
 
 
 @dataclass
@@ -98,17 +153,78 @@ class FakeTokens:
     def secret_of(self, portal: str) -> str:
         return f"tokens/{portal}"
 
-    def bearer(self, portal: str, *, fresh: bool = False) -> str:
+    def bearer(self, portal: str, seconds: float, *, fresh: bool = False) -> str:
         return self.values[1 if fresh else 0]
 
 
-def ports(ledger: LedgerPort, hubspot: FakeHubSpot, clock: Clock, batch_size: int = 100) -> Ports:
+def in_memory(clock: Clock, index_lag: float = 0) -> Table:
+    """The simulation's table instead of moto's: many times as fast, for tests of many steps or many examples."""
+    dynamo: Any = Dynamo(lambda operation: "", lambda: clock().timestamp(), index_lag)
+    return Table(dynamo, "outcomes")
+
+
+class Service:
+    """One deployment in memory: a ledger, a HubSpot behind it and the time, for as many runs as a test needs."""
+
+    def __init__(self, hubspot: FakeHubSpot | None = None, **rest: Any) -> None:
+        self.clock = Clock()
+        self.table = in_memory(self.clock)
+        self.ledger = Ledger(self.table, timedelta(days=400))
+        self.hubspot = hubspot or FakeHubSpot()
+        self.ports = ports(self.ledger, self.hubspot, self.clock, history=History(self.table), **rest)
+
+    def run(self, *requests: Request, seconds: float = 30) -> list[Outcome]:
+        """The outcomes as the ledger has them after one run."""
+        run(requests, seconds, self.ports)
+        return [self.outcome(one) for one in requests]
+
+    def outcome(self, one: Request) -> Outcome:
+        found = self.ledger.get(one.id)
+        assert found is not None
+        return found
+
+    def run_until_final(self, one: Request) -> Outcome:
+        """The outcome after as many runs as it takes, each at the time that the one before named."""
+        for _ in range(100):
+            (outcome,) = self.run(one)
+            if outcome.status.final:
+                return outcome
+            assert outcome.retry_at is not None
+            self.clock.time = outcome.retry_at
+        raise AssertionError("a hundred runs did not finish it")
+
+
+@dataclass
+class FakeHistory:
+    """Outcomes, youngest first, as a search of the ledger would find them."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    searched: list[Filter] = field(default_factory=list)
+
+    def page(self, wanted: Filter) -> Page:
+        self.searched.append(wanted)
+        return Page(self.outcomes, None)
+
+
+def ports(
+    ledger: LedgerPort,
+    hubspot: FakeHubSpot,
+    clock: Clock,
+    batch_size: int = 100,
+    history: HistoryPort | None = None,
+    zone: tzinfo = UTC,
+) -> Ports:
+    """Ports of a run whose waits pass in no time."""
     return Ports(
         ledger=ledger,
+        history=history or FakeHistory(),
         hubspot=hubspot,
         tokens=FakeTokens(),
         clock=clock,
         jitter=lambda: 0.5,
+        zone=lambda portal: zone,
+        sleep=clock.advance,
+        reached=lambda point: None,
         default_api_version="2026-03",
         batch_size=batch_size,
     )

@@ -5,10 +5,19 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+# Powertools reads these when it is imported, which is before any fixture.
+os.environ.update(POWERTOOLS_METRICS_NAMESPACE="tests", POWERTOOLS_SERVICE_NAME="tests")
+
 import pytest
 import pytest_socket
 from moto import mock_aws
 
+import consumer
+import dead_letters
+import incoming
+import scheduled
+import sweep
+import webhook
 from batch_create import ports
 from batch_create.ledger import Ledger
 from batch_create.table import Table
@@ -20,8 +29,7 @@ if TYPE_CHECKING:
     from types_boto3_secretsmanager import SecretsManagerClient
     from types_boto3_sqs import SQSClient
 
-# Powertools reads these when the functions are imported, which is before any fixture.
-os.environ.update(POWERTOOLS_METRICS_NAMESPACE="tests", POWERTOOLS_SERVICE_NAME="tests")
+TELL_THE_TIME = (ports, incoming, webhook, consumer, scheduled, dead_letters, sweep)
 
 
 @pytest.fixture(autouse=True)
@@ -68,11 +76,16 @@ def hubspot() -> FakeHubSpot:
 
 
 @pytest.fixture
-def functions(deployment: Deployment, hubspot: FakeHubSpot, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
-    """The functions' own environment, with HubSpot behind it replaced by the fake."""
+def functions(
+    deployment: Deployment, hubspot: FakeHubSpot, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Deployment]:
+    """The functions' own environment, with HubSpot behind it and the time around it replaced by fakes."""
     for name, value in deployment.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(ports, "HubSpot", lambda base_url: hubspot)
+    monkeypatch.setattr(ports, "sleep", clock.advance)
+    for module in TELL_THE_TIME:
+        monkeypatch.setattr(module, "now", clock)
     made_once = (
         ports.settings,
         ports.secret_store,

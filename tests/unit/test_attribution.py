@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_create.attribution import attribute
+from batch_create.attribution import attribute, refused
 from batch_create.contract import BatchAnswer, Category, LimitInput
+from batch_create.errors import Refused
 from batch_create.outcomes import Result
 from tests.support.fakes import echo
 
@@ -131,3 +133,59 @@ def test_a_message_may_stand_in_the_errors_inner_errors() -> None:
     fate = attribute([limit(3)], said([], {"errors": [{"message": "inner", "context": "{typeId=[3]}"}]}))
 
     assert fate["HUBSPOT_DEFINED", 3].message == "inner"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"message": "a limit for typeId 3 already exists"},
+        {"message": "Limit exists for this pair."},
+        {"message": "typeId 3 is refused", "category": "OBJECT_ALREADY_EXISTS"},
+        {"message": "typeId 3 is refused", "category": "CONFLICT"},
+        {"message": "typeId 3 is refused", "subCategory": "ASSOCIATION_LIMITS.ALREADY_SET"},
+        {"message": "typeId 3 is refused", "errors": [{"message": "no", "code": "LIMIT_EXISTS"}]},
+        {"errors": [{"message": "Duplicate definition"}]},
+    ],
+)
+def test_a_refusal_that_may_be_about_what_exists_is_told_by_any_of_its_words(error: dict[str, Any]) -> None:
+    assert attribute([limit(3)], said([], error))["HUBSPOT_DEFINED", 3].exists
+    assert refused(Refused("words", http_status=400, body=json.dumps(error))).exists
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"message": "typeId 3 does not exist"},
+        {"message": "the limit is too high"},
+        {"message": "no existing scope"},
+    ],
+)
+def test_other_refusals_are_not_about_what_exists(error: dict[str, Any]) -> None:
+    assert not attribute([limit(3)], said([], error, {"message": "any"}))["HUBSPOT_DEFINED", 3].exists
+    assert not refused(Refused("words", http_status=400, body=json.dumps(error))).exists
+
+
+@pytest.mark.parametrize("body", [None, "", "<html>", "[]", '{"message": 5}', '{"message": "a limit for ty'])
+def test_a_refusal_whose_body_cannot_be_read_is_one_all_the_same_and_may_be_about_what_exists(body: str | None) -> None:
+    fate = refused(Refused("HubSpot answered 400", http_status=400, body=body, correlation_id="c-1"))
+
+    assert (fate.result, fate.message, fate.correlation_id) == (Result.REJECTED, "HubSpot answered 400", "c-1")
+    assert fate.exists
+
+
+def test_what_a_refusal_says_in_detail_is_kept_too() -> None:
+    errors = [{"message": "words"}, {"message": "typeId 3 is bad", "in": "inputs[0]"}, {"code": "X"}]
+    body = json.dumps({"message": "words", "errors": errors})
+
+    assert refused(Refused("words", http_status=400, body=body)).message == "words typeId 3 is bad"
+
+
+@pytest.mark.parametrize(("number", "echoed"), [(7, 7), (None, None)])
+def test_another_number_that_is_echoed_is_kept_to_be_compared_with_what_is_there(
+    number: int | None, echoed: int | None
+) -> None:
+    row = {**echo(limit(3)), "userEnforcedMaxToObjectIds": number}
+
+    fate = attribute([limit(3)], said([row]))["HUBSPOT_DEFINED", 3]
+
+    assert (fate.result, fate.echoed) == (Result.UNCONFIRMED, echoed)

@@ -10,12 +10,12 @@ import pytest
 
 import consumer
 from batch_create import ports
-from batch_create.errors import LedgerUnavailable, Misconfigured, QueueUnavailable, Uncertain
+from batch_create.errors import LedgerUnavailable, QueueUnavailable
 from batch_create.ledger import Ledger
 from batch_create.outcomes import Outcome, Result, Status, Trigger
 from tests.support.aws import Deployment
 from tests.support.events import Context, load, sqs_event
-from tests.support.fakes import FakeHubSpot, envelope, request
+from tests.support.fakes import Clock, FakeHubSpot, envelope, failed, request
 
 
 def consume(event: dict[str, Any]) -> list[str]:
@@ -104,7 +104,7 @@ def test_a_malformed_message_that_could_not_be_kept_comes_back(
 def test_good_and_bad_messages_of_a_batch_do_not_touch_each_other(
     functions: Deployment, hubspot: FakeHubSpot, visibility: Visibility
 ) -> None:
-    hubspot.replies = [Uncertain("HubSpot answered 503", http_status=503)]
+    hubspot.replies = [failed(423) for _ in range(3)]
     acme = {**envelope((3, 5)), "portal": "acme"}
 
     returned = consume(sqs_event({"body": "{"}, {"body": envelope((3, 5))}, {"body": acme}))
@@ -112,37 +112,87 @@ def test_good_and_bad_messages_of_a_batch_do_not_touch_each_other(
     assert returned == ["message-1"]
     assert [read(f"message-{n}").status for n in range(3)] == [Status.REJECTED, Status.DEFERRED, Status.COMPLETE]
     waiting = read("message-1")
-    assert waiting.reason == "HubSpot answered 503"
-    assert list(visibility.postponed) == ["handle-1"]
-    assert timedelta() < visibility.postponed["handle-1"] <= timedelta(seconds=2)
+    assert waiting.reason == "HubSpot answered 423"
+    assert visibility.postponed == {"handle-1": timedelta(seconds=2)}
 
 
 def test_a_message_that_cannot_be_postponed_still_comes_back(
     functions: Deployment, hubspot: FakeHubSpot, visibility: Visibility
 ) -> None:
     visibility.broken = True
-    hubspot.replies = [Uncertain("HubSpot answered 503", http_status=503)]
+    hubspot.replies = [failed(429)]
 
     assert consume(sqs_event({"body": envelope((3, 5))})) == ["message-0"]
 
 
+@pytest.mark.parametrize("status", [401, 403])
 def test_a_misconfigured_portal_defers_its_messages(
-    functions: Deployment, hubspot: FakeHubSpot, visibility: Visibility
+    functions: Deployment, hubspot: FakeHubSpot, visibility: Visibility, status: int
 ) -> None:
-    hubspot.replies = [Misconfigured("missing scope", http_status=403)]
+    hubspot.replies = [failed(status) for _ in range(3)]
 
     assert consume(sqs_event({"body": envelope((3, 5))})) == ["message-0"]
+    assert read("message-0").status is Status.DEFERRED
     assert "hubspot-association-limits/portals/default" in (read("message-0").reason or "")
 
 
 def test_a_message_whose_request_runs_elsewhere_waits_for_the_lease(
-    functions: Deployment, visibility: Visibility
+    functions: Deployment, hubspot: FakeHubSpot, visibility: Visibility, clock: Clock
 ) -> None:
-    held = request("message-0", (3, 5))
-    ports.ledger().claim(held, ports.now(), ports.now() + timedelta(seconds=50))
+    ports.ledger().claim(request("message-0", (3, 5)), clock(), clock() + timedelta(seconds=50))
 
     assert consume(sqs_event({"body": envelope((3, 5))})) == ["message-0"]
-    assert timedelta(seconds=45) < visibility.postponed["handle-0"] <= timedelta(seconds=50)
+    assert visibility.postponed == {"handle-0": timedelta(seconds=50)}
+    assert hubspot.calls == []
+
+
+def test_a_message_that_comes_before_its_time_is_postponed_to_it_and_not_run(
+    functions: Deployment, hubspot: FakeHubSpot, visibility: Visibility, clock: Clock
+) -> None:
+    hubspot.replies = [failed(477, retry_after=3600)]
+    message = sqs_event({"body": envelope((3, 5))})
+    assert consume(message) == ["message-0"]
+    before = read("message-0")
+
+    for _ in range(3):
+        clock.advance(600)
+        assert consume(message) == ["message-0"]
+    assert visibility.postponed == {"handle-0": timedelta(seconds=1800)}
+    assert read("message-0") == before
+    assert len(hubspot.created) == 1
+
+    clock.advance(1800)
+    assert consume(message) == []
+    assert read("message-0").status is Status.COMPLETE
+    # Had its fence grown with each early delivery, its pauses would have grown too.
+    item = functions.dynamodb.get_item(TableName=functions.table, Key={"id": {"S": "message-0"}})["Item"]
+    assert item["fence"] == {"N": "2"}
+
+
+def test_a_spent_daily_quota_hides_a_message_until_it_is_full_again(
+    functions: Deployment, hubspot: FakeHubSpot, visibility: Visibility, clock: Clock
+) -> None:
+    clock.time = datetime(2026, 11, 23, 20, 0, tzinfo=UTC)
+    hubspot.replies = [failed(429, daily=True)]
+
+    assert consume(sqs_event({"body": envelope((3, 5))})) == ["message-0"]
+
+    # Portal default keeps the time of Berlin, as its settings say.
+    assert visibility.postponed == {"handle-0": timedelta(hours=3)}
+
+
+def test_without_the_ledger_every_message_comes_back(
+    functions: Deployment, hubspot: FakeHubSpot, visibility: Visibility, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: object) -> None:
+        raise LedgerUnavailable("throttled")
+
+    monkeypatch.setattr(Ledger, "claim", unreachable)
+
+    messages = [{"body": envelope((3, 5))}, {"body": envelope((4, 5))}]
+    assert consume(sqs_event(*messages)) == ["message-0", "message-1"]
+    assert visibility.postponed == {f"handle-{n}": timedelta(seconds=30) for n in range(2)}
+    assert hubspot.calls == []
 
 
 def test_a_redelivered_message_is_acknowledged_from_the_ledger(functions: Deployment, hubspot: FakeHubSpot) -> None:

@@ -13,7 +13,18 @@ from hypothesis import strategies as st
 from batch_create.contract import Category
 from batch_create.items import BODY_CHARACTERS, deserialise, from_outcome, readable, serialise, size, to_outcome
 from batch_create.ledger import Ledger
-from batch_create.outcomes import Attempt, HubSpotSaid, InputOutcome, Outcome, Request, Result, Status, Trigger, Verdict
+from batch_create.outcomes import (
+    Attempt,
+    Doubt,
+    HubSpotSaid,
+    InputOutcome,
+    Outcome,
+    Request,
+    Result,
+    Status,
+    Trigger,
+    Verdict,
+)
 from tests.support.fakes import START, request
 
 DYNAMODB_LIMIT = 409_600
@@ -133,6 +144,14 @@ def test_times_are_iso_8601_in_utc_and_what_is_unknown_is_absent() -> None:
     assert "reason" not in shown
     assert "body" not in shown["hubspot"]
     assert "message" not in shown["inputs"][0]
+
+
+def test_what_the_next_run_must_know_is_kept_and_not_shown() -> None:
+    doubt = Doubt(since=START, absent_since=START, cleared=True, in_vain=3)
+    whole = outcome(1, None, None).model_copy(update={"doubt": doubt, "api_version": "2026-09"})
+
+    assert to_outcome(from_outcome(whole)) == whole
+    assert readable(whole).keys() & {"doubt", "apiVersion"} == set()
 
 
 def test_the_id_of_a_request_is_its_triggers_or_follows_from_its_key() -> None:

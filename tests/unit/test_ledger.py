@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from batch_create.errors import LeaseLost, LedgerUnavailable
 from batch_create.history import Filter, History
 from batch_create.ledger import Ledger, Standing
-from batch_create.outcomes import Attempt, Outcome, Status, Verdict, iso
+from batch_create.outcomes import Attempt, Doubt, Outcome, Status, Verdict, iso, new_outcome
 from batch_create.table import Item, Table
 from tests.support.aws import Deployment
 from tests.support.fakes import START, request
@@ -69,11 +69,60 @@ def test_a_deferred_request_can_be_claimed_again_and_was_not_abandoned(ledger: L
     ledger.settle(deferred, first.fence)
     assert ledger.get("m-1") == deferred
 
-    second = ledger.claim(request("m-1", (3, 5)), START, LEASE)
+    second = ledger.claim(request("m-1", (3, 5)), LEASE, LEASE)
 
     assert (second.fence, second.abandoned) == (2, False)
     assert second.outcome.retry_at is None
     assert second.outcome.reason is None
+
+
+def test_a_deferred_request_is_parked_until_its_time_and_its_fence_does_not_grow(ledger: Ledger) -> None:
+    first = ledger.claim(request("m-1", (3, 5)), START, LEASE)
+    told = {"status": Status.DEFERRED, "retry_at": LEASE, "reason": "503", "doubt": Doubt(since=START, in_vain=2)}
+    deferred = first.outcome.model_copy(update=told)
+    ledger.settle(deferred, first.fence)
+
+    for early in (START, LEASE - timedelta(milliseconds=1)):
+        claim = ledger.claim(request("m-1", (3, 5)), early, LEASE)
+        assert (claim.standing, claim.outcome) == (Standing.PARKED, deferred)
+    assert ledger.accept(request("m-1", (3, 5)), START).standing is Standing.PARKED
+
+    second = ledger.claim(request("m-1", (3, 5)), LEASE, LEASE)
+    assert (second.standing, second.fence) == (Standing.OURS, 2)
+    assert second.outcome.doubt == deferred.doubt  # a claim forgets nothing that the next run must know
+
+
+def test_a_doubt_is_forgotten_only_by_a_settlement_that_says_so(ledger: Ledger) -> None:
+    replay = replace(request("m-1", (3, 5)), doubt=Doubt(since=START), replay_of="m-0")
+    ledger.accept(replay, START)
+
+    claim = ledger.claim(request("m-1", (3, 5)), START, LEASE)  # as its message in the queue asks, which has no doubt
+    assert (claim.outcome.doubt, claim.outcome.replay_of) == (Doubt(since=START), "m-0")
+
+    finish(ledger, claim.outcome.model_copy(update={"doubt": None}), claim.fence)
+    kept = ledger.get("m-1")
+    assert kept is not None
+    assert kept.doubt is None
+
+
+def test_a_replay_is_linked_to_what_it_replays(ledger: Ledger) -> None:
+    claim = ledger.claim(request("m-1", (3, 5)), START, LEASE)
+    done = finish(ledger, claim.outcome, claim.fence, Status.REJECTED)
+
+    ledger.link(done, "m-2")
+    ledger.link(done, "m-2")
+
+    assert ledger.get("m-1") == done.model_copy(update={"replayed_by": "m-2"})
+
+
+def test_what_is_no_longer_there_is_not_made_again_by_a_link_or_a_sweep(ledger: Ledger) -> None:
+    gone = new_outcome(request("m-1", (3, 5)), Status.REJECTED)
+
+    ledger.link(gone, "m-2")
+    ledger.swept(gone, START)
+    ledger.give_up(gone, "no queue", START)
+
+    assert ledger.get("m-1") is None
 
 
 def test_an_abandoned_request_is_taken_over_after_its_lease_and_the_late_holder_is_fenced_off(ledger: Ledger) -> None:

@@ -47,12 +47,22 @@ def test_a_delay_is_rounded_up_and_within_what_sqs_can(not_before: datetime | No
     assert sqs.asked["DelaySeconds"] == delay
 
 
-def test_a_message_is_hidden_for_12_hours_at_most() -> None:
+@pytest.mark.parametrize(
+    ("until", "hidden"),
+    [
+        (START - timedelta(seconds=5), 0),
+        (START + timedelta(seconds=1.2), 2),
+        (START + timedelta(hours=11), 39_600),
+        (START + timedelta(days=1), 42_000),
+    ],
+)
+def test_a_message_is_hidden_until_then_or_for_what_is_left_of_sqs_12_hours(until: datetime, hidden: int) -> None:
     sqs: Any = Recorder()
 
-    Queue(sqs, "url").postpone("handle", START, START + timedelta(days=1))
+    Queue(sqs, "url").postpone("handle", START, until)
 
-    assert sqs.asked == {"QueueUrl": "url", "ReceiptHandle": "handle", "VisibilityTimeout": 43_200}
+    assert sqs.asked == {"QueueUrl": "url", "ReceiptHandle": "handle", "VisibilityTimeout": hidden}
+    assert hidden + 15 * 60 <= 43_200  # from the receipt on, which may be a whole invocation ago
 
 
 def test_a_sent_request_names_its_outcome_and_leaves_its_key_behind(deployment: Deployment) -> None:

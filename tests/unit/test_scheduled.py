@@ -10,11 +10,11 @@ import pytest
 import scheduled
 from batch_create import ports
 from batch_create.contract import ContractError
-from batch_create.errors import QueueUnavailable, Uncertain
+from batch_create.errors import QueueUnavailable
 from batch_create.outcomes import Outcome, Trigger
 from tests.support.aws import Deployment
 from tests.support.events import Context, load
-from tests.support.fakes import FakeHubSpot, envelope, request
+from tests.support.fakes import Clock, FakeHubSpot, envelope, failed, request
 
 
 def invoke(event: Any, invocation: str = "invocation-1") -> dict[str, str]:
@@ -61,7 +61,7 @@ def test_a_malformed_input_fails_the_invocation(functions: Deployment, event: An
 
 
 def test_what_must_wait_is_handed_to_the_queue(functions: Deployment, hubspot: FakeHubSpot) -> None:
-    hubspot.replies = [Uncertain("HubSpot answered 503", http_status=503)]
+    hubspot.replies = [failed(429)]
 
     answer = invoke(envelope((3, 5), idempotencyKey="k"))
 
@@ -70,9 +70,22 @@ def test_what_must_wait_is_handed_to_the_queue(functions: Deployment, hubspot: F
     assert attributes["ApproximateNumberOfMessagesDelayed"] == "1"
 
 
-def test_a_request_held_elsewhere_is_looked_after_by_the_queue(functions: Deployment) -> None:
+def test_a_request_that_waits_for_its_time_is_looked_after_by_the_queue(
+    functions: Deployment, hubspot: FakeHubSpot
+) -> None:
+    hubspot.replies = [failed(429)]
+
+    first, again = invoke(envelope((3, 5))), invoke(envelope((3, 5)))
+
+    assert first == again == {"outcomeId": "invocation-1", "status": "DEFERRED"}
+    assert len(hubspot.created) == 1
+    attributes = functions.sqs.get_queue_attributes(QueueUrl=functions.queue_url, AttributeNames=["All"])["Attributes"]
+    assert attributes["ApproximateNumberOfMessagesDelayed"] == "2"
+
+
+def test_a_request_held_elsewhere_is_looked_after_by_the_queue(functions: Deployment, clock: Clock) -> None:
     held = request("invocation-1", (3, 5))
-    ports.ledger().claim(held, ports.now(), ports.now() + timedelta(seconds=50))
+    ports.ledger().claim(held, clock(), clock() + timedelta(seconds=50))
 
     assert invoke(envelope((3, 5)))["status"] == "RUNNING"
     attributes = functions.sqs.get_queue_attributes(QueueUrl=functions.queue_url, AttributeNames=["All"])["Attributes"]
@@ -80,17 +93,18 @@ def test_a_request_held_elsewhere_is_looked_after_by_the_queue(functions: Deploy
 
 
 def test_what_cannot_be_handed_over_fails_the_invocation_so_that_it_is_tried_again(
-    functions: Deployment, hubspot: FakeHubSpot, monkeypatch: pytest.MonkeyPatch
+    functions: Deployment, hubspot: FakeHubSpot, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Broken:
         def send(self, *_: object) -> None:
             raise QueueUnavailable("no queue")
 
     monkeypatch.setattr(scheduled, "queue", Broken)
-    hubspot.replies = [Uncertain("HubSpot answered 503", http_status=503)]
+    hubspot.replies = [failed(429)]
 
     with pytest.raises(QueueUnavailable):
         invoke(envelope((3, 5)))
+    clock.advance(60)  # Lambda invokes again after a minute
     assert invoke(envelope((3, 5)))["status"] == "COMPLETE"
 
 

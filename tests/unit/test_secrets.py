@@ -1,9 +1,10 @@
-"""Tokens and client keys: found, remembered for a while, refused when unusable, and never shown."""
+"""Secrets and client keys: found, remembered for a while, replaced only unchanged, and never shown."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -11,8 +12,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from batch_create.errors import HubSpotFailure, Misconfigured, Unavailable
-from batch_create.secret_store import SecretStore
-from batch_create.tokens import Tokens
+from batch_create.secret_store import NO_MEMORY, Secret, SecretStore
 from clients import Unauthenticated, authenticate
 from tests.support.aws import clients_secret
 from tests.support.fakes import Clock
@@ -28,7 +28,6 @@ class Vault:
         self.client = client
         self.prefix = uuid4().hex
         self.store = SecretStore(client, clock)
-        self.tokens = Tokens(self.store, self.prefix)
 
     def put(self, name: str, text: str) -> str:
         full = f"{self.prefix}/{name}"
@@ -44,52 +43,130 @@ def vault(aws: tuple[object, object, SecretsManagerClient], clock: Clock) -> Vau
     return Vault(aws[2], clock)
 
 
-@pytest.mark.parametrize(
-    "text", ["pat-1", " pat-1\n", '{"accessToken": "pat-1"}', '{"accessToken": "pat-1", "hubId": 7}']
-)
-def test_a_token_is_plain_text_or_json(vault: Vault, text: str) -> None:
-    vault.put("default", text)
-
-    assert vault.tokens.bearer("default") == "pat-1"
-
-
-@pytest.mark.parametrize(
-    "text", ["{", "{}", '{"accessToken": ""}', '{"accessToken": 5}', '{"placeholder": "x"}', "a b", "tök", "a\nb", " "]
-)
-def test_a_secret_without_a_usable_token_is_named_and_not_shown(vault: Vault, text: str) -> None:
-    name = vault.put("default", text)
-
-    with pytest.raises(Misconfigured) as caught:
-        vault.tokens.bearer("default")
-    assert name in caught.value.message
-    assert text not in caught.value.message.replace(name, "") or not text.strip()
-
-
-def test_a_token_is_remembered_for_five_minutes(vault: Vault, clock: Clock) -> None:
-    vault.put("default", "first")
-    assert vault.tokens.bearer("default") == "first"
+def test_a_secret_is_remembered_for_five_minutes(vault: Vault, clock: Clock) -> None:
+    name = vault.put("default", "first")
+    assert vault.store.text(name) == "first"
     vault.put("default", "second")
 
     clock.advance(299)
-    assert vault.tokens.bearer("default") == "first"
+    assert vault.store.text(name) == "first"
     clock.advance(1)
-    assert vault.tokens.bearer("default") == "second"
+    assert vault.store.text(name) == "second"
 
 
-def test_a_fresh_token_is_fetched_at_once_and_remembered(vault: Vault) -> None:
-    vault.put("default", "first")
-    vault.tokens.bearer("default")
+def test_a_fresh_secret_is_fetched_at_once_and_remembered(vault: Vault) -> None:
+    name = vault.put("default", "first")
+    vault.store.text(name)
     vault.put("default", "second")
 
-    assert vault.tokens.bearer("default", fresh=True) == "second"
-    assert vault.tokens.bearer("default") == "second"
+    assert vault.store.text(name, fresh=True) == "second"
+    assert vault.store.text(name) == "second"
 
 
-def test_each_portal_has_its_own_secret(vault: Vault) -> None:
-    vault.put("default", "one")
-    vault.put("acme", "two")
+def test_a_reader_says_how_old_its_secret_may_be(vault: Vault, clock: Clock) -> None:
+    name = vault.put("default", "first")
+    vault.store.current(name)
+    vault.put("default", "second")
 
-    assert (vault.tokens.bearer("default"), vault.tokens.bearer("acme")) == ("one", "two")
+    clock.advance(2)
+    assert vault.store.current(name, timedelta(seconds=3)).text == "first"
+    clock.advance(1)
+    assert vault.store.current(name, timedelta(seconds=3)).text == "second"
+
+
+def test_a_slow_answer_does_not_replace_a_newer_one(vault: Vault, clock: Clock) -> None:
+    name = vault.put("default", "first")
+    get = vault.client.get_secret_value
+
+    class Slow:
+        def get_secret_value(self, **asked: Any) -> Any:
+            answer = get(**asked)
+            clock.advance(1)
+            if answer["SecretString"] == "first":
+                vault.put("default", "second")
+                store.current(name, NO_MEMORY)  # another thread's, meanwhile
+            return answer
+
+    slow: Any = Slow()
+    store = SecretStore(slow, clock)
+
+    assert store.current(name).text == "first"
+    assert store.current(name).text == "second"
+
+
+def test_a_replaced_secret_is_the_current_version_and_remembered(vault: Vault) -> None:
+    name = vault.put("default", "first")
+    first = vault.store.current(name)
+
+    second = vault.store.replace(name, first.version, "second")
+
+    assert second == vault.store.current(name) == vault.store.current(name, NO_MEMORY)
+    assert second is not None
+    assert second.text == "second"
+    stages = vault.client.describe_secret(SecretId=name)["VersionIdsToStages"]
+    assert stages[first.version] == ["AWSPREVIOUS"]
+    assert sorted(stages[second.version]) == ["AWSCURRENT", "REFRESHED"]
+
+
+def test_a_secret_that_somebody_else_has_changed_is_not_replaced(vault: Vault) -> None:
+    name = vault.put("default", "first")
+    first = vault.store.current(name)
+    vault.put("default", "the owner's")
+
+    assert vault.store.replace(name, first.version, "second") is None
+    assert vault.store.current(name).text == "the owner's"
+    assert vault.store.current(name, NO_MEMORY).text == "the owner's"
+
+
+class Interrupted:
+    """Secrets Manager of which one operation fails for a while, before or after it has done its work."""
+
+    def __init__(self, client: SecretsManagerClient, operation: str, *, done: bool = False) -> None:
+        self.client = client
+        self.operation = operation
+        self.done = done
+        self.failing = True
+
+    def __getattr__(self, name: str) -> Any:
+        def call(**asked: Any) -> Any:
+            fails = self.failing and name == self.operation
+            answer = getattr(self.client, name)(**asked) if self.done or not fails else None
+            if fails:
+                raise ClientError({"Error": {"Code": "InternalServiceError"}}, name)
+            return answer
+
+        return call
+
+
+@pytest.mark.parametrize("operation", ["put_secret_value", "update_secret_version_stage"])
+def test_a_replacement_that_fails_can_be_done_again_and_makes_no_more_versions(
+    vault: Vault, clock: Clock, operation: str
+) -> None:
+    name = vault.put("default", "first")
+    client: Any = Interrupted(vault.client, operation)
+    store = SecretStore(client, clock)
+    first = store.current(name)
+
+    for _ in range(3):
+        with pytest.raises(Unavailable, match=r"could not be written \(InternalServiceError\)"):
+            store.replace(name, first.version, "second")
+    assert store.current(name, NO_MEMORY) == first
+    client.failing = False
+
+    second = store.replace(name, first.version, "second")
+    assert second is not None
+    assert store.current(name, NO_MEMORY) == second
+    assert len(vault.client.describe_secret(SecretId=name)["VersionIdsToStages"]) == 2
+
+
+def test_a_replacement_whose_answer_was_lost_has_been_made(vault: Vault, clock: Clock) -> None:
+    name = vault.put("default", "first")
+    client: Any = Interrupted(vault.client, "update_secret_version_stage", done=True)
+    store = SecretStore(client, clock)
+
+    second = store.replace(name, store.current(name).version, "second")
+
+    assert second == Secret("second", store.current(name).version)
 
 
 class Failing:
@@ -98,6 +175,8 @@ class Failing:
 
     def get_secret_value(self, **_: str) -> object:
         raise self.error
+
+    put_secret_value = get_secret_value
 
 
 @pytest.mark.parametrize(
@@ -111,14 +190,16 @@ class Failing:
     ],
     ids=repr,
 )
-def test_a_secret_that_cannot_be_read_is_misconfigured_or_passing(
+def test_a_secret_that_cannot_be_reached_is_misconfigured_or_passing(
     clock: Clock, error: Exception, kind: type[HubSpotFailure]
 ) -> None:
     client: Any = Failing(error)
     store = SecretStore(client, clock)
 
     with pytest.raises(kind, match="the secret p/default could not be read"):
-        Tokens(store, "p").bearer("default")
+        store.text("p/default")
+    with pytest.raises(kind, match="the secret p/default could not be written"):
+        store.replace("p/default", "v1", "text")
 
 
 def test_a_client_is_known_by_its_key(vault: Vault) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from batch_create.settings import SettingsError, load
@@ -49,3 +52,21 @@ def test_everything_wrong_is_told_together() -> None:
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8080", "http://localhost:1", "https://hubspot.test"])
 def test_plain_http_is_for_loopback_only(url: str) -> None:
     assert load({**RIGHT, "HUBSPOT_BASE_URL": url}).hubspot_base_url == url
+
+
+def test_a_portal_has_the_time_zone_that_is_set_for_it_and_utc_otherwise() -> None:
+    settings = load({**RIGHT, "PORTAL_TIME_ZONES": "acme=America/New_York, default=Europe/Berlin"})
+
+    assert settings.zone("acme") == ZoneInfo("America/New_York")
+    assert settings.zone("default") == ZoneInfo("Europe/Berlin")
+    assert (
+        settings.zone("other") == load(RIGHT).zone("acme") == load({**RIGHT, "PORTAL_TIME_ZONES": ""}).zone("x") == UTC
+    )
+
+
+@pytest.mark.parametrize("zones", ["acme", "acme=", "acme=Mars/Base", "acme=../etc/passwd", "acme=/etc/localtime"])
+def test_a_time_zone_that_is_none_is_told_with_the_rest(zones: str) -> None:
+    with pytest.raises(
+        SettingsError, match=r"PORTAL_TIME_ZONES: .*portal=Area/City.*; .*BATCH_SIZE|BATCH_SIZE.*PORTAL_"
+    ):
+        load({**RIGHT, "PORTAL_TIME_ZONES": zones, "BATCH_SIZE": "0"})

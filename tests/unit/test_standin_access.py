@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.hubspot.access import WINDOW_SECONDS, Quota, Token, Tokens, admit
+from local.hubspot.access import WINDOW_SECONDS, IssuedToken, Quota, Token, Tokens, admit, require_scopes
 from local.hubspot.answers import HubSpotError
 from local.hubspot.settings import Settings
 
@@ -16,6 +16,12 @@ MIDNIGHT = 1_800_057_600.0  # 2027-01-16T00:00:00Z
 TOKEN = Token(name="default", token="secret-one")
 OTHER_APP = Token(name="other", token="secret-two")
 OTHER_ACCOUNT = Token.model_validate({"name": "acme", "token": "secret-three", "hubId": 2})
+
+
+def issued(name: str, token: str, client_id: str = "app") -> IssuedToken:
+    """An access token that ends a minute after midnight."""
+    document = {"name": name, "token": token, "clientId": client_id, "expiresAt": MIDNIGHT + 60}
+    return IssuedToken.model_validate(document)
 
 
 def settings(**changes: object) -> Settings:
@@ -38,6 +44,26 @@ def test_two_names_cannot_share_a_token_but_a_name_can_change_its_own() -> None:
     with pytest.raises(ValueError, match="another name"):
         tokens.add(Token(name="third", token="secret-new"))
     assert [token.token for token in tokens] == ["secret-new", "secret-two"]
+    assert tokens.named_by("Bearer secret-one") is None
+
+
+def test_a_token_given_up_is_free_for_another_name() -> None:
+    tokens = Tokens([TOKEN])
+    tokens.add(Token(name="default", token="secret-new"))
+    tokens.add(Token(name="third", token="secret-one"))
+    named = tokens.named_by("Bearer secret-one")
+    assert named is not None
+    assert named.name == "third"
+
+
+def test_a_forgotten_token_is_unknown_but_not_one_that_has_taken_its_name() -> None:
+    tokens, later = Tokens([TOKEN, OTHER_APP]), Token(name="other", token="secret-new")
+    tokens.add(later)
+    tokens.forget(TOKEN)
+    tokens.forget(OTHER_APP)
+    assert list(tokens) == [later]
+    assert tokens.named_by("Bearer secret-one") is None
+    assert tokens.named_by("Bearer secret-new") == later
 
 
 @pytest.mark.parametrize(
@@ -51,12 +77,23 @@ def test_two_names_cannot_share_a_token_but_a_name_can_change_its_own() -> None:
 def test_a_token_is_refused_according_to_its_state(state: str, status: int, category: str) -> None:
     token = Token.model_validate({"name": "x", "token": "y", "state": state})
     with pytest.raises(HubSpotError) as refusal:
-        admit(token, "map")
+        require_scopes(admit(token, MIDNIGHT), "map")
     assert (refusal.value.status, refusal.value.category) == (status, category)
+
+
+def test_an_issued_token_is_accepted_until_it_expires() -> None:
+    token = issued("oauth-app-1", "secret-four")
+
+    assert admit(token, MIDNIGHT + 59.9) == token
+    with pytest.raises(HubSpotError) as refusal:
+        admit(token, MIDNIGHT + 60)
+    assert (refusal.value.status, refusal.value.category) == (401, "EXPIRED_AUTHENTICATION")
 
 
 def test_a_token_is_never_shown() -> None:
     assert "secret-one" not in f"{TOKEN!r}{TOKEN.described()}"
+    assert issued("oauth-app-1", "secret-four").described()["expiresAt"] == "2027-01-16T00:01:00.000Z"
+    assert "secret-four" not in f"{issued('x', 'secret-four')!r}{issued('x', 'secret-four').described()}"
 
 
 @given(st.lists(st.floats(0, 6), max_size=60), st.integers(0, 5))
@@ -83,6 +120,14 @@ def test_apps_have_windows_of_their_own_and_share_the_day_of_their_account() -> 
     assert quota.take(OTHER_APP, MIDNIGHT, rules) is None
     assert quota.take(TOKEN, MIDNIGHT + 20, rules) == "DAILY"
     assert quota.take(OTHER_ACCOUNT, MIDNIGHT + 20, rules) is None
+
+
+def test_the_tokens_of_an_oauth_app_share_its_window() -> None:
+    quota, rules = Quota(), settings(tenSecondlyLimit=1)
+
+    assert quota.take(issued("oauth-app-1", "a"), MIDNIGHT, rules) is None
+    assert quota.take(issued("oauth-app-2", "b"), MIDNIGHT, rules) == "TEN_SECONDLY_ROLLING"
+    assert quota.take(issued("oauth-other-1", "c", "other"), MIDNIGHT, rules) is None
 
 
 def test_the_day_ends_at_midnight_in_the_time_zone_of_the_account() -> None:

@@ -181,6 +181,25 @@ def test_faults_strike_in_the_order_they_were_ordered_until_cleared(hubspot: Hub
     assert hubspot.create().status_code == 201
 
 
+@pytest.mark.parametrize(
+    ("operation", "spoiled"),
+    [("any", set()), ("token", {"token"}), ("account", {"account"}), ("create", set())],
+)
+def test_any_means_the_operations_on_associations_and_not_those_around_them(operation: str, spoiled: set[str]) -> None:
+    fault = Fault(1, FaultOrder.model_validate({"operation": operation, "share": 1.0, "effect": {"kind": "drop"}}))
+
+    targets = {"token": Target("token", None, None, None), "account": Target("account", None, None, "default")}
+    assert {name for name, target in targets.items() if fault.spoils(target)} == spoiled
+
+
+def test_what_was_honestly_refused_is_told_apart_from_what_a_fault_made_of_it(hubspot: HubSpot) -> None:
+    hubspot.order({"kind": "status", "status": 503})
+    hubspot.post(f"{PAIR}/batch/create", content=b"[")
+    assert (hubspot.last_entry()["status"], hubspot.last_entry()["refusal"]) == (503, "VALIDATION_ERROR")
+    hubspot.get(PAIR, headers={"Authorization": "Bearer nobody"})
+    assert (hubspot.last_entry()["status"], hubspot.last_entry()["refusal"]) == (401, "INVALID_AUTHENTICATION")
+
+
 @given(st.floats(0.05, 1), st.integers(), st.integers(1, 30))
 def test_a_share_of_calls_is_drawn_alike_from_the_same_seed(share: float, seed: int, times: int) -> None:
     target = Target("create", "0-3", "0-1", "default")
@@ -214,6 +233,7 @@ def test_a_journal_entry_says_all_but_the_token(hubspot: HubSpot) -> None:
         "body": {"inputs": [INPUT]},
         "status": 503,
         "dropped": False,
+        "refusal": None,
         "changed": [INPUT],
         "correlationId": answer.headers["X-HubSpot-Correlation-Id"],
     }

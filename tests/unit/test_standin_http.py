@@ -204,6 +204,10 @@ def test_calls_above_a_limit_get_hubspots_429_without_retry_after(hubspot: HubSp
         (lambda h: h.get(PAIR.replace("2026-03", "v4")), 404),
         (lambda h: h.get(PAIR.replace("2026-03", "2026-13")), 404),
         (lambda h: h.get(f"{PAIR}/"), 404),
+        (lambda h: h.get("/account-info/v1/details"), 404),
+        (lambda h: h.get("/account-info/2026-03/details", headers={"Authorization": "Bearer nobody"}), 401),
+        (lambda h: h.post("/oauth/v3/token"), 404),
+        (lambda h: h.get("/oauth/2026-03/token"), 405),
         (lambda h: h.delete(PAIR), 405),
         (lambda h: h.set_limits("create"), 400),
         (lambda h: h.set_limits("create", *[limit(OBJECT, 5)] * 101), 400),
@@ -222,7 +226,7 @@ def test_every_refusal_has_hubspots_error_shape(hubspot: HubSpot, ask: Callable[
 
 @settings(max_examples=50)
 @given(
-    st.sampled_from(["create", "update", "purge", "read", "labels"]),
+    st.sampled_from(["create", "update", "purge", "read", "labels", "token", "account"]),
     st.sampled_from(["2026-03", "x"]) | st.text(),
     st.sampled_from(["deals", "0-1"]) | st.text(),
     st.sampled_from(["deals", "0-1"]) | st.text(),

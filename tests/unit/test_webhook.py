@@ -10,10 +10,12 @@ import pytest
 
 import webhook
 from batch_create import ports
-from batch_create.errors import Misconfigured, QueueUnavailable, Refused, Uncertain
+from batch_create.errors import LedgerUnavailable, QueueUnavailable
+from batch_create.hubspot import Answer
+from batch_create.ledger import Ledger
 from tests.support.aws import Deployment
 from tests.support.events import Context, api_event, load
-from tests.support.fakes import FakeHubSpot, answer, echo
+from tests.support.fakes import Clock, FakeHubSpot, answer, echo, failed, key
 
 PATH = "/crm/associations/2026-03/definitions/configurations/deals/contacts/batch/create"
 BODY = {"inputs": [{"category": "HUBSPOT_DEFINED", "typeId": 3, "maxToObjectIds": 5}]}
@@ -180,7 +182,7 @@ def test_what_is_queued_already_is_not_given_up_when_it_cannot_be_sent_again(
 
 
 def test_what_hubspot_cannot_take_now_goes_on_in_the_queue(functions: Deployment, hubspot: FakeHubSpot) -> None:
-    hubspot.replies = [Uncertain("HubSpot answered 503", http_status=503, body="<html>")]
+    hubspot.replies = [failed(429)]
 
     status, body, headers = call(api_event("POST", PATH, body=BODY))
 
@@ -189,7 +191,8 @@ def test_what_hubspot_cannot_take_now_goes_on_in_the_queue(functions: Deployment
     assert "Preference-Applied" not in headers
     outcome = get(headers["Location"])[1]
     assert outcome["status"] == "DEFERRED"
-    assert outcome["reason"] == "HubSpot answered 503"
+    assert outcome["reason"] == "HubSpot answered 429"
+    assert outcome["retryAt"] == "2026-11-23T09:00:10.000Z"
     attributes = functions.sqs.get_queue_attributes(QueueUrl=functions.queue_url, AttributeNames=["All"])["Attributes"]
     assert attributes["ApproximateNumberOfMessagesDelayed"] == "1"
 
@@ -197,7 +200,7 @@ def test_what_hubspot_cannot_take_now_goes_on_in_the_queue(functions: Deployment
 def test_what_was_proved_by_reading_back_is_answered_as_hubspot_would_have(
     functions: Deployment, hubspot: FakeHubSpot
 ) -> None:
-    hubspot.replies = [Uncertain("HubSpot answered 503", http_status=503, body="<html>")]
+    hubspot.replies = [failed(503, body="<html>")]
     hubspot.applies = True
 
     status, body, _ = call(api_event("POST", PATH, body=BODY))
@@ -211,8 +214,7 @@ def test_what_was_proved_by_reading_back_is_answered_as_hubspot_would_have(
 def test_of_several_calls_one_that_failed_and_was_proved_is_no_error_of_the_answer(
     functions: Deployment, hubspot: FakeHubSpot
 ) -> None:
-    failed = Uncertain("HubSpot answered 503", http_status=503, body="<html>")
-    hubspot.replies = [lambda inputs: answer([echo(item) for item in inputs]), failed]
+    hubspot.replies = [lambda inputs: answer([echo(item) for item in inputs]), failed(503, body="<html>")]
     hubspot.applies = True
     body = {"inputs": [{**BODY["inputs"][0], "typeId": n} for n in range(1, 151)]}
 
@@ -226,18 +228,20 @@ def test_of_several_calls_one_that_failed_and_was_proved_is_no_error_of_the_answ
 
 
 def test_a_doubt_is_looked_up_whatever_else_fails_after_it(functions: Deployment, hubspot: FakeHubSpot) -> None:
-    doubtful = Uncertain("HubSpot answered 503", http_status=503, body="<html>")
-    hubspot.replies = [doubtful, *(Misconfigured("expired", http_status=401, body="{}") for _ in range(2))]
+    hubspot.replies = [failed(503), failed(401), failed(401)]
+    hubspot.reads = [failed(503)]
     body = {"inputs": [{**BODY["inputs"][0], "typeId": n} for n in range(1, 151)]}
 
     status, _, headers = call(api_event("POST", PATH, body=body))
 
     assert status == 202
-    assert get(headers["Location"])[1]["status"] == "DEFERRED"
+    outcome = get(headers["Location"])[1]
+    assert outcome["status"] == "DEFERRED"
+    assert "doubt" not in outcome  # it is ours, and no part of the answer
 
 
 def test_hubspots_refusal_is_passed_on_untouched(functions: Deployment, hubspot: FakeHubSpot) -> None:
-    hubspot.replies = [Refused("no such type", http_status=404, body='{"message": "no such type"}')]
+    hubspot.replies = [failed(404, body='{"message": "no such type"}')]
 
     status, body, _ = call(api_event("POST", PATH, body=BODY))
 
@@ -245,9 +249,24 @@ def test_hubspots_refusal_is_passed_on_untouched(functions: Deployment, hubspot:
     assert body == {"message": "no such type"}
 
 
+def test_a_limit_that_was_so_already_is_answered_as_done_and_hubspots_refusal_is_kept(
+    functions: Deployment, hubspot: FakeHubSpot
+) -> None:
+    hubspot.replies = [failed(400, "a limit for typeId 3 already exists")]
+    hubspot.limits[key(3)] = 5
+
+    status, body, headers = call(api_event("POST", PATH, body=BODY))
+
+    assert (status, headers["Outcome-Status"]) == (200, "COMPLETE")
+    assert body["results"][0]["userEnforcedMaxToObjectIds"] == 5
+    assert "errors" not in body
+    kept = get(headers["Location"])[1]
+    assert [item["result"] for item in kept["inputs"]] == ["UNCHANGED"]
+    assert kept["hubspot"]["body"]["message"] == "a limit for typeId 3 already exists"
+
+
 def test_a_refusal_of_our_token_is_a_502_that_names_the_secret(functions: Deployment, hubspot: FakeHubSpot) -> None:
-    refused = Misconfigured("expired", http_status=401, body="{}")
-    hubspot.replies = [refused, Misconfigured("expired", http_status=401, body="{}")]
+    hubspot.replies = [failed(401), failed(401)]
 
     status, body, headers = call(api_event("POST", PATH, body=BODY))
 
@@ -261,8 +280,7 @@ def test_a_refusal_of_our_token_is_a_502_that_names_the_secret(functions: Deploy
 
 
 def test_a_token_refused_half_way_does_not_hide_what_was_done(functions: Deployment, hubspot: FakeHubSpot) -> None:
-    refused = [Misconfigured("expired", http_status=401, body="{}") for _ in range(2)]
-    hubspot.replies = [lambda inputs: answer([echo(item) for item in inputs]), *refused]
+    hubspot.replies = [lambda inputs: answer([echo(item) for item in inputs]), failed(401), failed(401)]
     body = {"inputs": [{**BODY["inputs"][0], "typeId": n} for n in range(1, 151)]}
 
     status, error, headers = call(api_event("POST", PATH, body=body))
@@ -271,6 +289,36 @@ def test_a_token_refused_half_way_does_not_hide_what_was_done(functions: Deploym
     assert "100 of 150 inputs were done" in error["message"]
     results = [item["result"] for item in get(headers["Location"])[1]["inputs"]]
     assert results == ["APPLIED"] * 100 + ["PENDING"] * 50
+
+
+def test_without_the_ledger_nothing_is_taken_and_it_can_be_sent_again(
+    functions: Deployment, hubspot: FakeHubSpot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: object) -> None:
+        raise LedgerUnavailable("throttled")
+
+    monkeypatch.setattr(Ledger, "claim", unreachable)
+
+    status, error, headers = call(api_event("POST", PATH, body=BODY))
+
+    assert (status, headers["Retry-After"]) == (503, "30")
+    assert is_hubspots_error(error)
+    assert hubspot.calls == []
+
+
+def test_what_could_not_be_settled_goes_on_in_the_queue(
+    functions: Deployment, hubspot: FakeHubSpot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: object) -> None:
+        raise LedgerUnavailable("throttled")
+
+    monkeypatch.setattr(Ledger, "settle", unreachable)
+
+    status, _, headers = call(api_event("POST", PATH, body=BODY))
+
+    assert (status, headers["Outcome-Status"]) == (202, "DEFERRED")
+    attributes = functions.sqs.get_queue_attributes(QueueUrl=functions.queue_url, AttributeNames=["All"])["Attributes"]
+    assert attributes["ApproximateNumberOfMessagesDelayed"] == "1"
 
 
 def test_the_same_idempotency_key_gives_the_first_answer_again(functions: Deployment, hubspot: FakeHubSpot) -> None:
@@ -292,6 +340,41 @@ def test_an_idempotency_key_used_for_another_body_is_422(functions: Deployment) 
 
     assert status == 422
     assert is_hubspots_error(error)
+
+
+def test_an_idempotency_key_whose_request_waits_is_409_until_its_time(
+    functions: Deployment, hubspot: FakeHubSpot, clock: Clock
+) -> None:
+    hubspot.replies = [failed(477, retry_after=3600)]
+    event = api_event("POST", PATH, body=BODY, Idempotency_Key="k-4")
+    assert call(event)[0] == 202
+    clock.advance(600)
+
+    for again in (event, api_event("POST", PATH, body=BODY, Idempotency_Key="k-4", Prefer="respond-async")):
+        status, error, headers = call(again)
+
+        assert (status, headers["Retry-After"], headers["Outcome-Status"]) == (409, "3000", "DEFERRED")
+        assert is_hubspots_error(error)
+    assert len(hubspot.created) == 1
+
+    clock.advance(3000)
+    assert call(event)[0] == 201
+
+
+def test_an_idempotency_key_whose_request_runs_is_409_until_its_lease_ends(
+    functions: Deployment, hubspot: FakeHubSpot, clock: Clock
+) -> None:
+    def ended_from_outside(inputs: object) -> Answer:
+        raise KeyboardInterrupt
+
+    event = api_event("POST", PATH, body=BODY, Idempotency_Key="k-5")
+    hubspot.replies = [ended_from_outside]
+
+    with pytest.raises(KeyboardInterrupt):
+        call(event)
+    status, _, headers = call(event)
+
+    assert (status, headers["Retry-After"], headers["Outcome-Status"]) == (409, "37", "RUNNING")
 
 
 def test_outcomes_are_listed_newest_first_and_in_pages(functions: Deployment) -> None:

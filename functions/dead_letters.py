@@ -1,0 +1,77 @@
+"""The dead-letter queue's entry point: what was given up ends in the ledger as FAILED, and can be replayed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from batch_create.contract import DEFAULT_PORTAL, ContractError, parse_json
+from batch_create.errors import LedgerUnavailable
+from batch_create.outcomes import Outcome, Request, Status, Trigger
+from batch_create.ports import ledger, now, settings
+from batch_create.telemetry import count, logger, metrics
+from envelopes import Message, attribute, from_event, from_message, sent_at
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+# Of a message that its outcome keeps. The largest request with all its results and messages takes some 350,000.
+RECEIVED_CHARACTERS = 48_000
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:
+    """Settle the outcome of every message of the batch.
+
+    The acknowledgement contract: SQS deletes each message whose id is not listed, so an id is left out only when the
+    ledger holds a final outcome with the message's text. A listed message comes back after the queue's visibility
+    timeout, for as long as the queue keeps it.
+    """
+    kept = [message["messageId"] for message in event["Records"] if not _settled(message)]
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in kept]}
+
+
+def _settled(message: Message) -> bool:
+    text = message["body"][:RECEIVED_CHARACTERS]
+    try:
+        try:
+            request = _request(message)
+        except ContractError as error:
+            ledger().record(_unreadable(message, text, str(error)), now())
+            settled, outcome_id = True, message["messageId"]
+        else:
+            settled, outcome_id = ledger().fail(request, _reason(message), text, now()), request.id
+    except LedgerUnavailable as error:
+        logger.error("dead letter not settled", message_id=message["messageId"], error=str(error))
+        return False
+    if settled:
+        logger.warning("dead letter settled", message_id=message["messageId"], outcome_id=outcome_id)
+        count("OutcomeFailed")
+    return settled
+
+
+def _request(message: Message) -> Request:
+    """The request of a message of the main queue, or of an event that EventBridge or Lambda gave up on."""
+    if attribute(message, "RequestID") or attribute(message, "SCHEDULE_ARN"):
+        invocation = attribute(message, "RequestID") or message["messageId"]
+        return from_event(parse_json(message["body"]), settings().portals, invocation, sent_at(message))
+    return from_message(message, settings().portals)
+
+
+def _reason(message: Message) -> str:
+    # Lambda and Scheduler say in attributes why they gave up; SQS only counts.
+    said = attribute(message, "ErrorMessage") or attribute(message, "ERROR_MESSAGE")
+    return f"given up: {said}" if said else "given up after the last receive that its queue allows"
+
+
+def _unreadable(message: Message, text: str, reason: str) -> Outcome:
+    return Outcome(
+        id=message["messageId"],
+        portal=DEFAULT_PORTAL,
+        status=Status.FAILED,
+        trigger=Trigger.SCHEDULE if attribute(message, "RequestID") else Trigger.QUEUE,
+        requested_at=sent_at(message),
+        finished_at=now(),
+        reason=f"{_reason(message)}; and it is no request: {reason}",
+        received=text,
+    )

@@ -1,0 +1,52 @@
+"""Requests out of what the queue and EventBridge deliver."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import Any
+
+from batch_create.contract import parse_envelope, parse_json
+from batch_create.outcomes import Request, Trigger
+from batch_create.queue import OUTCOME_ID
+
+Message = dict[str, Any]  # one of `Records` of an SQS event
+# Scheduler replaces its context attributes in an input; a key in which one is left identifies nothing.
+UNREPLACED = "<aws.scheduler."
+
+
+def from_message(message: Message, portals: Collection[str]) -> Request:
+    """The request in a message of the main queue. Raises ContractError."""
+    return Request(
+        envelope=parse_envelope(parse_json(message["body"]), portals),
+        trigger=Trigger.QUEUE,
+        own_id=message["messageId"],
+        requested_at=sent_at(message),
+        outcome_id=attribute(message, OUTCOME_ID),
+    )
+
+
+def from_event(event: Any, portals: Collection[str], invocation_id: str, now: datetime) -> Request:
+    """The request in a schedule's input, or in the `detail` of a rule's event. Raises ContractError."""
+    by_rule = isinstance(event, dict) and "detail-type" in event and "detail" in event
+    value = event["detail"] if by_rule else event
+    if isinstance(value, dict) and UNREPLACED in str(value.get("idempotencyKey", "")):
+        value = {name: part for name, part in value.items() if name != "idempotencyKey"}
+    return Request(
+        envelope=parse_envelope(value, portals),
+        trigger=Trigger.SCHEDULE,
+        # Both stay the same when the event is delivered again.
+        own_id=event["id"] if by_rule else invocation_id,
+        requested_at=datetime.fromisoformat(event["time"]) if by_rule else now,
+    )
+
+
+def sent_at(message: Message) -> datetime:
+    """When a message was sent to its queue."""
+    return datetime.fromtimestamp(int(message["attributes"]["SentTimestamp"]) / 1000, UTC)
+
+
+def attribute(message: Message, name: str) -> str | None:
+    """A message attribute's text, or None."""
+    value: str | None = message.get("messageAttributes", {}).get(name, {}).get("stringValue")
+    return value

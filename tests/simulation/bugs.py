@@ -1,0 +1,213 @@
+"""Bugs to plant, each of which the simulation must find: what this service would be without one of its rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import consumer
+from batch_create import calls, handler, hubspot, ledger, plan, retry
+from batch_create.attribution import Fate
+from batch_create.calls import Caller, Decision
+from batch_create.credentials import Credentials
+from batch_create.errors import HubSpotFailure, Unavailable
+from batch_create.held import Held
+from batch_create.ledger import Claim, Ledger
+from batch_create.locks import Locks
+from batch_create.outcomes import Doubt, Result
+from batch_create.queue import Queue
+from batch_create.table import Table
+
+Put = Callable[[Any, str, Any], None]
+BUGS: dict[str, Callable[[Put], None]] = {}
+
+
+def bug(plant: Callable[[Put], None]) -> Callable[[Put], None]:
+    """Name a bug after its function."""
+    BUGS[plant.__name__] = plant
+    return plant
+
+
+@contextmanager
+def planted(name: str) -> Iterator[None]:
+    """The code with that bug in it."""
+    undo: list[tuple[Any, str, Any]] = []
+
+    def put(owner: Any, attribute: str, value: Any) -> None:
+        undo.append((owner, attribute, owner.__dict__[attribute]))
+        setattr(owner, attribute, value)
+
+    BUGS[name](put)
+    try:
+        yield
+    finally:
+        for owner, attribute, value in reversed(undo):
+            setattr(owner, attribute, value)
+
+
+def _conditions(put: Put, old: str, new: str) -> None:
+    """Let every conditional update be made with a part of its condition rewritten."""
+    update = Table.update
+
+    def rewritten(self: Table, item_id: str, values: Any, *, condition: str, **rest: Any) -> Any:
+        return update(self, item_id, values, condition=condition.replace(old, new), **rest)
+
+    put(Table, "update", rewritten)
+
+
+# --------------------------------------------------------------------------------------------------------- the ledger
+@bug
+def settle_without_fencing(put: Put) -> None:
+    _conditions(put, "fence = :settledFence AND #status = :running", "attribute_exists(id)")
+
+
+@bug
+def take_over_what_runs_elsewhere(put: Put) -> None:
+    _conditions(put, "leaseUntil < :now", "attribute_exists(leaseUntil)")
+
+
+@bug
+def run_what_is_finished_again(put: Put) -> None:
+    _conditions(put, "#status = :queued", "attribute_exists(id)")
+
+
+@bug
+def do_not_notice_that_a_holder_died(put: Put) -> None:
+    claim = Ledger.claim
+
+    def blind(self: Ledger, *arguments: Any) -> Claim:
+        return replace(claim(self, *arguments), abandoned=False)
+
+    put(Ledger, "claim", blind)
+
+
+@bug
+def forget_the_doubt_between_two_runs(put: Put) -> None:
+    put(ledger, "TOLD", tuple(name for name in ledger.TOLD if name != "doubt"))
+
+
+@bug
+def overwrite_the_attempts_recorded_before(put: Put) -> None:
+    def note(self: Held, decision: Decision) -> None:
+        self.outcome = self.outcome.model_copy(update={"attempts": tuple(decision.attempts)})
+        if decision.said:
+            self._said.append(decision.said)
+
+    put(Held, "note", note)
+
+
+@bug
+def sweep_nothing(put: Put) -> None:
+    put(Ledger, "stuck", lambda self, portal, now: iter(()))
+
+
+# ---------------------------------------------------------------------------------------------------------- the queue
+@bug
+def acknowledge_before_it_is_settled(put: Put) -> None:
+    sweep_nothing(put)  # else the sweep would make it good
+    put(consumer, "_finished", lambda message, ran: True)
+
+
+@bug
+def let_waiting_burn_receives(put: Put) -> None:
+    postpone = Queue.postpone
+
+    def at_once(self: Queue, receipt_handle: str, now: datetime, until: datetime) -> None:
+        postpone(self, receipt_handle, now, now)
+
+    put(Queue, "postpone", at_once)
+
+
+# -------------------------------------------------------------------------------------------------- uncertain answers
+@bug
+def resend_without_reading_back(put: Put) -> None:
+    def clear(self: Caller, decision: Decision, doubt: Doubt, why: str) -> None:
+        for key in decision.open:
+            decision.fates.pop(key, None)
+        decision.doubt = doubt.model_copy(update={"cleared": True})
+        decision.deferral = Unavailable(why)
+
+    put(Caller, "_clear_up", clear)
+
+
+@bug
+def take_an_uncertain_answer_for_success(put: Put) -> None:
+    def trust(self: Caller, decision: Decision, doubt: Doubt, why: str) -> None:
+        for key in decision.open:
+            decision.fates[key] = Fate(Result.APPLIED)
+
+    put(Caller, "_clear_up", trust)
+
+
+@bug
+def believe_a_single_reading(put: Put) -> None:
+    put(calls, "PAUSE", 0.0)
+
+
+@bug
+def believe_a_refusal_after_a_doubt(put: Put) -> None:
+    put(Caller, "_look_behind_refusals", lambda self, decision: None)
+
+
+@bug
+def take_a_timeout_for_nothing_sent(put: Put) -> None:
+    def failure(error: Exception) -> HubSpotFailure:
+        return Unavailable("HubSpot could not be reached")
+
+    put(hubspot, "_transport_failure", failure)
+
+
+@bug
+def take_a_5xx_for_nothing_applied(put: Put) -> None:
+    put(retry, "OTHER_5XX", retry.Rule(Unavailable))
+
+
+@bug
+def take_a_207_for_success(put: Put) -> None:
+    put(calls, "attribute", lambda asked, answer: {item.key: Fate(Result.APPLIED) for item in asked})
+
+
+# ------------------------------------------------------------------------------------------------- one call for many
+@bug
+def refuse_the_good_inputs_with_the_bad(put: Put) -> None:
+    def all_refused(self: Caller, call: plan.Call, *, may_probe: bool) -> Iterator[Decision]:
+        yield Decision(call, {item.key: Fate(Result.REJECTED, "the batch was refused") for item in call.inputs})
+
+    put(Caller, "_halved", all_refused)
+
+
+@bug
+def supersede_by_what_was_refused(put: Put) -> None:
+    apply = handler._apply
+
+    def hasty(decision: Decision, demands: Any, held: Any) -> None:
+        apply(decision, demands, held)
+        for demand, winner in plan.concerned(decision.call, demands):
+            if demand.item != winner.item and winner.item.key in decision.fates:
+                held[demand.request_id].supersede(demand.item.key, by=winner.request_id)
+
+    put(handler, "_apply", hasty)
+
+
+@bug
+def let_an_older_request_undo_a_younger_one(put: Put) -> None:
+    put(handler, "_leave_overtaken", lambda held, ports: None)
+
+
+# --------------------------------------------------------------------------------------------------------- the tokens
+@bug
+def refresh_a_token_by_everybody_at_once(put: Put) -> None:
+    put(Locks, "acquire", lambda self, name, holder, now, until: True)
+
+
+@bug
+def lose_the_new_refresh_token(put: Put) -> None:
+    renewed = Credentials.renewed
+
+    def forgetful(self: Credentials, refreshed: Any, asked_at: datetime) -> Credentials:
+        return renewed(self, replace(refreshed, refresh_token=None), asked_at)
+
+    put(Credentials, "renewed", forgetful)

@@ -1,0 +1,225 @@
+"""The service as it is deployed: its real entry points, each in execution environments with a memory of their own."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import requests
+from aws_lambda_powertools.event_handler.api_gateway import BaseRouter
+
+# Powertools reads these when the functions are imported.
+os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "simulation")
+os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "simulation")
+
+os.environ.setdefault("POWERTOOLS_METRICS_DISABLED", "true")
+
+import consumer
+import dead_letters
+import incoming
+import scheduled
+import sweep
+import webhook
+from batch_create import handler
+from batch_create.history import History
+from batch_create.hubspot import HubSpot
+from batch_create.ledger import Ledger
+from batch_create.locks import Locks
+from batch_create.ports import Point, Ports
+from batch_create.queue import Queue
+from batch_create.secret_store import SecretStore
+from batch_create.settings import Settings, load
+from batch_create.table import Table
+from batch_create.telemetry import count, logger
+from batch_create.tokens import Tokens
+from tests.simulation.transport import BASE_URL
+from tests.simulation.world import Killed, Worker, World
+
+PREFIX = "tokens"
+CLIENTS = "clients"
+ENTRY_POINTS = {
+    "webhook": webhook.handler,
+    "consumer": consumer.handler,
+    "scheduled": scheduled.handler,
+    "dead_letters": dead_letters.handler,
+    "sweep": sweep.handler,
+}
+PORTS = ("settings", "secret_store", "ledger", "history", "queue", "production", "now")
+
+
+@dataclasses.dataclass
+class Clients:
+    """AWS and HubSpot, as every environment reaches them."""
+
+    dynamodb: Any
+    sqs: Any
+    secrets: Any
+    session: requests.Session
+
+
+class Environment:
+    """An execution environment: what a function keeps in memory from one invocation to the next."""
+
+    def __init__(self, world: World, clients: Clients, settings: Settings, reached: Callable[[Point], None]) -> None:
+        self.settings = settings
+        self.now = world.clock
+        self.secret_store = SecretStore(clients.secrets, world.clock)
+        table = Table(clients.dynamodb, settings.outcomes_table)
+        self.ledger = Ledger(table, timedelta(days=settings.outcome_retention_days))
+        self.history = History(table)
+        self.queue = Queue(clients.sqs, settings.queue_url)
+        hubspot = HubSpot(settings.hubspot_base_url, clients.session)
+        self.production = Ports(
+            ledger=self.ledger,
+            history=self.history,
+            hubspot=hubspot,
+            tokens=Tokens(
+                self.secret_store,
+                PREFIX,
+                hubspot,
+                Locks(table),
+                world.clock,
+                world.wait,
+                settings.hubspot_api_versions[0],
+                new_id=world.new_id,
+                jitter=world.random.random,
+            ),
+            clock=world.clock,
+            jitter=world.random.random,
+            zone=settings.zone,
+            sleep=world.wait,
+            reached=reached,
+            default_api_version=settings.hubspot_api_versions[0],
+            batch_size=settings.batch_size,
+        )
+
+
+class Context:
+    """Lambda's context, for an invocation that must end at a moment."""
+
+    function_name = "function"
+    memory_limit_in_mb = 512
+    invoked_function_arn = "arn:aws:lambda:eu-central-1:123456789012:function:function"
+
+    def __init__(self, world: World, ends_at: float) -> None:
+        self._world = world
+        self._ends_at = ends_at
+        self.aws_request_id = world.new_id()
+
+    def get_remaining_time_in_millis(self) -> int:
+        return max(0, int((self._ends_at - self._world.now) * 1000))
+
+
+class Functions:
+    """Invokes entry points in workers, in an environment that is free or in a new one."""
+
+    running: Functions  # whose environments the entry points find now
+
+    def __init__(self, world: World, make: Callable[[], Environment]) -> None:
+        self._world = world
+        self._make = make
+        self._idle: dict[str, list[Environment]] = {name: [] for name in ENTRY_POINTS}
+        self._used: dict[str, Environment] = {}
+        self._in_hand: dict[str, Any] = {}
+        self.failures: list[tuple[str, Exception]] = []
+        world.swap_in, world.swap_out = self.swap_in, self.swap_out
+        Functions.running = self
+
+    def environment(self) -> Environment:
+        """The environment of the worker whose turn it is."""
+        worker = self._world.current
+        assert worker is not None
+        return self._used[worker.name]
+
+    def swap_in(self, worker: Worker) -> None:
+        """Powertools keeps the event in hand in its router's class, which here several environments share."""
+        BaseRouter.current_event, BaseRouter.lambda_context = self._in_hand.get(worker.name, (None, None))
+
+    def swap_out(self, worker: Worker) -> None:
+        """Keep for a worker what it has in hand while others have their turn."""
+        self._in_hand[worker.name] = (
+            getattr(BaseRouter, "current_event", None),
+            getattr(BaseRouter, "lambda_context", None),
+        )
+
+    def invoke(self, name: str, event: Any, seconds: float, done: Callable[[Any], None]) -> None:
+        """Invoke a function; `done` is told its answer, or None where it failed, was killed or took too long."""
+        world = self._world
+        idle = self._idle[name]
+        # A cold start now and then, as when AWS recycles environments: memory must not matter.
+        environment = idle.pop() if idle and not world.chance(0.1) else self._make()
+        context = Context(world, world.now + seconds)
+
+        def job() -> Any:
+            try:
+                answer = ENTRY_POINTS[name](event, context)
+            except Killed:
+                raise
+            except Exception as error:  # noqa: BLE001 # Lambda reports any of them as a failed invocation
+                world.note("failed", name, type(error).__name__)
+                self.failures.append((name, error))
+                return None
+            return answer
+
+        def ended(answer: Any) -> None:
+            if answer is not None:
+                idle.append(self._used[worker.name])
+            done(answer)
+
+        worker = world.spawn(name, job, ended)
+        self._used[worker.name] = environment
+        world.at(world.now + seconds, lambda: None if worker.stalled else worker.kill())
+
+
+def _count_nothing(name: str, portal: str | None = None) -> None:
+    """Metrics are lines on standard output, and here nobody reads those either."""
+
+
+def _dispatch(port: str) -> Callable[[], Any]:
+    if port == "now":
+        return lambda: Functions.running.environment().now()
+    return lambda: getattr(Functions.running.environment(), port)
+
+
+@contextmanager
+def installed() -> Iterator[None]:
+    """Let the entry points find their ports in the running simulation."""
+    modules = (webhook, consumer, scheduled, dead_letters, sweep, incoming)
+    found = [(module, port, getattr(module, port)) for module in modules for port in PORTS if hasattr(module, port)]
+    level = logger.log_level
+    logger.setLevel("CRITICAL")  # some hundred thousand lines that nobody reads
+    for module, port, _ in found:
+        setattr(module, port, _dispatch(port))
+    for module in (handler, dead_letters, sweep):
+        found.append((module, "count", count))
+        setattr(module, "count", _count_nothing)  # noqa: B010 # a name that the module has only imported
+    try:
+        yield
+    finally:
+        for module, port, own in found:
+            setattr(module, port, own)
+        logger.setLevel(level)
+
+
+def settings(zones: dict[str, tzinfo], max_batch: int) -> Settings:
+    """The environment variables of all functions."""
+    named = ",".join(f"{portal}={zone.key}" for portal, zone in zones.items() if isinstance(zone, ZoneInfo))
+    return load(
+        {
+            "HUBSPOT_BASE_URL": BASE_URL,
+            "HUBSPOT_API_VERSIONS": "2026-03,2026-09",
+            "PORTALS": "default,acme",
+            "TOKEN_SECRET_PREFIX": PREFIX,
+            "OUTCOMES_TABLE": "outcomes",
+            "OUTCOME_RETENTION_DAYS": "400",
+            "BATCH_SIZE": str(max_batch),
+            "QUEUE_URL": "queue",
+            "CLIENTS_SECRET": CLIENTS,
+            "PORTAL_TIME_ZONES": named,
+        }
+    )

@@ -1,0 +1,139 @@
+"""DynamoDB as its documentation has it: conditional writes, consistent reads, indexes that lag, throttling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from tests.simulation.expressions import condition, number_or_text, update
+
+Item = dict[str, Any]
+
+
+def client_error(operation: str, code: str, status: int = 400, **rest: Any) -> ClientError:
+    """An AWS error in its real shape."""
+    error = {"Error": {"Code": code, "Message": "simulated"}, "ResponseMetadata": {"HTTPStatusCode": status}, **rest}
+    return ClientError(error, operation)  # type: ignore[arg-type] # boto's stubs want every field of the metadata
+
+
+class Dynamo:
+    """One table. `step` is called before and after each operation, so that other workers can come in between and this
+    one can die; it returns whether the operation is to fail, and how."""
+
+    def __init__(self, step: Callable[[str], str], clock: Callable[[], float], index_lag: float) -> None:
+        self._step = step
+        self._clock = clock
+        self._index_lag = index_lag
+        self.items: dict[str, Item] = {}
+        self._by: dict[str, dict[str, dict[str, float]]] = {"pairKey": {}, "statusKey": {}}
+        self._gone: list[tuple[float, str, str, str]] = []  # index entries still to disappear
+        self.writes: list[tuple[float, str, Item]] = []
+
+    # ------------------------------------------------------------------------------------------------------ the client
+    def get_item(self, *, TableName: str, Key: Item, ConsistentRead: bool) -> Item:
+        self._before("get_item")
+        item = self.items.get(Key["id"]["S"])
+        self._after("get_item")
+        return {"Item": dict(item)} if item else {}
+
+    def batch_get_item(self, *, RequestItems: Item) -> Item:
+        self._before("batch_get_item")
+        ((table, wanted),) = RequestItems.items()
+        found = [self.items[key["id"]["S"]] for key in wanted["Keys"] if key["id"]["S"] in self.items]
+        self._after("batch_get_item")
+        return {"Responses": {table: [dict(item) for item in found]}}
+
+    def put_item(self, *, Item: Item, ConditionExpression: str, **rest: Any) -> Item:
+        self._before("put_item")
+        self._write("put_item", Item["id"]["S"], lambda old: dict(Item), ConditionExpression, {}, {})
+        self._after("put_item")
+        return {}
+
+    def update_item(
+        self,
+        *,
+        Key: Item,
+        UpdateExpression: str,
+        ConditionExpression: str,
+        ExpressionAttributeNames: dict[str, str],
+        ExpressionAttributeValues: dict[str, Any],
+        **rest: Any,
+    ) -> Item:
+        self._before("update_item")
+        names = tuple(sorted(ExpressionAttributeNames.items()))
+        apply = update(UpdateExpression, names)
+        written = self._write(
+            "update_item",
+            Key["id"]["S"],
+            lambda old: apply(old or dict(Key), ExpressionAttributeValues),
+            ConditionExpression,
+            ExpressionAttributeNames,
+            ExpressionAttributeValues,
+        )
+        self._after("update_item")
+        return {"Attributes": dict(written)}
+
+    def query(
+        self,
+        *,
+        KeyConditionExpression: str,
+        ExpressionAttributeValues: dict[str, Any],
+        Limit: int,
+        ExclusiveStartKey: Item | None = None,
+        **rest: Any,
+    ) -> Item:
+        self._before("query")
+        attribute = KeyConditionExpression.split(" ", 1)[0]
+        low, high = (ExpressionAttributeValues[name]["S"] for name in (":oldest", ":newest"))
+        partition = self._by[attribute].get(ExpressionAttributeValues[":value"]["S"], {})
+        now = self._clock()
+        keys = sorted((key for key, since in partition.items() if since <= now and low <= key <= high), reverse=True)
+        if ExclusiveStartKey:
+            keys = [key for key in keys if key < ExclusiveStartKey["sortKey"]["S"]]
+        rows = [{"id": {"S": key.split("#", 1)[1]}, "sortKey": {"S": key}} for key in keys[:Limit]]
+        self._after("query")
+        return {"Items": rows, **({"LastEvaluatedKey": rows[-1]} if len(keys) > Limit else {})}
+
+    # ------------------------------------------------------------------------------------------------------ the inside
+    def _write(
+        self,
+        operation: str,
+        key: str,
+        change: Callable[[Item | None], Item],
+        text: str,
+        names: dict[str, str],
+        values: dict[str, Any],
+    ) -> Item:
+        old = self.items.get(key)
+        if not condition(text, tuple(sorted(names.items())))(old or {}, values):
+            found: dict[str, Any] = {"Item": dict(old)} if old else {}
+            raise client_error(operation, "ConditionalCheckFailedException", 400, **found)
+        new = change(old)
+        self.items[key] = new
+        self._index(old or {}, new)
+        self.writes.append((self._clock(), key, new))
+        return new
+
+    def _index(self, old: Item, new: Item) -> None:
+        if "sortKey" not in new:
+            return
+        sort_key = new["sortKey"]["S"]
+        now = self._clock()
+        for attribute, partitions in self._by.items():
+            before, after = (number_or_text(item.get(attribute)) for item in (old, new))
+            if after and before != after:
+                partitions.setdefault(after, {})[sort_key] = now + self._index_lag
+            if before and before != after:
+                partitions[before].pop(sort_key, None)
+
+    def _before(self, operation: str) -> None:
+        failure = self._step(operation)
+        if failure == "throttled":
+            raise client_error(operation, "ProvisionedThroughputExceededException")
+
+    def _after(self, operation: str) -> None:
+        # The write is done and its answer is lost: the client knows as little as of one that never arrived.
+        if self._step(f"{operation} answered") == "lost":
+            raise ReadTimeoutError(endpoint_url="https://dynamodb.simulated")

@@ -1,0 +1,241 @@
+"""What a seed decides beforehand: HubSpot's undocumented side, its weather, AWS's, and who asks for what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from local.hubspot.catalogue import SEEDED_TYPES, Pair
+
+PLURALS = {"0-1": "contacts", "0-2": "companies", "0-3": "deals", "0-5": "tickets"}
+UNCERTAIN = (500, 502, 503, 504, 520, 521, 523, 524)
+NEVER_ARRIVED = (522, 525, 526)
+HOUR = 3600.0
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request: when, by which way in, with which envelope; `key` where it has an idempotency key."""
+
+    after: float
+    way: str  # queue, webhook, async, schedule
+    portal: str
+    pair: tuple[str, str]
+    inputs: tuple[tuple[str, int, int], ...]
+    key: str | None = None
+
+
+@dataclass
+class Plan:
+    """Everything that a seed has decided."""
+
+    seed: int
+    switches: dict[str, Any]
+    faults: list[dict[str, Any]]
+    asks: list[Ask]
+    zones: dict[str, str]
+    heal_after: float
+    crash: float
+    stall: float  # how often a worker stands still for minutes, and wakes up after its lease
+    aws_fails: float
+    refused_connections: float
+    index_lag: float
+    duplicates: float
+    max_receives: int
+    batch_size: int
+    token_change: tuple[float, float] | None  # when HubSpot forgets the static token, and when its owner mends it
+    oauth: bool
+    rotates: bool
+    broken_oauth: tuple[float, float] | None
+    unreadable: Pair | None
+
+
+def make(seed: int, requests: int) -> Plan:
+    """The plan of a seed, with so many requests."""
+    dice = Random(seed)
+    heal_after = dice.choice([600, HOUR, 6 * HOUR, 30 * HOUR])
+    intensity = dice.choice([0, 0.03, 0.1, 0.25, 0.5])
+    calm = dice.random() < 0.4  # of AWS and of our workers; HubSpot has its own weather
+    unreadable = dice.choice(sorted(SEEDED_TYPES)) if dice.random() < 0.2 else None
+    plan = Plan(
+        seed=seed,
+        switches={
+            "existingLimit": dice.choice(["overwrite", "overwrite", "refuse"]),
+            "badInput": dice.choice(["alone", "batch"]),
+            "errorContext": dice.choice(["type", "type", "none"]),
+            "labelEqualsObject": dice.choice(["allow", "refuse"]),
+            "unsetLimit": dice.choice(["absent", "null", "unlimited"]),
+            "successStatus": dice.choice([200, 201]),
+            "scopeContext": dice.choice(["map", "string"]),
+            "rateLimitHeaders": dice.choice(["send", "omit"]),
+            "readLagSeconds": dice.choice([0, 0, 0, 1, 5, 40]),
+            "tenSecondlyLimit": dice.choice([None, 190, 190, 20]),
+            "dailyLimit": dice.choice([1_000_000, 1_000_000, 1_000_000, max(20, requests // 3)]),
+            "utcOffsetMinutes": dice.choice([0, 60, -300]),
+        },
+        faults=_faults(dice, intensity, unreadable),
+        asks=[],
+        zones={"default": dice.choice(["UTC", "Europe/Berlin", "America/New_York"])},
+        heal_after=heal_after,
+        crash=0 if calm else dice.choice([0, 0.003, 0.02]),
+        stall=0 if calm else dice.choice([0, 0, 0.01]),
+        aws_fails=0 if calm else dice.choice([0, 0.005, 0.03]),
+        refused_connections=0 if calm else dice.choice([0, 0.02]),
+        index_lag=dice.choice([0, 0.5, 3]),
+        duplicates=dice.choice([0, 0, 0.05]),
+        max_receives=dice.choice([1000, 1000, 1000, 6]),
+        batch_size=dice.choice([100, 100, 3]),
+        token_change=(dice.uniform(0, heal_after / 2), heal_after * 0.7) if dice.random() < 0.2 else None,
+        oauth=dice.random() < 0.7,
+        rotates=dice.random() < 0.5,
+        broken_oauth=(dice.uniform(0, heal_after / 2), heal_after * 0.8) if dice.random() < 0.2 else None,
+        unreadable=unreadable,
+    )
+    _ask(dice, plan, requests)
+    return plan
+
+
+def _faults(dice: Random, intensity: float, unreadable: Pair | None) -> list[dict[str, Any]]:
+    orders: list[dict[str, Any]] = []
+    if unreadable:
+        pair = {"fromObjectType": unreadable.from_type, "toObjectType": unreadable.to_type}
+        orders.append({"operation": "read", **pair, "share": 1, "effect": {"kind": "status", "status": 404}})
+    if not intensity:
+        return orders
+    kinds = dice.sample(range(len(EFFECTS)), dice.randint(1, 8))
+    for kind in kinds:
+        operation = dice.choice(["create", "create", "any", "read"])
+        effect = EFFECTS[kind](dice, operation)
+        if effect is None:
+            continue
+        share = intensity / len(kinds)
+        orders.append({"operation": operation, "share": share, "seed": dice.getrandbits(31), "effect": effect})
+    if dice.random() < 0.3:
+        for operation in ("token", "account"):
+            effect = {"kind": "status", "status": dice.choice(UNCERTAIN)}
+            orders.append({"operation": operation, "share": intensity, "seed": dice.getrandbits(31), "effect": effect})
+    return orders
+
+
+def _uncertain(dice: Random, operation: str) -> dict[str, Any]:
+    return {"kind": "status", "status": dice.choice(UNCERTAIN), "applied": dice.random() < 0.5}
+
+
+def _never_arrived(dice: Random, operation: str) -> dict[str, Any]:
+    return {"kind": "status", "status": dice.choice(NEVER_ARRIVED)}
+
+
+def _refusal(dice: Random, operation: str) -> dict[str, Any] | None:
+    # Of a read, such a refusal counts as one for good: that is what `unreadable` is for.
+    return {"kind": "status", "status": dice.choice([400, 404, 422])} if operation == "create" else None
+
+
+def _token(dice: Random, operation: str) -> dict[str, Any]:
+    return {"kind": "status", "status": dice.choice([401, 403])}
+
+
+def _limited(dice: Random, operation: str) -> dict[str, Any]:
+    policy = dice.choice(["TEN_SECONDLY_ROLLING", "TEN_SECONDLY_ROLLING", "DAILY"])
+    return {"kind": "status", "status": 429, "policy": policy}
+
+
+def _locked(dice: Random, operation: str) -> dict[str, Any]:
+    return {"kind": "status", "status": 423}
+
+
+def _moving(dice: Random, operation: str) -> dict[str, Any]:
+    return {"kind": "status", "status": 477, "retryAfterSeconds": dice.choice([60, 3600, 86_400])}
+
+
+def _drop(dice: Random, operation: str) -> dict[str, Any]:
+    return {"kind": "drop", "applied": dice.random() < 0.5, "reset": dice.random() < 0.5}
+
+
+def _slow(dice: Random, operation: str) -> dict[str, Any]:
+    return {"kind": "delay", "delayMs": dice.choice([3_000, 19_000, 25_000, 60_000]), "late": dice.random() < 0.5}
+
+
+def _incomplete(dice: Random, operation: str) -> dict[str, Any]:
+    status = dice.choice(["PENDING", "PROCESSING", "CANCELED"])
+    return {"kind": "incomplete", "bodyStatus": status, "applied": dice.random() < 0.5}
+
+
+def _broken(dice: Random, operation: str) -> dict[str, Any]:
+    return {"kind": "broken", "body": dice.choice(["truncated", "html", "empty"])}
+
+
+def _silent(dice: Random, operation: str) -> dict[str, Any] | None:
+    # A read without its rows is a lie that nothing can see through: no client would be right.
+    return {"kind": "noResults", "applied": dice.random() < 0.7} if operation == "create" else None
+
+
+def _echo(dice: Random, operation: str) -> dict[str, Any] | None:
+    return {"kind": "echo", "by": dice.choice([1, -1, 1000])} if operation == "create" else None
+
+
+EFFECTS = (
+    _uncertain,
+    _uncertain,
+    _never_arrived,
+    _refusal,
+    _token,
+    _limited,
+    _limited,
+    _locked,
+    _moving,
+    _drop,
+    _drop,
+    _slow,
+    _slow,
+    _incomplete,
+    _broken,
+    _silent,
+    _echo,
+)
+
+
+def _ask(dice: Random, plan: Plan, requests: int) -> None:
+    pairs = [pair for pair in sorted(SEEDED_TYPES) if pair.from_type in PLURALS and pair.to_type in PLURALS]
+    pairs = dice.sample(pairs, dice.randint(1, 8))
+    span = dice.choice([1, 60, plan.heal_after * 0.05, plan.heal_after * 0.5, plan.heal_after * 1.2])
+    used: dict[tuple[str, tuple[str, str], str, int], list[int]] = {}
+    keyed: list[Ask] = []
+    for number in range(requests):
+        way = dice.choices(["queue", "webhook", "async", "schedule"], [12, 4, 2, 2])[0]
+        pair = dice.choice(pairs)
+        portal = dice.choice(["default", "default", "acme"])
+        named = (PLURALS[pair.from_type], PLURALS[pair.to_type])
+        inputs = _inputs(dice, portal, pair, named, used)
+        key = f"key-{number}" if way == "schedule" or dice.random() < 0.3 else None
+        ask = Ask(dice.uniform(0, span), way, portal, named, inputs, key)
+        plan.asks.append(ask)
+        if key and way != "schedule":
+            keyed.append(ask)
+    for ask in keyed:
+        if dice.random() < 0.2:  # asked again with its key, sometimes for something else
+            later = ask.after + dice.choice([0, 1, 30, 2_000])
+            inputs = ask.inputs if dice.random() < 0.8 else (*ask.inputs[:-1], (*ask.inputs[-1][:2], 77))
+            plan.asks.append(Ask(later, ask.way, ask.portal, ask.pair, inputs, ask.key))
+    plan.asks.sort(key=lambda ask: ask.after)
+
+
+def _inputs(
+    dice: Random, portal: str, pair: Pair, named: tuple[str, str], used: dict[Any, list[int]]
+) -> tuple[tuple[str, int, int], ...]:
+    types = list(SEEDED_TYPES[pair].items())
+    chosen = dice.sample(types, dice.randint(1, len(types)))
+    inputs = []
+    for key, label in chosen:
+        low, high = (5_000, 9_999) if label is None else (1, 4_999)
+        if dice.random() < 0.04:
+            low, high = (1, 9_999)  # now and then a label above its object limit
+        numbers = used.setdefault((portal, named, *key), [])
+        number = dice.choice(numbers) if numbers and dice.random() < 0.1 else dice.randint(low, high)
+        numbers.append(number)
+        inputs.append((key.category, key.type_id, number))
+    if dice.random() < 0.05:
+        inputs.append(("HUBSPOT_DEFINED", 999, dice.randint(1, 9_999)))
+    if dice.random() < 0.05:
+        inputs[0] = (*inputs[0][:2], dice.randint(20_000, 90_000))
+    return tuple(inputs)

@@ -1,0 +1,95 @@
+"""Many seeds on all cores, one report: `python -m tests.simulation`. People use `make simulate N= SEED=`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from multiprocessing import get_context
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.simulation.checks import Report, Violation, check, story
+from tests.simulation.deployment import installed
+from tests.simulation.plan import make
+from tests.simulation.scenario import Scenario
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+REQUESTS = 300  # of one seed, at most: more seeds show more than longer ones
+SEEDS = 1_000  # at least
+STORIES = 6
+
+
+def simulate(seed: int, requests: int) -> tuple[Scenario, Report]:
+    """Play one seed and check what it came to."""
+    with installed():
+        scenario = Scenario(make(seed, requests)).play()
+    return scenario, check(scenario)
+
+
+def _report(work: tuple[int, int]) -> Report:
+    return simulate(*work)[1]
+
+
+def total(first: int, seeds: int, requests: int, processes: int) -> Report:
+    """The report of many seeds."""
+    whole = Report()
+    work = [(seed, requests) for seed in range(first, first + seeds)]
+    with get_context("spawn").Pool(processes) as pool:
+        for report in pool.imap_unordered(_report, work, chunksize=1):
+            whole.add(report)
+    return whole
+
+
+def show(report: Report, seconds: float) -> None:
+    """Print a report for people, and one line of it for programs."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    table = Table(box=None, show_header=False)
+    rows = {
+        "seeds": report.seeds,
+        "requests": report.requests,
+        "outcomes": dict(sorted(report.statuses.items())),
+        "inputs": dict(sorted(report.results.items())),
+        "lost": report.count("lost"),
+        "doubled": report.count("doubled"),
+        "disagreements": report.count("disagreement"),
+        "unfinished": report.count("unfinished"),
+        "dead letters": report.dead_letters,
+        "workers killed": dict(report.kills),
+        "batch creates made": f"{report.calls} for {report.needed} requests, and {report.reads} reads",
+        "steps": report.steps,
+        "time": f"{seconds:.0f} s",
+    }
+    for name, value in rows.items():
+        table.add_row(name, str(value))
+    console.print(table)
+    print(json.dumps({name: value for name, value in rows.items() if name != "time"}))
+
+
+def main() -> int:
+    """Exit status 1 if anything is not as it must be."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--requests", type=int, default=3_000, help="in all (default 3000)")
+    parser.add_argument("--seed", type=int, default=1, help="the first seed (default 1)")
+    parser.add_argument("--seeds", type=int, help="how many (default: at least 1000 where there are enough requests)")
+    options = parser.parse_args()
+    started = time.monotonic()
+    seeds = options.seeds or max(min(SEEDS, options.requests // 10) or 1, -(-options.requests // REQUESTS))
+    requests = -(-options.requests // seeds)
+    report = total(options.seed, seeds, requests, os.cpu_count() or 1)
+    show(report, time.monotonic() - started)
+    for seed, violation in _one_each(report):
+        scenario, _ = simulate(seed, requests)
+        print(f"\n{violation.kind}: {violation.what}\n{story(scenario, violation.outcome_id)}")
+        print(f"again: python -m tests.simulation --seed {seed} --seeds 1 --requests {requests}")
+    return 1 if report.violations else 0
+
+
+def _one_each(report: Report) -> list[tuple[int, Violation]]:
+    """A few violations to tell the story of: of each seed and kind one."""
+    found = {(seed, violation.kind): (seed, violation) for seed, violation in report.violations}
+    return list(found.values())[:STORIES]

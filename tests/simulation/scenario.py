@@ -1,0 +1,257 @@
+"""One seed from beginning to end: the plan carried out, healed, and waited for until nothing moves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import requests
+
+from batch_create.items import deserialise, to_outcome
+from batch_create.outcomes import Outcome
+from batch_create.ports import Point
+from local.hubspot.access import Token
+from local.hubspot.faults import FaultOrder
+from local.hubspot.oauth import OAuthApp
+from local.hubspot.service import StandIn
+from tests.simulation.deployment import CLIENTS, PREFIX, Clients, Environment, Functions, settings
+from tests.simulation.dynamo import Dynamo
+from tests.simulation.plan import Ask, Plan
+from tests.simulation.secrets import Secrets
+from tests.simulation.sqs import Mapping, Queue, Sqs
+from tests.simulation.transport import BASE_URL, Wire
+from tests.simulation.world import START, World
+
+HOUR = 3600.0
+LONGEST = 20 * 24 * HOUR  # of a run, in virtual time: more than SQS keeps a message
+CLIENT_KEY = "client-key"
+HUBS = {"default": 1, "acme": 2}
+SECONDS = {"webhook": 29.0, "consumer": 60.0, "scheduled": 300.0, "dead_letters": 30.0, "sweep": 300.0}
+
+
+class Scenario:
+    """The world of one plan. After `play`, `outcomes` is the ledger and `accepted` what its callers were promised."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.world = World(plan.seed)
+        self.healed = False
+        self.accepted: dict[str, list[Ask]] = {}
+        self.messages: dict[str, Ask] = {}
+        self.kills: dict[Point, int] = dict.fromkeys(Point, 0)
+        world = self.world
+        self.dynamo = Dynamo(self._step, lambda: world.now, plan.index_lag)
+        self.secrets = Secrets(self._step, world.new_id)
+        self.dead_letters = Queue(world, "dead letters", 180)
+        self.queue = Queue(world, "requests", 360, plan.max_receives, self.dead_letters, plan.duplicates)
+        self.standin = StandIn(
+            [Token(name="default", token="static-1"), Token(name="acme", token="static-acme", hubId=2)],
+            lambda: world.now,
+            world.new_id,
+            None,
+        )
+        self.wire = Wire(world, self.standin, self._refuses, self._reached)
+        session = requests.Session()
+        session.trust_env = False  # no proxies, no .netrc: looking for them takes most of a call's time
+        session.mount(BASE_URL, self.wire)
+        clients = Clients(self.dynamo, Sqs(self.queue, self._step), self.secrets, session)
+        zones = {portal: ZoneInfo(name) for portal, name in plan.zones.items()}
+        environment = settings(dict(zones), plan.batch_size)
+        self.functions = Functions(world, lambda: Environment(world, clients, environment, self._reached))
+        self._poll(self.queue, "consumer", 5)
+        self._poll(self.dead_letters, "dead_letters", 2)
+
+    # ----------------------------------------------------------------------------------------------------------- ports
+    def _step(self, operation: str) -> str:
+        """What becomes of one operation of AWS; the turn passes to others meanwhile."""
+        world = self.world
+        world.alive()
+        failing = 0 if self.healed else self.plan.aws_fails
+        if world.chance(0.7):
+            world.wait(world.random.uniform(0.001, 0.03))
+        world.note(operation)
+        if operation.endswith("answered"):
+            return "lost" if world.chance(failing) else ""
+        return "throttled" if world.chance(failing) else ""
+
+    def _refuses(self) -> bool:
+        return not self.healed and self.world.chance(self.plan.refused_connections)
+
+    def _reached(self, point: Point) -> None:
+        worker = self.world.current
+        if worker is None or self.healed:
+            return
+        if self.world.chance(self.plan.crash):
+            self.kills[point] += 1
+            worker.kill()
+        if self.world.chance(self.plan.stall):
+            worker.stalled = True
+            self.world.wait(self.world.random.uniform(60, 600))
+
+    def _poll(self, queue: Queue, function: str, concurrency: int) -> None:
+        def invoke(event: Any, done: Any) -> None:
+            self.functions.invoke(function, event, SECONDS[function], done)
+
+        Mapping(self.world, queue, invoke, 10, concurrency)
+
+    # ------------------------------------------------------------------------------------------------------------ play
+    def play(self) -> Scenario:
+        """Carry the plan out, and wait until everything has an end or nothing moves any more."""
+        plan, world = self.plan, self.world
+        self.standin.settings = self.standin.settings.changed(plan.switches)
+        for order in plan.faults:
+            self.standin.faults.add(FaultOrder.model_validate(order))
+        self._store_secrets()
+        for ask in plan.asks:
+            world.at(START + ask.after, lambda ask=ask: self._ask(ask, 1))  # type: ignore[misc]
+        world.at(START + plan.heal_after, self._heal)
+        world.at(START + HOUR, self._sweep)
+        moment = START + max(plan.heal_after, plan.asks[-1].after)
+        world.run(moment)
+        while moment < START + LONGEST and self.unfinished():
+            moment += HOUR
+            world.run(moment)
+        return self
+
+    def unfinished(self) -> bool:
+        """Whether anything waits."""
+        if self.queue.messages or self.dead_letters.messages:
+            return True
+        return any(item["status"]["S"] in UNFINISHED for item in self.dynamo.items.values() if "inputs" in item)
+
+    @property
+    def outcomes(self) -> dict[str, Outcome]:
+        """The ledger."""
+        items = {key: deserialise(item) for key, item in self.dynamo.items.items() if not key.startswith("lock#")}
+        return {key: to_outcome(item) for key, item in items.items()}
+
+    def _store_secrets(self) -> None:
+        plan, world = self.plan, self.world
+        digest = hashlib.sha256(CLIENT_KEY.encode()).hexdigest()
+        client = {"name": "crm", "keySha256": [digest], "portals": ["*"]}
+        self.secrets.set(CLIENTS, json.dumps({"clients": [client]}))
+        self.secrets.set(f"{PREFIX}/default", "static-1")
+        if plan.oauth:
+            self._install("good")
+        else:
+            self.secrets.set(f"{PREFIX}/acme", json.dumps({"accessToken": "static-acme", "hubId": 2}))
+        if plan.token_change:
+            forgotten, mended = plan.token_change
+            world.at(START + forgotten, lambda: self._give("static-2", forget="static-1"))
+            world.at(START + mended, lambda: self.secrets.set(f"{PREFIX}/default", "static-2"))
+        if plan.oauth and plan.broken_oauth:
+            broken, mended = plan.broken_oauth
+            world.at(START + broken, self._revoke)
+            world.at(START + mended, lambda: self._install("mended"))
+
+    def _install(self, refresh_token: str) -> None:
+        app = {
+            "clientId": "app",
+            "clientSecret": "app-secret",
+            "refreshToken": refresh_token,
+            "hubId": 2,
+            "expiresIn": 1800,
+            "rotates": self.plan.rotates,
+        }
+        self.standin.oauth.add(OAuthApp.model_validate(app))
+        keys = ("clientId", "clientSecret", "refreshToken", "hubId")
+        self.secrets.set(f"{PREFIX}/acme", json.dumps({key: app[key] for key in keys}))
+
+    def _revoke(self) -> None:
+        self.standin.oauth.revoke("app")
+
+    def _give(self, token: str, forget: str) -> None:
+        self.standin.tokens.add(Token(name="default", token=token))
+        self.standin.tokens.add(Token(name="old", token=forget, state="unknown"))
+
+    def _heal(self) -> None:
+        self.healed = True
+        self.world.note("healed")
+        if self.plan.oauth:
+            self._install("mended")  # a refresh token that was replaced is lost with the worker that had it alone
+        unreadable = [order for order in self.plan.faults if order.get("share") == 1 and "fromObjectType" in order]
+        self.standin.faults.clear()
+        for order in unreadable:
+            self.standin.faults.add(FaultOrder.model_validate(order))
+        self.standin.settings = self.standin.settings.changed({"tenSecondlyLimit": None, "dailyLimit": 1_000_000})
+
+    def _sweep(self) -> None:
+        self.functions.invoke("sweep", {}, SECONDS["sweep"], lambda answer: None)
+        self.world.at(self.world.now + HOUR, self._sweep)
+
+    # ------------------------------------------------------------------------------------------------------------- ask
+    def _ask(self, ask: Ask, attempt: int) -> None:
+        envelope = {
+            "portal": ask.portal,
+            "fromObjectType": ask.pair[0],
+            "toObjectType": ask.pair[1],
+            "inputs": [{"category": c, "typeId": t, "maxToObjectIds": n} for c, t, n in ask.inputs],
+        }
+        if ask.way == "queue":
+            body = json.dumps({**envelope, **({"idempotencyKey": ask.key} if ask.key else {})})
+            message_id = self.queue.send(body, {})
+            self.messages[message_id] = ask
+            self.accepted.setdefault(hashed(ask, None) if ask.key else message_id, []).append(ask)
+        elif ask.way == "schedule":
+            event = {**envelope, "idempotencyKey": ask.key}
+            self.accepted.setdefault(hashed(ask, None), []).append(ask)
+            self._fire(event, 1)
+        else:
+            self._call(ask, envelope, attempt)
+
+    def _fire(self, event: dict[str, Any], attempt: int) -> None:
+        """Invoked asynchronously: Lambda tries twice more, and then gives the event to the dead-letter queue."""
+
+        def done(answer: Any) -> None:
+            world = self.world
+            if answer is not None:
+                return
+            if attempt < 3:
+                world.at(world.now + 60 * attempt, lambda: self._fire(event, attempt + 1))
+            else:
+                request_id = {"RequestID": {"StringValue": world.new_id()}}
+                self.dead_letters.send(json.dumps(event), request_id)
+
+        self.functions.invoke("scheduled", event, SECONDS["scheduled"], done)
+
+    def _call(self, ask: Ask, envelope: dict[str, Any], attempt: int) -> None:
+        headers = {"Authorization": f"Bearer {CLIENT_KEY}"}
+        if ask.key:
+            headers["Idempotency-Key"] = ask.key
+        if ask.way == "async":
+            headers["Prefer"] = "respond-async"
+        path = "/crm/associations/2026-03/definitions/configurations/{}/{}/batch/create".format(*ask.pair)
+        event = {
+            "httpMethod": "POST",
+            "path": path if ask.portal == "default" else f"/portals/{ask.portal}{path}",
+            "headers": headers,
+            "multiValueHeaders": {name: [value] for name, value in headers.items()},
+            "queryStringParameters": None,
+            "multiValueQueryStringParameters": None,
+            "requestContext": {"requestId": self.world.new_id(), "stage": "v1", "path": path},
+            "body": json.dumps({"inputs": envelope["inputs"]}),
+            "isBase64Encoded": False,
+        }
+
+        def done(answer: dict[str, Any] | None) -> None:
+            status = answer["statusCode"] if answer else 504
+            found = answer["multiValueHeaders"].get("Outcome-Id") if answer else None
+            self.world.note("answered", ask.key, status)
+            if found and status not in (409, 422):
+                self.accepted.setdefault(found[0], []).append(ask)
+            elif ask.key and status not in (400, 401, 403, 404, 422) and attempt < 20:
+                # A careful client asks again with the same key until it gets an answer.
+                later = self.world.now + 20 * attempt
+                self.world.at(later, lambda: self._call(ask, envelope, attempt + 1))
+
+        self.functions.invoke("webhook", event, SECONDS["webhook"], done)
+
+
+UNFINISHED = {"QUEUED", "RUNNING", "DEFERRED"}
+
+
+def hashed(ask: Ask, client: str | None) -> str:
+    """The outcome's id of a request with a key, as design and README have it: a hash of portal, client and key."""
+    return hashlib.sha256(json.dumps([ask.portal, client, ask.key]).encode()).hexdigest()[:32]

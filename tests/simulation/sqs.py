@@ -1,0 +1,169 @@
+"""SQS as its documentation has it, and Lambda's poller: standard queues that redeliver, duplicate and reorder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.simulation.dynamo import client_error
+from tests.simulation.world import World
+
+RETENTION = 14 * 86_400
+LONGEST_VISIBILITY = 43_200
+Failures = dict[str, list[dict[str, str]]]
+Invoke = Callable[[dict[str, Any], Callable[[Failures | None], None]], None]
+
+
+@dataclass
+class Message:
+    """One message, in whichever queue it is. `receipts` are the moments of its receipts that can still be used."""
+
+    id: str
+    body: str
+    attributes: dict[str, Any]
+    sent_at: float
+    visible_at: float
+    receives: int = 0
+    received_at: float = 0
+    receipt: str = ""
+    history: list[tuple[float, str]] = field(default_factory=list)
+
+
+class Queue:
+    """One queue. `duplicates` is the share of receipts after which a message is visible all the same."""
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        visibility: float,
+        max_receives: int | None = None,
+        dead_letters: Queue | None = None,
+        duplicates: float = 0,
+    ) -> None:
+        self.name = name
+        self.messages: dict[str, Message] = {}
+        self.arrived: list[Message] = []
+        self.max_receives = max_receives
+        self.dead_letters = dead_letters
+        self.wake: Callable[[], None] = lambda: None
+        self._world = world
+        self._visibility = visibility
+        self._duplicates = duplicates
+
+    def put(self, message: Message) -> None:
+        """Let a message be in this queue."""
+        self.messages[message.id] = message
+        self.arrived.append(message)
+        self._world.at(message.visible_at, self.wake)
+
+    def send(self, body: str, attributes: dict[str, Any], delay: float = 0) -> str:
+        """A new message; its id."""
+        now = self._world.now
+        message = Message(self._world.new_id(), body, attributes, now, now + delay)
+        self.put(message)
+        return message.id
+
+    def receive(self, most: int) -> list[dict[str, Any]]:
+        """Some of the visible messages, in no order, as a Lambda event has them."""
+        now, world = self._world.now, self._world
+        visible = [message for message in self.messages.values() if message.visible_at <= now]
+        world.random.shuffle(visible)
+        records = []
+        for message in visible[:most]:
+            if now - message.sent_at > RETENTION:
+                del self.messages[message.id]
+                continue
+            if self.max_receives is not None and self.dead_letters and message.receives >= self.max_receives:
+                del self.messages[message.id]
+                message.visible_at, message.receives = now, 0
+                self.dead_letters.put(message)
+                continue
+            message.receives += 1
+            message.received_at, message.receipt = now, world.new_id()
+            message.visible_at = now if world.chance(self._duplicates) else now + self._visibility
+            message.history.append((now, f"receive {message.receives}"))
+            world.at(message.visible_at, self.wake)
+            records.append(self._record(message))
+        return records
+
+    def delete(self, message_id: str) -> None:
+        """Be done with a message."""
+        self.messages.pop(message_id, None)
+
+    def hide(self, receipt: str, seconds: float) -> None:
+        """Keep a received message hidden from now on for so long."""
+        message = next((m for m in self.messages.values() if m.receipt == receipt), None)
+        if message is None:
+            return  # deleted, or received again since: AWS takes the call all the same
+        if self._world.now + seconds - message.received_at > LONGEST_VISIBILITY:
+            raise client_error("change_message_visibility", "InvalidParameterValue")
+        message.visible_at = self._world.now + seconds
+        message.history.append((self._world.now, f"hidden for {seconds:.0f} s"))
+        self._world.at(message.visible_at, self.wake)
+
+    def _record(self, message: Message) -> dict[str, Any]:
+        return {
+            "messageId": message.id,
+            "receiptHandle": message.receipt,
+            "body": message.body,
+            "attributes": {
+                "SentTimestamp": str(int(message.sent_at * 1000)),
+                "ApproximateReceiveCount": str(message.receives),
+            },
+            "messageAttributes": {
+                name: {"stringValue": value["StringValue"], "dataType": "String"}
+                for name, value in message.attributes.items()
+            },
+        }
+
+
+class Sqs:
+    """The client, for the main queue. `step` is called before and after, as in Dynamo."""
+
+    def __init__(self, queue: Queue, step: Callable[[str], str]) -> None:
+        self._queue = queue
+        self._step = step
+
+    def send_message(self, *, MessageBody: str, DelaySeconds: int, MessageAttributes: Any, **rest: Any) -> None:
+        if self._step("send_message") == "throttled":
+            raise client_error("send_message", "ThrottlingException")
+        self._queue.send(MessageBody, MessageAttributes, DelaySeconds)
+        if self._step("send_message answered") == "lost":
+            raise client_error("send_message", "InternalFailure", 500)
+
+    def change_message_visibility(self, *, ReceiptHandle: str, VisibilityTimeout: int, **rest: Any) -> None:
+        if self._step("change_message_visibility") == "throttled":
+            raise client_error("change_message_visibility", "ThrottlingException")
+        self._queue.hide(ReceiptHandle, VisibilityTimeout)
+
+
+class Mapping:
+    """Lambda's event source mapping with ReportBatchItemFailures: invokes a function with batches of a queue."""
+
+    def __init__(self, world: World, queue: Queue, invoke: Invoke, batch: int, concurrency: int) -> None:
+        self._world = world
+        self._queue = queue
+        self._invoke = invoke
+        self._batch = batch
+        self._concurrency = concurrency
+        self._running = 0
+        queue.wake = self._poll
+
+    def _poll(self) -> None:
+        while self._running < self._concurrency:
+            records = self._queue.receive(self._world.random.randint(1, self._batch))
+            if not records:
+                return
+            self._running += 1
+            self._invoke({"Records": records}, lambda failures, taken=records: self._ended(taken, failures))  # type: ignore[misc]
+
+    def _ended(self, records: list[dict[str, Any]], failures: Failures | None) -> None:
+        self._running -= 1
+        if failures is not None:
+            kept = {failure["itemIdentifier"] for failure in failures["batchItemFailures"]}
+            for record in records:
+                if record["messageId"] not in kept:
+                    self._queue.delete(record["messageId"])
+        self._poll()

@@ -1,0 +1,60 @@
+"""Short runs of the simulation; `make simulate` runs long ones."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.simulation.bugs import BUGS, planted
+from tests.simulation.run import ROOT, simulate
+
+SEEDS = 30
+WITHIN = 100  # seeds, in which every planted bug must be found
+# Each of these went wrong once: the seed, and how many requests it had.
+REGRESSIONS = [(3, 80), (5, 80), (75, 80)]
+
+
+@pytest.mark.parametrize("seed", range(1, SEEDS + 1))
+def test_whatever_happens_the_ledger_is_right(seed: int) -> None:
+    _, report = simulate(seed, 40)
+
+    assert report.violations == []
+
+
+@pytest.mark.parametrize(("seed", "requests"), REGRESSIONS)
+def test_what_went_wrong_once_is_right_now(seed: int, requests: int) -> None:
+    _, report = simulate(seed, requests)
+
+    assert report.violations == []
+
+
+def test_the_same_seed_is_the_same_run_step_by_step_whatever_order_sets_have() -> None:
+    code = "from tests.simulation.run import simulate; print(simulate(4, 60)[0].world.fingerprint)"
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": f"functions{os.pathsep}."},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for hash_seed in ("1", "2")
+    ]
+
+    assert runs[0] == runs[1]
+
+
+@pytest.mark.parametrize("name", BUGS)
+def test_a_planted_bug_is_found(name: str) -> None:
+    def wrong(seed: int) -> bool:
+        return bool(simulate(seed, 40)[1].violations)
+
+    with planted(name):
+        found = next((seed for seed in range(1, WITHIN + 1) if wrong(seed)), None)
+
+    assert found is not None
+    assert not wrong(found)  # so it was the bug

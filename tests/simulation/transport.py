@@ -1,0 +1,174 @@
+"""The wire to HubSpot: a requests adapter in front of the stand-in, in virtual time."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import BaseAdapter
+from requests.structures import CaseInsensitiveDict
+from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
+
+from batch_create.ports import Point
+from local.hubspot.catalogue import Pair, TypeKey
+from local.hubspot.portal import Portal
+from local.hubspot.service import Call, StandIn
+from tests.simulation.world import World
+
+BASE_URL = "https://hubspot.simulated"
+ROUTES = (
+    (re.compile(r"/crm/associations/([^/]+)/definitions/configurations/([^/]+)/([^/]+)/batch/create"), "create"),
+    (re.compile(r"/crm/associations/([^/]+)/definitions/configurations/([^/]+)/([^/]+)"), "read"),
+    (re.compile(r"/account-info/([^/]+)/details"), "account"),
+    (re.compile(r"/oauth/([^/]+)/token"), "token"),
+)
+Key = tuple[int, str, str, str, int]  # hub, from, to, category, type id: one limit in the world
+
+
+@dataclass(frozen=True)
+class Set:
+    """A limit that took a number at a moment."""
+
+    moment: float
+    number: int
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One call as its client saw it: `status` is None where no answer came."""
+
+    sequence: int
+    sent_at: float
+    ended_at: float
+    operation: str
+    worker: str
+    status: int | None
+    refused_to_connect: bool = False
+
+
+class RecordingPortal(Portal):
+    """An account that also keeps everything that was ever set, as the truth to compare with."""
+
+    def __init__(self, hub_id: int, truth: dict[Key, list[Set]]) -> None:
+        super().__init__()
+        self._hub_id = hub_id
+        self._truth = truth
+
+    def commit(self, pair: Pair, changes: Mapping[TypeKey, int | None], moment: float) -> None:
+        super().commit(pair, changes, moment)
+        for key, number in changes.items():
+            if number is not None:
+                self._truth[(self._hub_id, *pair, *key)].append(Set(moment, number))
+
+
+class Portals(dict[int, Portal]):
+    def __init__(self, truth: dict[Key, list[Set]]) -> None:
+        super().__init__()
+        self._truth = truth
+
+    def __missing__(self, hub_id: int) -> Portal:
+        self[hub_id] = RecordingPortal(hub_id, self._truth)
+        return self[hub_id]
+
+
+class Wire(BaseAdapter):
+    """Carries requests to the stand-in. `refuses` says whether a connection is refused, `reached` is the port."""
+
+    def __init__(
+        self, world: World, standin: StandIn, refuses: Callable[[], bool], reached: Callable[[Point], None]
+    ) -> None:
+        super().__init__()
+        self.truth: dict[Key, list[Set]] = defaultdict(list)
+        self.heard: list[Heard] = []
+        self._world = world
+        self._standin = standin
+        self._refuses = refuses
+        self._reached = reached
+        standin.portals = Portals(self.truth)  # type: ignore[assignment] # a dict that makes what is missing, as theirs
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def send(  # type: ignore[override] # of the other parameters none matters here
+        self, request: requests.PreparedRequest, timeout: Any = None, **rest: Any
+    ) -> requests.Response:
+        """Carry one request, for at most its read timeout once it is sent."""
+        world, started = self._world, self._world.now
+        world.wait(world.random.uniform(0.002, 0.05))
+        if self._refuses():
+            self._hear(started, "none", None, -1, refused=True)
+            refused = NewConnectionError(None, "refused")  # type: ignore[arg-type] # there is no connection to name
+            raise requests.exceptions.ConnectionError(MaxRetryError(None, "", refused))  # type: ignore[arg-type]
+        call = _call(request)
+        exchange = self._standin.receive(call)
+        sequence = self._standin.journal.total
+        world.note("call", call.operation, call.path, sequence)
+        dead = True
+        try:
+            self._reached(Point.AFTER_SEND)
+            dead = False
+        finally:
+            if dead:  # HubSpot goes on with what has arrived, whoever waits for the answer
+                self._hear(started, call.operation, None, sequence)
+                world.at(world.now + exchange.wait_seconds, lambda: _forget(exchange.finish()))
+        _, read_timeout = timeout
+        if exchange.wait_seconds > read_timeout:
+            world.at(world.now + exchange.wait_seconds, lambda: _forget(exchange.finish()))
+            self._waited(read_timeout, started, call.operation, sequence)
+            self._hear(started, call.operation, None, sequence)
+            raise requests.exceptions.ReadTimeout
+        self._waited(exchange.wait_seconds + world.random.uniform(0.02, 0.3), started, call.operation, sequence)
+        answer = exchange.finish()
+        if answer.dropped:
+            self._hear(started, call.operation, None, sequence)
+            raise requests.exceptions.ConnectionError(ProtocolError("closed"))
+        self._hear(started, call.operation, answer.status, sequence)
+        response = requests.Response()
+        response.status_code = answer.status
+        response.headers = CaseInsensitiveDict(answer.headers)
+        response._content = answer.body
+        response.url, response.request = request.url or "", request
+        return response
+
+    def _waited(self, seconds: float, started: float, operation: str, sequence: int) -> None:
+        done = False
+        try:
+            self._world.wait(seconds)
+            done = True
+        finally:
+            if not done:
+                self._hear(started, operation, None, sequence)
+
+    def _hear(
+        self, started: float, operation: str, status: int | None, sequence: int, *, refused: bool = False
+    ) -> None:
+        worker = self._world.current.name if self._world.current else ""
+        self.heard.append(Heard(sequence, started, self._world.now, operation, worker, status, refused))
+
+
+def _forget(answer: object) -> None:
+    """An answer that nobody waits for."""
+
+
+def _call(request: requests.PreparedRequest) -> Call:
+    url = urlsplit(request.url or "")
+    body = request.body or b""
+    for pattern, operation in ROUTES:
+        if match := pattern.fullmatch(url.path):
+            version, *pair = match.groups()
+            return Call(
+                operation=operation,
+                method=request.method or "",
+                path=url.path,
+                authorization=request.headers.get("Authorization", ""),
+                body=body.encode() if isinstance(body, str) else body,
+                version=version,
+                from_object_type=pair[0] if pair else None,
+                to_object_type=pair[1] if pair else None,
+            )
+    raise AssertionError(f"the service calls {url.path}, which HubSpot does not have")

@@ -1,0 +1,143 @@
+"""Virtual time, and workers that take turns. One seed decides every turn, so that a run can be had again."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import count
+from random import Random
+from typing import Any
+
+from greenlet import greenlet
+
+START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC).timestamp()
+Job = Callable[[], Any]
+
+
+class Killed(BaseException):
+    """Ends a worker as SIGKILL does: nothing that it still does has any effect."""
+
+
+class Worker:
+    """A process that runs one job. `ended` is told its result, or None when it was killed or failed."""
+
+    def __init__(self, world: World, name: str, job: Job, ended: Callable[[Any], None]) -> None:
+        self.name = name
+        self.dead = False
+        self.stalled = False  # its machine stood still: then nothing ends it in time either
+        self._world = world
+        self._job = job
+        self._ended = ended
+        self._greenlet = greenlet(self._run, parent=world.scheduler)
+
+    def _run(self) -> None:
+        result = None
+        try:
+            result = self._job()
+        except Killed:
+            result = None
+        if not self.dead:
+            self.dead = True
+            self._world.at(self._world.now, lambda: self._ended(result))
+
+    def resume(self) -> None:
+        """Give it a turn, until it waits or is done."""
+        if self.dead:
+            return
+        self._turn(self._greenlet.switch)
+
+    def _turn(self, take: Callable[..., Any], *arguments: Any) -> None:
+        world = self._world
+        world.swap_in(self)
+        world.current = self
+        take(*arguments)
+        world.current = None
+        world.swap_out(self)
+
+    def kill(self) -> None:
+        """End it where it stands."""
+        if self.dead:
+            return
+        self.dead = True
+        self._world.note("killed", self.name)
+        self._world.at(self._world.now, lambda: self._ended(None))
+        if self._world.current is self:
+            raise Killed
+        if self._greenlet:  # has begun: unwind its stack, in which every port refuses to work now
+            self._turn(self._greenlet.throw, Killed)
+
+
+class World:
+    """The clock, the turns and the dice of one seed."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+        self.now = START
+        self.current: Worker | None = None
+        self.scheduler = greenlet.getcurrent()
+        self.steps = 0
+        self.swap_in: Callable[[Worker], None] = lambda worker: None
+        self.swap_out: Callable[[Worker], None] = lambda worker: None
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = count()
+        self._digest = hashlib.sha256()
+        self._workers = count(1)
+        self._ids = count(1)
+
+    def clock(self) -> datetime:
+        """The time in UTC."""
+        return datetime.fromtimestamp(self.now, UTC)
+
+    def new_id(self) -> str:
+        """An id that no other has."""
+        return f"id-{next(self._ids)}"
+
+    def at(self, moment: float, do: Callable[[], None]) -> None:
+        """Do something at a moment."""
+        heapq.heappush(self._events, (max(moment, self.now), next(self._order), do))
+
+    def spawn(self, name: str, job: Job, ended: Callable[[Any], None]) -> Worker:
+        """Start a worker."""
+        worker = Worker(self, f"{name}-{next(self._workers)}", job, ended)
+        self.at(self.now, worker.resume)
+        return worker
+
+    def wait(self, seconds: float) -> None:
+        """In a worker: let others work for so long. Raises Killed if the worker was killed meanwhile."""
+        worker = self.current
+        if worker is None:
+            return  # the scheduler itself asks, as in the checks at the end
+        self.alive()
+        self.at(self.now + seconds, worker.resume)
+        self.scheduler.switch()
+        self.alive()
+
+    def alive(self) -> None:
+        """Raise Killed in a worker that is dead."""
+        if self.current is not None and self.current.dead:
+            raise Killed
+
+    def note(self, *what: object) -> None:
+        """Write a step down, so that two runs of one seed can be compared."""
+        self.steps += 1
+        self._digest.update(f"{self.now:.6f} {what}\n".encode())
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of every step so far."""
+        return self._digest.hexdigest()
+
+    def run(self, until: float) -> bool:
+        """Let everything happen until then; whether nothing is left to happen."""
+        while self._events and self._events[0][0] <= until:
+            moment, _, do = heapq.heappop(self._events)
+            self.now = max(self.now, moment)
+            do()
+        self.now = max(self.now, until) if self._events else self.now
+        return not self._events
+
+    def chance(self, share: float) -> bool:
+        """Whether something of that probability happens."""
+        return share > 0 and self.random.random() < share

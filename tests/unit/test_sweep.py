@@ -1,0 +1,243 @@
+"""The hourly sweep: what nothing takes further any more goes back on the queue, once, and is finished from there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+import consumer
+import sweep
+from batch_create import ports
+from batch_create.errors import LedgerUnavailable, QueueUnavailable
+from batch_create.handler import run
+from batch_create.ledger import STUCK_AFTER, SWEPT_AGAIN_AFTER, Ledger
+from batch_create.outcomes import Doubt, Outcome, Request, Result, Status, Trigger
+from batch_create.table import Item, Table
+from tests.support.aws import Deployment
+from tests.support.events import Context, attributes, sqs_event
+from tests.support.fakes import START, Clock, FakeHubSpot, failed, in_memory, request
+
+ASKED = request("m-1", (3, 5), requestedBy="me")
+SECOND = timedelta(seconds=1)
+LEASE = timedelta(seconds=45)
+
+
+def swept(time_left: int = 60_000) -> int:
+    """How many outcomes a sweep puts back."""
+    answered: dict[str, int] = sweep.handler({}, Context(time_left=time_left))
+    return answered["swept"]
+
+
+def read(outcome_id: str = "m-1") -> Outcome:
+    outcome = ports.ledger().get(outcome_id)
+    assert outcome is not None
+    return outcome
+
+
+def consume(message: dict[str, Any]) -> list[dict[str, str]]:
+    """Deliver a message of the queue to its consumer, as SQS would."""
+    outcome_id = message["MessageAttributes"]["OutcomeId"]["StringValue"]
+    record = {"body": message["Body"], "messageAttributes": attributes(OutcomeId=outcome_id)}
+    answered: dict[str, list[dict[str, str]]] = consumer.handler(sqs_event(record), Context(time_left=60_000))
+    return answered["batchItemFailures"]
+
+
+# ---------------------------------------------------------------------------------------------------- what can be stuck
+def accepted_and_never_sent(hubspot: FakeHubSpot) -> timedelta:
+    ports.ledger().accept(ASKED, START)
+    return timedelta()
+
+
+def begun_by_a_worker_that_died(hubspot: FakeHubSpot) -> timedelta:
+    ports.ledger().claim(ASKED, START, START + LEASE)
+    return LEASE
+
+
+def deferred_and_its_message_lost(hubspot: FakeHubSpot) -> timedelta:
+    hubspot.replies = [failed(477, retry_after=7200)]
+    run([ASKED], 30, ports.production())
+    return timedelta(hours=2)
+
+
+stuck = pytest.mark.parametrize(
+    "get_stuck", [accepted_and_never_sent, begun_by_a_worker_that_died, deferred_and_its_message_lost]
+)
+
+
+@stuck
+def test_what_is_stuck_is_put_back_once_and_continues_its_own_outcome(
+    functions: Deployment, hubspot: FakeHubSpot, clock: Clock, get_stuck: Callable[[FakeHubSpot], timedelta]
+) -> None:
+    due = START + get_stuck(hubspot)
+
+    clock.time = due + STUCK_AFTER
+    assert swept() == 0  # it may still be on its way
+
+    clock.time += SECOND
+    before = read()
+    assert swept() == 1
+    assert read() == before
+    (message,) = functions.messages()
+
+    assert consume(message) == []
+    done = read()
+    assert done.status is Status.COMPLETE
+    assert (done.trigger, done.requested_at, done.requested_by) == (Trigger.QUEUE, START, "me")
+    assert hubspot.limits == {("HUBSPOT_DEFINED", 3): 5}
+    assert ports.ledger().get("message-0") is None
+
+    clock.advance(1_000_000)
+    assert swept() == 0
+
+
+@stuck
+def test_what_was_put_back_is_left_to_the_queue_for_12_hours(
+    functions: Deployment, hubspot: FakeHubSpot, clock: Clock, get_stuck: Callable[[FakeHubSpot], timedelta]
+) -> None:
+    first = START + get_stuck(hubspot) + STUCK_AFTER + SECOND
+    counts = []
+    for later in (timedelta(), SECOND, timedelta(hours=1), SWEPT_AGAIN_AFTER - SECOND, SWEPT_AGAIN_AFTER + SECOND):
+        clock.time = first + later
+        counts.append(swept())
+
+    assert counts == [1, 0, 0, 0, 1]
+    assert len(functions.messages()) == 2
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status.final])
+def test_what_is_over_is_never_swept(functions: Deployment, clock: Clock, status: Status) -> None:
+    claim = ports.ledger().claim(ASKED, START, START + LEASE)
+    ports.ledger().settle(claim.outcome.model_copy(update={"status": status, "finished_at": START}), claim.fence)
+    clock.advance(1_000_000)
+
+    assert swept() == 0
+
+
+def test_every_portal_is_swept(functions: Deployment, clock: Clock) -> None:
+    for portal in ("default", "acme"):
+        ports.ledger().accept(request(f"m-{portal}", (3, 5), portal=portal), START)
+    clock.advance(3600)
+
+    assert swept() == 2
+    sent = {message["MessageAttributes"]["OutcomeId"]["StringValue"] for message in functions.messages()}
+    assert sent == {"m-default", "m-acme"}
+
+
+def test_a_sweep_whose_time_is_up_leaves_the_rest_to_the_next(functions: Deployment, clock: Clock) -> None:
+    for number in range(3):
+        ports.ledger().accept(request(f"m-{number}", (3, 5)), START)
+    clock.advance(3600)
+
+    assert swept(time_left=9_999) == 0
+    assert swept(time_left=10_000) == 3
+
+
+# --------------------------------------------------------------------------------------------------- when it goes wrong
+def test_a_sweep_that_dies_before_it_took_note_sends_it_twice_and_it_is_done_once(
+    functions: Deployment, hubspot: FakeHubSpot, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ports.ledger().accept(ASKED, START)
+    clock.advance(3600)
+    note = Ledger.swept
+
+    def die(*_: object) -> None:
+        raise LedgerUnavailable("throttled")
+
+    monkeypatch.setattr(Ledger, "swept", die)
+    with pytest.raises(LedgerUnavailable):
+        swept()
+    monkeypatch.setattr(Ledger, "swept", note)
+
+    assert swept() == 1
+    messages = functions.messages()
+    assert len(messages) == 2
+    assert [consume(message) for message in messages] == [[], []]
+    assert read().status is Status.COMPLETE
+    assert len(hubspot.created) == 1
+
+
+def test_a_queue_that_takes_nothing_fails_the_sweep_and_the_next_one_does_it(
+    functions: Deployment, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken:
+        def send(self, *_: object) -> None:
+            raise QueueUnavailable("no queue")
+
+    ports.ledger().accept(ASKED, START)
+    clock.advance(3600)
+    with monkeypatch.context() as broken:
+        broken.setattr(sweep, "queue", Broken)
+        with pytest.raises(QueueUnavailable):
+            swept()
+
+    assert swept() == 1
+
+
+def test_what_moves_on_while_it_is_swept_is_left_as_it_is(functions: Deployment, clock: Clock) -> None:
+    ports.ledger().accept(ASKED, START)
+    clock.advance(3600)
+    (found,) = ports.ledger().stuck("default", clock())
+    run([ASKED], 30, ports.production())
+    done = read()
+
+    ports.ledger().swept(found, clock())
+
+    assert read() == done
+    item = functions.dynamodb.get_item(TableName=functions.table, Key={"id": {"S": "m-1"}})["Item"]
+    assert "sweptAt" not in item
+
+
+# --------------------------------------------------------------------------------------------------------- many of them
+def test_of_hundreds_each_is_found_once_whatever_its_status() -> None:
+    clock = Clock()
+    ledger = Ledger(in_memory(clock), timedelta(days=1))
+    for number in range(250):
+        asked = request(f"m-{number}", (3, 5), at=START + SECOND * number)
+        if number % 5 == 4:
+            claim = ledger.claim(asked, START, START + LEASE)
+            told = {"status": Status.DEFERRED, "retry_at": START, "reason": "503"} if number % 10 == 4 else {}
+            if told:
+                ledger.settle(claim.outcome.model_copy(update=told), claim.fence)
+        else:
+            ledger.accept(asked, START)
+    clock.advance(3600)
+
+    found = [outcome.id for outcome in ledger.stuck("default", clock())]
+
+    assert sorted(found) == sorted(f"m-{number}" for number in range(250))
+
+
+@pytest.mark.xfail(reason="reported: stuck() does not look at the status of what a lagging index shows")
+def test_what_a_lagging_index_still_shows_as_running_is_not_stuck() -> None:
+    class Lagging(Table):
+        def query(self, index: str, partition: tuple[str, str], between: tuple[str, str], page: int) -> Iterator[Item]:
+            attribute, value = partition
+            return super().query(index, (attribute, value.replace("RUNNING", "COMPLETE")), between, page)
+
+    clock = Clock()
+    table: Any = in_memory(clock)
+    ledger = Ledger(Lagging(table._client, "outcomes"), timedelta(days=1))
+    claim = ledger.claim(ASKED, START, START + LEASE)
+    clock.advance(3600)
+    ledger.settle(claim.outcome.model_copy(update={"status": Status.COMPLETE, "finished_at": clock()}), claim.fence)
+
+    assert list(ledger.stuck("default", clock())) == []
+
+
+def test_a_stuck_replay_is_continued_with_the_doubt_that_it_was_accepted_with(
+    functions: Deployment, hubspot: FakeHubSpot, clock: Clock
+) -> None:
+    replay = Request(ASKED.envelope, Trigger.WEBHOOK, "m-2", START, replay_of="m-1", doubt=Doubt(since=START))
+    ports.ledger().accept(replay, START)
+    hubspot.limits["HUBSPOT_DEFINED", 3] = 5
+    clock.advance(3600)
+
+    assert swept() == 1
+    (message,) = functions.messages()
+    assert consume(message) == []
+
+    assert hubspot.calls == ["read"]
+    assert (read("m-2").inputs[0].result, read("m-2").replay_of) == (Result.APPLIED, "m-1")
