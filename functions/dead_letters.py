@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from batch_create.contract import DEFAULT_PORTAL, ContractError, parse_json
 from batch_create.errors import LedgerUnavailable
+from batch_create.ledger import Standing
 from batch_create.outcomes import Outcome, Request, Status, Trigger
 from batch_create.ports import ledger, now, settings
 from batch_create.telemetry import count, logger, metrics
@@ -38,16 +39,20 @@ def _settled(message: Message) -> bool:
             request = _request(message)
         except ContractError as error:
             ledger().record(_unreadable(message, text, str(error)), now())
-            settled, outcome_id = True, message["messageId"]
+            standing, outcome_id = Standing.FINISHED, message["messageId"]
         else:
-            settled, outcome_id = ledger().fail(request, _reason(message), text, now()), request.id
+            standing, outcome_id = ledger().fail(request, _reason(message), text, now()), request.id
+            if standing is Standing.ANOTHER_REQUEST:
+                reason = f"its idempotencyKey belongs to another request: outcome {request.id}"
+                ledger().record(_unreadable(message, text, reason), now())
     except LedgerUnavailable as error:
         logger.error("dead letter not settled", message_id=message["messageId"], error=str(error))
         return False
-    if settled:
-        logger.warning("dead letter settled", message_id=message["messageId"], outcome_id=outcome_id)
-        count("OutcomeFailed")
-    return settled
+    if standing is Standing.ELSEWHERE:
+        return False
+    logger.warning("dead letter settled", message_id=message["messageId"], outcome_id=outcome_id)
+    count("OutcomeFailed")
+    return True
 
 
 def _request(message: Message) -> Request:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
-from batch_create.contract import parse_envelope, parse_json
+from batch_create.contract import ContractError, Problem, parse_envelope, parse_json
 from batch_create.outcomes import Request, Trigger
 from batch_create.queue import OUTCOME_ID
 
@@ -30,15 +30,28 @@ def from_event(event: Any, portals: Collection[str], invocation_id: str, now: da
     """The request in a schedule's input, or in the `detail` of a rule's event. Raises ContractError."""
     by_rule = isinstance(event, dict) and "detail-type" in event and "detail" in event
     value = event["detail"] if by_rule else event
+    # Both stay the same when the event is delivered again.
+    own_id, requested_at = _of_rule(event) if by_rule else (invocation_id, now)
     if isinstance(value, dict) and UNREPLACED in str(value.get("idempotencyKey", "")):
         value = {name: part for name, part in value.items() if name != "idempotencyKey"}
     return Request(
         envelope=parse_envelope(value, portals),
         trigger=Trigger.SCHEDULE,
-        # Both stay the same when the event is delivered again.
-        own_id=event["id"] if by_rule else invocation_id,
-        requested_at=datetime.fromisoformat(event["time"]) if by_rule else now,
+        own_id=own_id,
+        requested_at=requested_at,
     )
+
+
+def _of_rule(event: dict[str, Any]) -> tuple[str, datetime]:
+    try:
+        requested_at = datetime.fromisoformat(event.get("time", ""))
+    except (TypeError, ValueError):
+        raise ContractError(
+            [Problem("time", "must be a time in ISO 8601, as EventBridge gives each event one")]
+        ) from None
+    if not isinstance(event.get("id"), str):
+        raise ContractError([Problem("id", "must be text, as EventBridge gives each event one")])
+    return event["id"], requested_at if requested_at.tzinfo else requested_at.replace(tzinfo=UTC)
 
 
 def sent_at(message: Message) -> datetime:

@@ -12,13 +12,13 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.exceptions import ServiceError
 
-from batch_create.again import NotReplayable
+from batch_create.again import DONE, NotReplayable
 from batch_create.answers import answers_for, in_hubspots_words
 from batch_create.contract import ContractError, Problem
 from batch_create.errors import HubSpotFailure, LedgerUnavailable, QueueUnavailable
 from batch_create.handler import Ran
 from batch_create.ledger import Standing
-from batch_create.outcomes import Outcome, Result, Status, iso
+from batch_create.outcomes import Outcome, Status, iso
 from batch_create.telemetry import logger
 from clients import Forbidden, Unauthenticated
 
@@ -55,7 +55,7 @@ def finished(outcome: Outcome, correlation_id: str, *, replayed: bool) -> Respon
     """The answer to a request whose outcome is final."""
     headers = _of(outcome) | ({"Idempotency-Replayed": "true"} if replayed else {})
     if outcome.status is Status.FAILED:
-        applied = sum(item.result is not Result.PENDING for item in outcome.inputs)
+        applied = sum(item.result in DONE for item in outcome.inputs)
         message = f"{outcome.reason} ({applied} of {len(outcome.inputs)} inputs were done; see /outcomes/{outcome.id})"
         return error(HTTPStatus.BAD_GATEWAY, "BAD_GATEWAY", message, correlation_id, headers=headers)
     said = outcome.hubspot

@@ -13,7 +13,7 @@ from batch_create.contract import DEFAULT_PORTAL
 from batch_create.errors import QueueUnavailable
 from batch_create.handler import Ran, run
 from batch_create.items import readable
-from batch_create.ledger import Claim, Standing
+from batch_create.ledger import Standing
 from batch_create.outcomes import ID, Outcome, Request
 from batch_create.ports import history, ledger, now, production, queue, secret_store, settings
 from batch_create.telemetry import logger, metrics
@@ -74,7 +74,8 @@ def replay_outcome(outcome_id: str) -> Response[str]:
         raise NotReplayable(f"it was replayed before, for other inputs: replay outcome {request.id} instead")
     ledger().link(outcome, request.id)
     if claim.standing in QUEUEABLE:
-        _queue(request, claim)
+        # Where that fails it stays QUEUED: whoever asks again sends it then, and so does the sweep.
+        queue().send(request, now())
     return replies.accepted(claim.outcome, now(), replayed=claim.standing is not Standing.OURS)
 
 
@@ -100,17 +101,13 @@ def _accept(request: Request) -> Response[str]:
     claim = ledger().accept(request, now())
     if claim.standing not in QUEUEABLE:
         return replies.concluded(Ran(claim.standing, claim.outcome, claim.lease_until), now(), _correlation_id())
-    _queue(request, claim)
-    return replies.accepted(claim.outcome, now(), preferred=True)
-
-
-def _queue(request: Request, claim: Claim) -> None:
     try:
         queue().send(request, now())
     except QueueUnavailable as error:
         if claim.standing is Standing.OURS:
             ledger().give_up(claim.outcome, str(error), now())
         raise
+    return replies.accepted(claim.outcome, now(), preferred=True)
 
 
 def _client() -> Client:

@@ -28,6 +28,7 @@ class Fate:
     """What became of one input. From an answer alone, UNCONFIRMED means: not proven yet, read the pair back.
 
     `exists`: refused, it seems, because the limit is set already. `echoed`: another number that HubSpot confirmed.
+    `read`: decided by reading back, and not by an answer.
     """
 
     result: Result
@@ -35,6 +36,7 @@ class Fate:
     correlation_id: str | None = None
     exists: bool = False
     echoed: int | None = None
+    read: bool = False
 
 
 def refused(refusal: Refused) -> Fate:

@@ -13,7 +13,7 @@ from enum import Enum
 
 from batch_create.attribution import Fate, attribute, refused
 from batch_create.contract import AnswerStatus, LimitKey
-from batch_create.errors import HubSpotFailure, Refused, Unavailable, Uncertain
+from batch_create.errors import HubSpotFailure, Misconfigured, Refused, Unavailable, Uncertain
 from batch_create.line import Limits, Line, said
 from batch_create.outcomes import Attempt, Doubt, HubSpotSaid, Result, Verdict
 from batch_create.plan import Call, latest
@@ -109,7 +109,9 @@ class Caller:
     def _waited_for(self, failure: HubSpotFailure, tries: int) -> bool:
         now = self._ports.clock()
         again = not_before(failure, tries, now, UTC, self._ports.jitter())
-        return not failure.portal_wide and self._waited((again - now).total_seconds())
+        # What its owner must mend is not mended in seconds, and what holds for the portal not over in so few.
+        passing = not failure.portal_wide and not isinstance(failure, Misconfigured)
+        return passing and self._waited((again - now).total_seconds())
 
     def _waited(self, seconds: float) -> bool:
         """Wait, if the run's patience and its remaining time allow it."""
@@ -204,16 +206,18 @@ class Caller:
         for key in decision.open:
             echoed = decision.fates[key].echoed if key in decision.fates else None
             if echoed is not None and decision.seen.get(key) == echoed:
-                decision.fates[key] = Fate(Result.REJECTED, f"HubSpot set {echoed} instead")
+                decision.fates[key] = Fate(Result.REJECTED, f"HubSpot set {echoed} instead", read=True)
             elif decision.doubt and decision.doubt.in_vain >= SENT_IN_VAIN:
                 message = f"HubSpot answered COMPLETE {decision.doubt.in_vain} times, gave no error, and did not set it"
-                decision.fates[key] = Fate(Result.REJECTED, message)
+                decision.fates[key] = Fate(Result.REJECTED, message, read=True)
 
     def _look_behind_refusals(self, decision: Decision) -> None:
         """Where a limit was refused because it exists: unchanged if it has the number asked for. Where it was refused
         after an earlier send in doubt: applied if that send has set it after all."""
         winners = {winner.item.key: winner for winner in decision.call.winners}
-        refusals = {key: fate for key, fate in decision.fates.items() if fate.result is Result.REJECTED}
+        refusals = {
+            key: fate for key, fate in decision.fates.items() if fate.result is Result.REJECTED and not fate.read
+        }
         suspect = [key for key, fate in refusals.items() if fate.exists or winners[key].doubt]
         if not suspect:
             return

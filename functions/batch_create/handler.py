@@ -90,7 +90,7 @@ def _look_up_doubtful(held: dict[str, Held], caller: Caller) -> None:
                     held[demand.request_id].was(demand.item.key, number)
             if decision.doubt and decision.doubt.cleared:
                 decision.deferral = None  # it is sent in this run
-            _apply(decision, doubtful, held)
+            _apply(decision, doubtful, held, looked_up=True)
 
 
 def _leave_overtaken(held: dict[str, Held], ports: Ports) -> None:
@@ -105,7 +105,7 @@ def _leave_overtaken(held: dict[str, Held], ports: Ports) -> None:
             held[demand.request_id].defer(Unavailable("the ledger could not be searched for younger requests"))
 
 
-def _apply(decision: Decision, demands: Sequence[Demand], held: dict[str, Held]) -> None:
+def _apply(decision: Decision, demands: Sequence[Demand], held: dict[str, Held], *, looked_up: bool = False) -> None:
     decided = list(concerned(decision.call, demands))
     for request_id in {demand.request_id for demand, _ in decided}:
         held[request_id].note(decision)
@@ -114,7 +114,7 @@ def _apply(decision: Decision, demands: Sequence[Demand], held: dict[str, Held])
         fate = decision.fates.get(key)
         if fate is None:
             if decision.doubt and demand.item == winner.item:
-                request.doubt(decision.doubt)
+                request.doubt(decision.doubt, looked_up=looked_up)
             if decision.deferral:
                 request.defer(decision.deferral)
         elif demand.item == winner.item:

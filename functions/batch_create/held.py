@@ -76,8 +76,13 @@ class Held:
         if not isinstance(self._deferral, Uncertain):
             self._deferral = failure
 
-    def doubt(self, doubt: Doubt) -> None:
-        """Write down that something was sent without a clear answer, or what reading back has shown of it."""
+    def doubt(self, doubt: Doubt, *, looked_up: bool) -> None:
+        """Write down that something was sent without a clear answer, or what looking it up has shown of all of it."""
+        earlier = self.outcome.doubt
+        if earlier and not earlier.cleared and not looked_up:
+            # Of a request's other call: what is known of one does not clear the other.
+            since, in_vain = max(earlier.since, doubt.since), max(earlier.in_vain, doubt.in_vain)
+            doubt = Doubt(since=since, in_vain=in_vain)
         self.outcome = self.outcome.model_copy(update={"doubt": doubt})
 
     def note(self, decision: Decision) -> None:

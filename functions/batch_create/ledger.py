@@ -117,23 +117,28 @@ class Ledger:
         except ConditionFailed:
             return  # it is being run after all, and that is better
 
-    def fail(self, request: Request, reason: str, received: str, now: datetime) -> bool:
-        """Make a request FAILED that its queue has given up, and keep its message's text. False while somebody still
-        holds it; a final outcome stays as it is. What was sent without a clear answer becomes UNCONFIRMED."""
+    def fail(self, request: Request, reason: str, received: str, now: datetime) -> Standing:
+        """Make a request FAILED that its queue has given up, and keep its message's text. FINISHED when it is final,
+        as it was before or is now; ELSEWHERE while somebody still holds it; ANOTHER_REQUEST when its id belongs to one
+        that asks for something else. What was sent without a clear answer becomes UNCONFIRMED."""
         told = {"finished_at": now, "received": received}
         try:
             given_up = new_outcome(request, Status.FAILED).model_copy(update={**told, "reason": reason})
             self._table.put_new({**self._first(request, given_up, now), **_status(given_up.portal, Status.FAILED)})
         except ConditionFailed as failed:
             item, outcome = failed.item, to_outcome(failed.item)
+            if item.get("fingerprint") != request.fingerprint:
+                return Standing.ANOTHER_REQUEST
             if outcome.status.final:
-                return True
+                return Standing.FINISHED
             in_doubt = outcome.status is Status.RUNNING or outcome.doubt is not None
             failed_outcome = outcome.model_copy(
                 update={
                     **told,
                     "reason": f"{reason}: {outcome.reason}" if outcome.reason else reason,
                     "inputs": _unconfirmed(outcome) if in_doubt else outcome.inputs,
+                    "retry_at": None,
+                    "doubt": None,
                 }
             )
             attributes = from_outcome(failed_outcome)
@@ -141,7 +146,8 @@ class Ledger:
                 self._table.update(
                     outcome.id,
                     {
-                        **{name: attributes[name] for name in ("inputs", "reason", "finishedAt", "received")},
+                        # All that can be large, so that the whole fits its item.
+                        **{name: attributes[name] for name in (*TOLD, "received") if name in attributes},
                         **_status(outcome.portal, Status.FAILED),
                     },
                     remove=["retryAt", "leaseUntil", "doubt"],
@@ -150,8 +156,8 @@ class Ledger:
                     condition_values={":was": outcome.status, ":fence": item.get("fence", 0), ":now": iso(now)},
                 )
             except ConditionFailed:
-                return False
-        return True
+                return Standing.ELSEWHERE
+        return Standing.FINISHED
 
     def stuck(self, portal: str, now: datetime) -> Iterator[Outcome]:
         """The outcomes of a portal that should have been taken further some time ago and were not: their message is
@@ -160,7 +166,7 @@ class Ledger:
             rows = self._table.query("by-status", ("statusKey", status_key(portal, status)), ("0", "~"), 100)
             while ids := [row["id"] for row in islice(rows, KEYS_IN_ONE_READ)]:
                 for item in self._table.get_many(ids):
-                    if _is_stuck(item, now):
+                    if item["status"] == status and _is_stuck(item, now):
                         yield to_outcome(item)
 
     def swept(self, outcome: Outcome, now: datetime) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from batch_create.contract import LimitKey
-from batch_create.errors import HubSpotFailure, Misconfigured
+from batch_create.errors import HubSpotFailure
 from batch_create.hubspot import Answer
 from batch_create.outcomes import Attempt, HubSpotSaid, Verdict
 from batch_create.plan import Call
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Limits = dict[LimitKey, int | None]
 
+TOKEN_REFUSED = (401, 403)
 ATTEMPT_MESSAGE_CHARACTERS = 500  # 50 attempts of an outcome must leave room in its item
 
 
@@ -74,7 +75,7 @@ class Line:
                 decision.attempts.append(_failed(attempt, failure))
                 if failure.http_status == 401 and not fresh:
                     continue
-                if isinstance(failure, Misconfigured) and failure.http_status:
+                if failure.http_status in TOKEN_REFUSED:
                     # HubSpot speaks of "the token"; the reader needs to know which of ours.
                     failure.message = (
                         f"HubSpot refused the token of portal {portal}, from the secret"

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from batch_create.contract import LimitKey
-from batch_create.history import Filter
+from batch_create.history import NEWEST, Filter
 from batch_create.outcomes import Result, iso
 from batch_create.plan import Demand
 from batch_create.ports import HistoryPort
 
 Age = tuple[datetime, str]
-YOUNGEST_EXAMINED = 30  # outcomes of a pair; enough to know its limits, few enough to read on each retry
+IN_ONE_READ = 30  # outcomes of a pair: mostly enough to know each of its limits
 
 
 def overtaken(demands: Iterable[Demand], history: HistoryPort) -> list[tuple[Demand, str]]:
@@ -26,8 +26,7 @@ def overtaken(demands: Iterable[Demand], history: HistoryPort) -> list[tuple[Dem
         waiting.setdefault((demand.portal, pair.from_object_type, pair.to_object_type), []).append(demand)
     found = []
     for (portal, from_type, to_type), group in waiting.items():
-        since = min(demand.requested_at for demand in group)
-        applied = _applied(portal, (from_type, to_type), since, history)
+        applied = _applied(portal, (from_type, to_type), group, history)
         for demand in group:
             age, outcome_id = applied.get(demand.item.key, (demand.age, ""))
             if age > demand.age:
@@ -36,12 +35,18 @@ def overtaken(demands: Iterable[Demand], history: HistoryPort) -> list[tuple[Dem
 
 
 def _applied(
-    portal: str, pair: tuple[str, str], since: datetime, history: HistoryPort
+    portal: str, pair: tuple[str, str], demands: Sequence[Demand], history: HistoryPort
 ) -> dict[LimitKey, tuple[Age, str]]:
+    """Of each limit the youngest request that has set it, among those younger than the oldest of the demands."""
+    wanted = {demand.item.key for demand in demands}
+    since = iso(min(demand.requested_at for demand in demands))
     newest: dict[LimitKey, tuple[Age, str]] = {}
-    page = history.page(Filter(portal=portal, pair=pair, since=iso(since), limit=YOUNGEST_EXAMINED))
-    for outcome in page.outcomes:  # newest first
-        for item in outcome.inputs:
-            if item.result in (Result.APPLIED, Result.UNCHANGED):
-                newest.setdefault(item.key, ((outcome.requested_at, outcome.id), outcome.id))
+    after: str | None = NEWEST
+    while after and not wanted <= newest.keys():
+        page = history.page(Filter(portal=portal, pair=pair, since=since, after=after, limit=IN_ONE_READ))
+        for outcome in page.outcomes:  # youngest first
+            for item in outcome.inputs:
+                if item.result in (Result.APPLIED, Result.UNCHANGED):
+                    newest.setdefault(item.key, ((outcome.requested_at, outcome.id), outcome.id))
+        after = page.after
     return newest

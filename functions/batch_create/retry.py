@@ -37,6 +37,7 @@ OTHER_5XX = Rule(Uncertain)  # 500, 502, 503, 504, 521, 523, 524: it may have be
 
 FIRST_CEILING = 2.0  # seconds that the first delay has at most; doubled with each further run
 LONGEST_CEILING = 900.0  # seconds; also the most that SQS delays a message
+LONGEST_RETRY_AFTER = 2 * 86_400.0  # seconds; HubSpot speaks of up to a day, and no header shall park us for a year
 # A reset that has just passed is not passed yet by HubSpot's clock, or the portal's time zone is set wrong.
 DOUBTFUL_RESET = timedelta(hours=1)
 RESET_RECHECK = timedelta(minutes=5)
@@ -61,7 +62,7 @@ def not_before(failure: HubSpotFailure, tries: int, now: datetime, zone: tzinfo,
     if failure.daily:
         return daily_reset(now, zone)
     ceiling = min(LONGEST_CEILING, FIRST_CEILING * 2 ** min(tries - 1, 20))
-    return now + timedelta(seconds=max(ceiling * jitter, failure.retry_after or 0))
+    return now + timedelta(seconds=max(ceiling * jitter, min(failure.retry_after or 0, LONGEST_RETRY_AFTER)))
 
 
 def daily_reset(now: datetime, zone: tzinfo) -> datetime:

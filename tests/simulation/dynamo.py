@@ -36,14 +36,14 @@ class Dynamo:
         self._before("get_item")
         item = self.items.get(Key["id"]["S"])
         self._after("get_item")
-        return {"Item": dict(item)} if item else {}
+        return {"Item": item} if item else {}
 
     def batch_get_item(self, *, RequestItems: Item) -> Item:
         self._before("batch_get_item")
         ((table, wanted),) = RequestItems.items()
         found = [self.items[key["id"]["S"]] for key in wanted["Keys"] if key["id"]["S"] in self.items]
         self._after("batch_get_item")
-        return {"Responses": {table: [dict(item) for item in found]}}
+        return {"Responses": {table: found}}
 
     def put_item(self, *, Item: Item, ConditionExpression: str, **rest: Any) -> Item:
         self._before("put_item")
@@ -73,7 +73,7 @@ class Dynamo:
             ExpressionAttributeValues,
         )
         self._after("update_item")
-        return {"Attributes": dict(written)}
+        return {"Attributes": written}
 
     def query(
         self,
@@ -108,7 +108,7 @@ class Dynamo:
     ) -> Item:
         old = self.items.get(key)
         if not condition(text, tuple(sorted(names.items())))(old or {}, values):
-            found: dict[str, Any] = {"Item": dict(old)} if old else {}
+            found: dict[str, Any] = {"Item": old} if old else {}
             raise client_error(operation, "ConditionalCheckFailedException", 400, **found)
         new = change(old)
         self.items[key] = new

@@ -160,12 +160,33 @@ def test_a_request_that_is_over_is_not_touched(functions: Deployment) -> None:
     assert read() == done
 
 
-def test_a_dead_letter_that_comes_twice_changes_nothing_the_second_time(functions: Deployment, clock: Clock) -> None:
+@pytest.mark.xfail(reason="reported: every dead letter is counted as a failed outcome, also one that is COMPLETE")
+def test_a_dead_letter_of_what_is_complete_is_not_counted_as_a_failure(
+    functions: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left_by_a_run()
+    capsys.readouterr()
+
     settle(LETTER)
+
+    assert "OutcomeFailed" not in capsys.readouterr().out
+
+
+def test_what_is_given_up_is_counted_for_its_alarm(functions: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
+    settle(LETTER)
+
+    assert '"OutcomeFailed":[1.0]' in capsys.readouterr().out.replace(" ", "")
+
+
+@pytest.mark.parametrize("body", [BODY, "not json"])
+def test_a_dead_letter_that_comes_twice_changes_nothing_the_second_time(
+    functions: Deployment, clock: Clock, body: str
+) -> None:
+    settle(sqs_event({"body": body}))
     first = read()
     clock.advance(3600)
 
-    assert settle(LETTER) == []
+    assert settle(sqs_event({"body": body})) == []
     assert read() == first
 
 
@@ -293,7 +314,6 @@ def test_an_empty_batch_is_answered(functions: Deployment) -> None:
     assert settle({"Records": []}) == []
 
 
-@pytest.mark.xfail(reason="reported: a KeyError about one message brings all of its batch back, again and again")
 def test_a_rules_event_that_lacks_its_id_is_no_request(functions: Deployment) -> None:
     by_hand = {"detail-type": "by hand", "detail": envelope((3, 5))}
 
@@ -301,7 +321,6 @@ def test_a_rules_event_that_lacks_its_id_is_no_request(functions: Deployment) ->
     assert read().status is Status.FAILED
 
 
-@pytest.mark.xfail(reason="reported: fail() does not compare fingerprints")
 @pytest.mark.parametrize("status", [Status.COMPLETE, Status.DEFERRED])
 def test_a_dead_letter_whose_key_belongs_to_another_request_is_kept_as_its_own_and_leaves_the_other_alone(
     functions: Deployment, hubspot: FakeHubSpot, status: Status
@@ -316,7 +335,6 @@ def test_a_dead_letter_whose_key_belongs_to_another_request_is_kept_as_its_own_a
     assert read("message-0").status is Status.FAILED
 
 
-@pytest.mark.xfail(reason="reported: what fail() adds is not within the item's budget")
 def test_an_outcome_of_any_size_can_be_given_up() -> None:
     clock = Clock()
     table = in_memory(clock)
@@ -333,7 +351,6 @@ def test_an_outcome_of_any_size_can_be_given_up() -> None:
     assert size(table.get("m-1")) <= 409_600
 
 
-@pytest.mark.xfail(reason="reported: replies.finished counts UNCONFIRMED as done")
 def test_whoever_asks_with_the_same_key_is_not_told_that_what_is_unconfirmed_was_done(
     functions: Deployment, hubspot: FakeHubSpot
 ) -> None:

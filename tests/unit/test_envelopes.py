@@ -84,7 +84,6 @@ def test_an_event_that_is_no_request_is_said_to_be_none(event: Any) -> None:
         from_event(event, PORTALS, "i-1", START)
 
 
-@pytest.mark.xfail(reason="reported: KeyError or ValueError, where dead_letters.py only expects ContractError")
 @pytest.mark.parametrize("change", [{"id": None}, {"time": None}, {"time": "yesterday"}, {"id": 5}])
 def test_a_rules_event_without_its_own_id_or_time_is_no_request(change: dict[str, Any]) -> None:
     event = {name: value for name, value in {**load("rule"), **change}.items() if value is not None}

@@ -96,6 +96,11 @@ def test_hubspots_own_time_to_wait_is_the_least(failure: HubSpotFailure, seconds
     assert not_before(failure, 1, START, UTC, 0.0) == START + timedelta(seconds=seconds)
 
 
+@pytest.mark.parametrize("seconds", [172_801.0, 1e13, 1e300, float("inf")])
+def test_no_time_to_wait_is_longer_than_two_days(seconds: float) -> None:
+    assert not_before(failed(477, retry_after=seconds), 1, START, UTC, 1.0) == START + timedelta(days=2)
+
+
 @given(tries, moments, zones, jitters)
 def test_a_spent_daily_quota_waits_for_the_reset_whatever_else_is_said(
     tried: int, now: datetime, zone: tzinfo, jitter: float

@@ -93,7 +93,6 @@ def test_a_refused_token_fails_whoever_waits_and_defers_the_others(
     assert hubspot.tokens == ["old", "new"]
 
 
-@pytest.mark.xfail(reason="reported: line.py names the token for every Misconfigured that has a status")
 def test_a_redirect_is_not_blamed_on_the_token(ledger: Ledger, hubspot: FakeHubSpot, clock: Clock) -> None:
     hubspot.replies = [failed(307, "HubSpot answered 307 without a message")]
 

@@ -210,7 +210,6 @@ def test_of_hundreds_each_is_found_once_whatever_its_status() -> None:
     assert sorted(found) == sorted(f"m-{number}" for number in range(250))
 
 
-@pytest.mark.xfail(reason="reported: stuck() does not look at the status of what a lagging index shows")
 def test_what_a_lagging_index_still_shows_as_running_is_not_stuck() -> None:
     class Lagging(Table):
         def query(self, index: str, partition: tuple[str, str], between: tuple[str, str], page: int) -> Iterator[Item]:
