@@ -1,6 +1,6 @@
 # The only door for people. `make` alone says what is behind it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test check synth bench deploy lock clean
+.PHONY: help setup demo up down test check synth simulate bench deploy lock clean
 .SILENT:
 MAKEFLAGS += --no-print-directory
 
@@ -44,6 +44,9 @@ check: setup ## lint, format and types
 
 synth: setup ## the CloudFormation template, into cdk.out
 	$(CDK) synth --quiet --output cdk.out
+
+simulate: setup ## break the service in one process and virtual time [N=requests] [SEED=n]
+	PYTHONPATH=functions python -m tests.simulation $(if $(N),--requests '$(N)') $(if $(SEED),--seed '$(SEED)')
 
 bench: ## measure (not built yet)
 	echo 'bench: there is no benchmark in this checkout yet, so there is nothing to measure.' >&2

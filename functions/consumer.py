@@ -47,7 +47,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
 def _finished(message: Message, ran: Ran) -> bool:
     """Whether the ledger holds a message's final outcome. If not, the message is hidden for as long as it must wait."""
     if ran.standing is Standing.ANOTHER_REQUEST:
-        return _rejected(message, f"its idempotencyKey belongs to another request: outcome {ran.outcome.id}")
+        reason = f"its idempotencyKey belongs to another request: outcome {ran.outcome.id}"
+        return _rejected(message, reason, ran.outcome.portal)
     if ran.outcome.status.final:
         return True
     if until := ran.lease_until or ran.outcome.retry_at:
@@ -59,12 +60,12 @@ def _finished(message: Message, ran: Ran) -> bool:
     return False
 
 
-def _rejected(message: Message, reason: str) -> bool:
+def _rejected(message: Message, reason: str, portal: str = DEFAULT_PORTAL) -> bool:
     """Keep in the ledger that a message can never be run, with the beginning of its body."""
     logger.warning("message rejected", message_id=message["messageId"], reason=reason)
     outcome = Outcome(
         id=message["messageId"],
-        portal=DEFAULT_PORTAL,
+        portal=portal,
         status=Status.REJECTED,
         trigger=Trigger.QUEUE,
         requested_at=sent_at(message),

@@ -15,6 +15,8 @@ from envelopes import Message, attribute, from_event, from_message, sent_at
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+# Attributes of what is no message of the main queue: an event that Lambda, a schedule or a rule has given up.
+BY_EVENTBRIDGE = ("RequestID", "SCHEDULE_ARN", "RULE_ARN")
 # Of a message that its outcome keeps. The largest request with all its results and messages takes some 350,000.
 RECEIVED_CHARACTERS = 48_000
 
@@ -39,25 +41,26 @@ def _settled(message: Message) -> bool:
             request = _request(message)
         except ContractError as error:
             ledger().record(_unreadable(message, text, str(error)), now())
-            standing, outcome_id = Standing.FINISHED, message["messageId"]
+            standing, outcome_id = Standing.OURS, message["messageId"]
         else:
             standing, outcome_id = ledger().fail(request, _reason(message), text, now()), request.id
             if standing is Standing.ANOTHER_REQUEST:
                 reason = f"its idempotencyKey belongs to another request: outcome {request.id}"
-                ledger().record(_unreadable(message, text, reason), now())
+                ledger().record(_unreadable(message, text, reason, request.envelope.portal), now())
     except LedgerUnavailable as error:
         logger.error("dead letter not settled", message_id=message["messageId"], error=str(error))
         return False
     if standing is Standing.ELSEWHERE:
         return False
     logger.warning("dead letter settled", message_id=message["messageId"], outcome_id=outcome_id)
-    count("OutcomeFailed")
+    if standing is not Standing.FINISHED:  # which an alarm has told of, if there was need
+        count("OutcomeFailed")
     return True
 
 
 def _request(message: Message) -> Request:
     """The request of a message of the main queue, or of an event that EventBridge or Lambda gave up on."""
-    if attribute(message, "RequestID") or attribute(message, "SCHEDULE_ARN"):
+    if any(attribute(message, name) for name in BY_EVENTBRIDGE):
         invocation = attribute(message, "RequestID") or message["messageId"]
         return from_event(parse_json(message["body"]), settings().portals, invocation, sent_at(message))
     return from_message(message, settings().portals)
@@ -69,12 +72,12 @@ def _reason(message: Message) -> str:
     return f"given up: {said}" if said else "given up after the last receive that its queue allows"
 
 
-def _unreadable(message: Message, text: str, reason: str) -> Outcome:
+def _unreadable(message: Message, text: str, reason: str, portal: str = DEFAULT_PORTAL) -> Outcome:
     return Outcome(
         id=message["messageId"],
-        portal=DEFAULT_PORTAL,
+        portal=portal,
         status=Status.FAILED,
-        trigger=Trigger.SCHEDULE if attribute(message, "RequestID") else Trigger.QUEUE,
+        trigger=Trigger.SCHEDULE if any(attribute(message, name) for name in BY_EVENTBRIDGE) else Trigger.QUEUE,
         requested_at=sent_at(message),
         finished_at=now(),
         reason=f"{_reason(message)}; and it is no request: {reason}",

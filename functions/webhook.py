@@ -104,7 +104,8 @@ def _accept(request: Request) -> Response[str]:
     try:
         queue().send(request, now())
     except QueueUnavailable as error:
-        if claim.standing is Standing.OURS:
+        if claim.standing is Standing.OURS and request.envelope.idempotency_key is None:
+            # Nobody can ask for it again, and it must not take effect later. With a key it waits to be asked for.
             ledger().give_up(claim.outcome, str(error), now())
         raise
     return replies.accepted(claim.outcome, now(), preferred=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from batch_create.attribution import Fate
-from batch_create.calls import Caller, Decision
+from batch_create.calls import Caller
+from batch_create.decision import Decision
 from batch_create.errors import LeaseLost, LedgerUnavailable, Unavailable
 from batch_create.held import Held
 from batch_create.ledger import Standing
@@ -15,6 +16,7 @@ from batch_create.outcomes import Outcome, Request, Result, Status, new_outcome
 from batch_create.overtaken import overtaken
 from batch_create.plan import Demand, concerned, plan
 from batch_create.ports import Point, Ports
+from batch_create.proof import there
 from batch_create.telemetry import count, logger
 
 # A holder may need this long after its deadline to write what it knows; until then nobody takes its request over.
@@ -86,8 +88,11 @@ def _look_up_doubtful(held: dict[str, Held], caller: Caller) -> None:
             decision = caller.look_up(call)
             for demand, _ in concerned(call, doubtful):
                 number = decision.seen.get(demand.item.key)
-                if number is not None and number != demand.item.max_to_object_ids:
-                    held[demand.request_id].was(demand.item.key, number)
+                request = held[demand.request_id]
+                if number == demand.item.max_to_object_ids:
+                    request.decide(demand.item.key, there(demand.doubt))  # also the older of two numbers
+                elif number is not None:
+                    request.was(demand.item.key, number)
             if decision.doubt and decision.doubt.cleared:
                 decision.deferral = None  # it is sent in this run
             _apply(decision, doubtful, held, looked_up=True)
@@ -95,13 +100,13 @@ def _look_up_doubtful(held: dict[str, Held], caller: Caller) -> None:
 
 def _leave_overtaken(held: dict[str, Held], ports: Ports) -> None:
     """What a younger request has set while an older one waited is not set back."""
-    retried = [demand for request in held.values() if request.retried for demand in request.demands()]
+    late = [demand for request in held.values() if request.late for demand in request.demands()]
     try:
-        for demand, outcome_id in overtaken(retried, ports.history):
+        for demand, outcome_id in overtaken(late, ports.history):
             held[demand.request_id].supersede(demand.item.key, by=outcome_id)
     except LedgerUnavailable as error:
         logger.error("history unavailable", error=str(error))
-        for demand in retried:
+        for demand in late:
             held[demand.request_id].defer(Unavailable("the ledger could not be searched for younger requests"))
 
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from batch_create.answers import merged
 from batch_create.attribution import Fate
-from batch_create.calls import Decision
 from batch_create.contract import LimitKey
+from batch_create.decision import Decision
 from batch_create.errors import HubSpotFailure, Misconfigured, Unavailable, Uncertain
 from batch_create.hubspot import Pair
 from batch_create.ledger import Claim
 from batch_create.outcomes import Doubt, HubSpotSaid, InputOutcome, Outcome, Result, Status, conclude
 from batch_create.plan import Demand
 from batch_create.retry import not_before
+
+# Between a request's own time and its first run. SQS may deliver in another order at any time; within so few seconds
+# nobody can tell which of two requests was meant to be the last.
+LATE = timedelta(seconds=30)
 
 
 class Held:
@@ -30,6 +34,7 @@ class Held:
         self.outcome = outcome
         self.fence = claim.fence
         self.settled = False
+        self._claimed_at = now
         self._interactive = interactive
         self._deferral: HubSpotFailure | None = None
         # Where an earlier run decided some inputs already, its answer is part of the whole answer.
@@ -47,9 +52,9 @@ class Held:
         return self.outcome.doubt is not None and not self.outcome.doubt.cleared
 
     @property
-    def retried(self) -> bool:
-        """Whether an earlier run has left this request unfinished, so that younger requests may have overtaken it."""
-        return self.fence > 1
+    def late(self) -> bool:
+        """Whether this request has waited, so that younger requests may have overtaken it."""
+        return self.fence > 1 or self._claimed_at - self.outcome.requested_at > LATE
 
     def demands(self) -> Iterator[Demand]:
         """The open inputs, unless something has shown that they must wait for another run."""

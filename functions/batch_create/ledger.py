@@ -118,9 +118,9 @@ class Ledger:
             return  # it is being run after all, and that is better
 
     def fail(self, request: Request, reason: str, received: str, now: datetime) -> Standing:
-        """Make a request FAILED that its queue has given up, and keep its message's text. FINISHED when it is final,
-        as it was before or is now; ELSEWHERE while somebody still holds it; ANOTHER_REQUEST when its id belongs to one
-        that asks for something else. What was sent without a clear answer becomes UNCONFIRMED."""
+        """Make a request FAILED that its queue has given up, and keep its message's text: OURS. FINISHED when it was
+        final before; ELSEWHERE while somebody still holds it; ANOTHER_REQUEST when its id belongs to one that asks for
+        something else. What was sent without a clear answer becomes UNCONFIRMED."""
         told = {"finished_at": now, "received": received}
         try:
             given_up = new_outcome(request, Status.FAILED).model_copy(update={**told, "reason": reason})
@@ -157,7 +157,7 @@ class Ledger:
                 )
             except ConditionFailed:
                 return Standing.ELSEWHERE
-        return Standing.FINISHED
+        return Standing.OURS
 
     def stuck(self, portal: str, now: datetime) -> Iterator[Outcome]:
         """The outcomes of a portal that should have been taken further some time ago and were not: their message is

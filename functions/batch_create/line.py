@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-from batch_create.contract import LimitKey
+from batch_create.decision import Decision, Limits
 from batch_create.errors import HubSpotFailure
 from batch_create.hubspot import Answer
 from batch_create.outcomes import Attempt, HubSpotSaid, Verdict
 from batch_create.plan import Call
 from batch_create.ports import Point, Ports
 
-if TYPE_CHECKING:
-    from batch_create.calls import Decision
-
 T = TypeVar("T")
-Limits = dict[LimitKey, int | None]
 
 TOKEN_REFUSED = (401, 403)
 ATTEMPT_MESSAGE_CHARACTERS = 500  # 50 attempts of an outcome must leave room in its item

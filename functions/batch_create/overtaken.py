@@ -13,6 +13,7 @@ from batch_create.ports import HistoryPort
 
 Age = tuple[datetime, str]
 IN_ONE_READ = 30  # outcomes of a pair: mostly enough to know each of its limits
+READS = 5  # at most, so that a long outage, in which none has set any, does not make each retry read them all
 
 
 def overtaken(demands: Iterable[Demand], history: HistoryPort) -> list[tuple[Demand, str]]:
@@ -42,7 +43,9 @@ def _applied(
     since = iso(min(demand.requested_at for demand in demands))
     newest: dict[LimitKey, tuple[Age, str]] = {}
     after: str | None = NEWEST
-    while after and not wanted <= newest.keys():
+    for _ in range(READS):
+        if after is None or wanted <= newest.keys():
+            break
         page = history.page(Filter(portal=portal, pair=pair, since=since, after=after, limit=IN_ONE_READ))
         for outcome in page.outcomes:  # youngest first
             for item in outcome.inputs:

@@ -9,15 +9,17 @@ from datetime import datetime
 from typing import Any
 
 import consumer
-from batch_create import calls, handler, hubspot, ledger, plan, retry
+from batch_create import calls, handler, hubspot, ledger, plan, proof, retry
 from batch_create.attribution import Fate
-from batch_create.calls import Caller, Decision
+from batch_create.calls import Caller
 from batch_create.credentials import Credentials
+from batch_create.decision import Decision
 from batch_create.errors import HubSpotFailure, Unavailable
 from batch_create.held import Held
 from batch_create.ledger import Claim, Ledger
 from batch_create.locks import Locks
 from batch_create.outcomes import Doubt, Result
+from batch_create.proof import Proof
 from batch_create.queue import Queue
 from batch_create.table import Table
 
@@ -124,32 +126,32 @@ def let_waiting_burn_receives(put: Put) -> None:
 # -------------------------------------------------------------------------------------------------- uncertain answers
 @bug
 def resend_without_reading_back(put: Put) -> None:
-    def clear(self: Caller, decision: Decision, doubt: Doubt, why: str) -> None:
+    def clear(self: Proof, decision: Decision, doubt: Doubt, why: str) -> None:
         for key in decision.open:
             decision.fates.pop(key, None)
         decision.doubt = doubt.model_copy(update={"cleared": True})
         decision.deferral = Unavailable(why)
 
-    put(Caller, "_clear_up", clear)
+    put(Proof, "clear_up", clear)
 
 
 @bug
 def take_an_uncertain_answer_for_success(put: Put) -> None:
-    def trust(self: Caller, decision: Decision, doubt: Doubt, why: str) -> None:
+    def trust(self: Proof, decision: Decision, doubt: Doubt, why: str) -> None:
         for key in decision.open:
             decision.fates[key] = Fate(Result.APPLIED)
 
-    put(Caller, "_clear_up", trust)
+    put(Proof, "clear_up", trust)
 
 
 @bug
 def believe_a_single_reading(put: Put) -> None:
-    put(calls, "PAUSE", 0.0)
+    put(proof, "PAUSE", 0.0)
 
 
 @bug
 def believe_a_refusal_after_a_doubt(put: Put) -> None:
-    put(Caller, "_look_behind_refusals", lambda self, decision: None)
+    put(Proof, "look_behind_refusals", lambda self, decision: None)
 
 
 @bug

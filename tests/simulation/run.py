@@ -19,7 +19,7 @@ from tests.simulation.plan import make
 from tests.simulation.scenario import Scenario
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-REQUESTS = 300  # of one seed, at most: more seeds show more than longer ones
+REQUESTS = 100  # of one seed, at most: more seeds show more than longer ones
 SEEDS = 1_000  # at least
 STORIES = 6
 

@@ -160,7 +160,6 @@ def test_a_request_that_is_over_is_not_touched(functions: Deployment) -> None:
     assert read() == done
 
 
-@pytest.mark.xfail(reason="reported: every dead letter is counted as a failed outcome, also one that is COMPLETE")
 def test_a_dead_letter_of_what_is_complete_is_not_counted_as_a_failure(
     functions: Deployment, capsys: pytest.CaptureFixture[str]
 ) -> None:

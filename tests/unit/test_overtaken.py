@@ -144,7 +144,7 @@ def test_without_the_ledger_a_retried_request_waits_and_a_new_one_does_not() -> 
     older = waiting(service, (3, 5))
     service.ports = replace(service.ports, history=Unreachable())
 
-    outcomes = service.run(older, request("m-2", (3, 7), at=START + SECOND))
+    outcomes = service.run(older, request("m-2", (3, 7), at=service.clock()))
 
     assert [outcome.status for outcome in outcomes] == [Status.DEFERRED, Status.COMPLETE]
     assert outcomes[0].reason == "the ledger could not be searched for younger requests"
