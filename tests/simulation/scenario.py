@@ -108,7 +108,7 @@ class Scenario:
             world.at(START + ask.after, lambda ask=ask: self._ask(ask, 1))  # type: ignore[misc]
         world.at(START + plan.heal_after, self._heal)
         world.at(START + HOUR, self._sweep)
-        moment = START + max(plan.heal_after, plan.asks[-1].after)
+        moment = START + max(plan.heal_after, plan.asks[-1].after) + HOUR  # also the last has begun by then
         world.run(moment)
         while moment < START + LONGEST and self.unfinished():
             moment += HOUR

@@ -51,10 +51,11 @@ def test_the_same_seed_is_the_same_run_step_by_step_whatever_order_sets_have() -
 @pytest.mark.parametrize("name", BUGS)
 def test_a_planted_bug_is_found(name: str) -> None:
     def wrong(seed: int) -> bool:
-        return bool(simulate(seed, 40)[1].violations)
+        return bool(simulate(seed, 25, receives=120)[1].violations)
 
-    with planted(name):
-        found = next((seed for seed in range(1, WITHIN + 1) if wrong(seed)), None)
+    def found(seed: int) -> bool:
+        with planted(name):
+            with_it = wrong(seed)
+        return with_it and not wrong(seed)  # so it was the bug
 
-    assert found is not None
-    assert not wrong(found)  # so it was the bug
+    assert any(found(seed) for seed in range(1, WITHIN + 1))
