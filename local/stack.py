@@ -157,7 +157,9 @@ def main() -> None:
     up_parser.add_argument(
         "--hubspot-base-url", help="a HubSpot to use instead of the stand-in; its token in $HUBSPOT_TOKEN"
     )
-    up_parser.add_argument("--schedule", help="when all schedules run, instead of their own, such as 'rate(1 minute)'")
+    up_parser.add_argument(
+        "--schedule", help="when all requests' schedules run, instead of their own, such as 'rate(1 minute)'"
+    )
     commands.add_parser("down", help="stop everything")
     options = parser.parse_args()
     emulator.isolate()

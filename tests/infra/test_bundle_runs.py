@@ -28,6 +28,7 @@ ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "eu-central-1",
     "AWS_ACCESS_KEY_ID": "none",
     "AWS_SECRET_ACCESS_KEY": "none",
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:9",  # discard: nobody listens there
     "AWS_LAMBDA_FUNCTION_NAME": "function",
     "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
     "HUBSPOT_BASE_URL": "https://api.hubapi.com",
@@ -143,8 +144,16 @@ def test_the_webhook_answers(built_bundle: BuiltBundle, runtime_client: Path) ->
     assert json.loads(answer["body"])["status"] == "error"
 
 
-def test_the_consumer_answers(built_bundle: BuiltBundle, runtime_client: Path) -> None:
-    assert invoke(built_bundle, runtime_client, "consumer", {"Records": []}) == ("response", {"batchItemFailures": []})
+@pytest.mark.parametrize("entry_point", ["consumer", "dead_letters"])
+def test_what_takes_messages_answers(entry_point: str, built_bundle: BuiltBundle, runtime_client: Path) -> None:
+    assert invoke(built_bundle, runtime_client, entry_point, {"Records": []}) == ("response", {"batchItemFailures": []})
+
+
+def test_the_sweep_asks_the_ledger(built_bundle: BuiltBundle, runtime_client: Path) -> None:
+    kind, answer = invoke(built_bundle, runtime_client, "sweep", {})
+
+    assert kind == "error"  # as nobody is there
+    assert answer["errorType"] == "LedgerUnavailable"
 
 
 def test_a_malformed_schedule_is_an_error_to_lambda(built_bundle: BuiltBundle, runtime_client: Path) -> None:
@@ -157,7 +166,7 @@ def test_a_malformed_schedule_is_an_error_to_lambda(built_bundle: BuiltBundle, r
 
 def test_every_module_of_the_bundle_comes_from_the_bundle(built_bundle: BuiltBundle, runtime_client: Path) -> None:
     code = (
-        "import sys, webhook, consumer, scheduled\n"
+        "import sys, webhook, consumer, scheduled, dead_letters, sweep\n"
         "print(*{m.__file__ for m in sys.modules.values() if 'site-packages' in (getattr(m, '__file__', '') or '')})"
     )
     path = os.pathsep.join(map(str, (built_bundle.code, built_bundle.layer / "python")))
