@@ -71,7 +71,7 @@ class Cdk:
         self._run(["bootstrap", f"aws://{ACCOUNT}/{REGION}"], self.folder)
 
     def synth(self, settings: dict[str, Any], schedule: str | None) -> None:
-        """Turn the app into templates and assets, the requests' schedules with the expression `schedule` if there is one.
+        """Turn the app into templates and assets, the schedules of requests with the expression `schedule` if any.
 
         What was made from the same files and settings is kept as it is. Raises DeploymentFailed.
         """
