@@ -46,7 +46,7 @@ def total(first: int, seeds: int, requests: int, processes: int) -> Report:
     """The report of many seeds; when interrupted, of those that were done by then."""
     whole = Report()
     work = [(seed, requests) for seed in range(first, first + seeds)]
-    with get_context("spawn").Pool(processes) as pool, suppress(KeyboardInterrupt):
+    with get_context("spawn").Pool(processes, maxtasksperchild=100) as pool, suppress(KeyboardInterrupt):
         for report in pool.imap_unordered(_report, work, chunksize=1):
             whole.add(report)
     return whole
