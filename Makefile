@@ -1,6 +1,6 @@
 # The only door for people. `make` alone says what is behind it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test check synth simulate bench deploy lock clean
+.PHONY: help setup demo up down test check synth simulate campaign kill twice bench deploy lock clean
 .SILENT:
 MAKEFLAGS += --no-print-directory
 
@@ -47,6 +47,15 @@ synth: setup ## the CloudFormation template, into cdk.out
 
 simulate: setup ## break the service in one process and virtual time [N=requests] [SEED=n]
 	PYTHONPATH=functions python -m tests.simulation $(if $(N),--requests '$(N)') $(if $(SEED),--seed '$(SEED)')
+
+campaign: setup ## break the deployed local stack, with real processes [N=requests] [SEED=n]
+	PYTHONPATH=functions python -m tests.faults.campaign $(if $(N),--requests '$(N)') $(if $(SEED),--seed '$(SEED)')
+
+kill: setup ## kill a worker at each named point and look at its successor [N=of each] [SEED=n]
+	PYTHONPATH=functions python -m tests.faults.kill $(if $(N),--of-each '$(N)') $(if $(SEED),--seed '$(SEED)')
+
+twice: setup ## deliver messages to two workers at once [N=messages] [SEED=n]
+	PYTHONPATH=functions python -m tests.faults.twice $(if $(N),--messages '$(N)') $(if $(SEED),--seed '$(SEED)')
 
 bench: ## measure (not built yet)
 	echo 'bench: there is no benchmark in this checkout yet, so there is nothing to measure.' >&2

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import LocalStack, until
+from tests.e2e.deployed import LocalStack, until
 from tests.support.events import load
 
 

@@ -1,0 +1,164 @@
+"""What must be true at the end, whatever happened: the ledger against the stand-in's own state and journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from batch_create.outcomes import InputOutcome, Outcome, Result, Status, Trigger, conclude
+from batch_create.proof import PAUSE
+from local.hubspot.catalogue import Pair
+from tests.faults.evidence import Call, Evidence, Key, key_of
+
+# Both sides keep milliseconds, and a read's answer is on its way a moment longer than the journal knows.
+SLACK = 0.5
+STALE_AFTER = 120.0  # seconds between a settlement and the older send that undoes it; less is two workers at once
+GIVEN_UP = "given up"  # how the reason of a dead letter begins
+LAG = 40.0  # seconds; the longest read lag that a plan orders
+
+
+@dataclass(frozen=True)
+class Violation:
+    """Something that must not be: of what kind (lost, doubled, disagreement, unfinished), of which outcome, and how."""
+
+    kind: str
+    outcome_id: str
+    what: str
+
+
+def violations(evidence: Evidence, unreadable: Pair | None = None) -> Iterator[Violation]:
+    """All that is wrong with what the ledger says and with the calls that were made.
+
+    `unreadable` is the pair that nobody could read, whose outcomes alone may be UNCONFIRMED.
+    """
+    for outcome in evidence.outcomes.values():
+        if not outcome.status.final:
+            yield Violation("unfinished", outcome.id, f"ended as {outcome.status}: {outcome.reason}")
+            continue
+        yield from _results(evidence, outcome, unreadable)
+    yield from _final_outcomes_stay(evidence)
+    yield from _nothing_is_sent_blindly(evidence)
+    yield from _nothing_is_undone(evidence)
+
+
+def _results(evidence: Evidence, outcome: Outcome, unreadable: Pair | None) -> Iterator[Violation]:
+    for item in outcome.inputs:
+        match item.result:
+            case Result.APPLIED | Result.UNCHANGED:
+                problem = _not_set(evidence, outcome, item)
+            case Result.REJECTED:
+                problem = _set_for_it_alone(evidence, outcome, item)
+            case Result.PENDING if outcome.status is Status.FAILED:
+                problem = _set_for_it_alone(evidence, outcome, item)
+            case Result.SUPERSEDED:
+                problem = _not_superseded(evidence, outcome, item)
+            case Result.UNCONFIRMED:
+                there = unreadable is not None and key_of(outcome, item)[:2] == tuple(unreadable)
+                given_up = outcome.status is Status.FAILED and (outcome.reason or "").startswith(GIVEN_UP)
+                problem = "" if there or given_up else "but HubSpot could be read"
+            case _:
+                problem = f"in an outcome that is {outcome.status}"
+        if problem:
+            asked = f"{item.category} {item.type_id}={item.max_to_object_ids}"
+            yield Violation("disagreement", outcome.id, f"{item.result} {asked} {problem}; {item.message}")
+    if outcome.status is Status.FAILED:
+        expected = outcome.trigger is Trigger.WEBHOOK or (outcome.reason or "").startswith(GIVEN_UP)
+        if not expected:
+            yield Violation("disagreement", outcome.id, f"FAILED without need: {outcome.reason}")
+    elif outcome.inputs and conclude(outcome.inputs) is not outcome.status:
+        results = [item.result.value for item in outcome.inputs]
+        yield Violation("disagreement", outcome.id, f"{outcome.status} does not follow from {results}")
+
+
+def _not_set(evidence: Evidence, outcome: Outcome, item: InputOutcome) -> str:
+    begin = outcome.requested_at.timestamp() - LAG
+    end = outcome.finished_at.timestamp() + SLACK if outcome.finished_at else 0
+    spells = evidence.spells.get(key_of(outcome, item), [])
+    for spell in spells:
+        if spell.number == item.max_to_object_ids and spell.begin <= end and spell.end >= begin:
+            return ""
+    return f"but HubSpot did not have it between request and settlement, only {[spell.number for spell in spells]}"
+
+
+def _set_for_it_alone(evidence: Evidence, outcome: Outcome, item: InputOutcome) -> str:
+    key, number = key_of(outcome, item), item.max_to_object_ids
+    alone = evidence.owners[key, number] == {outcome.id}
+    return "but HubSpot took it" if alone and evidence.was_set(key, number) else ""
+
+
+def _not_superseded(evidence: Evidence, outcome: Outcome, item: InputOutcome) -> str:
+    other = evidence.outcomes.get(item.superseded_by or "")
+    if other is None:
+        return f"by {item.superseded_by}, which does not exist"
+    if (other.requested_at, other.id) <= (outcome.requested_at, outcome.id):
+        return f"by {other.id}, which is older"
+    same = [one for one in other.inputs if one.category is item.category and one.type_id == item.type_id]
+    if not any(one.result in (Result.APPLIED, Result.UNCHANGED, Result.SUPERSEDED) for one in same):
+        return f"by {other.id}, which is {[one.result.value for one in same]}"
+    return ""
+
+
+def _final_outcomes_stay(evidence: Evidence) -> Iterator[Violation]:
+    for outcome_id, before in evidence.snapshots.items():
+        now = evidence.outcomes.get(outcome_id)
+        if now is None:
+            yield Violation("doubled", outcome_id, f"was {before.status} and is gone")
+        elif (now.status, now.inputs) != (before.status, before.inputs):
+            yield Violation("doubled", outcome_id, f"was {before.status} and became {now.status}")
+
+
+def _nothing_is_sent_blindly(evidence: Evidence) -> Iterator[Violation]:
+    """After a send that may have been applied, nothing is sent again that reading back has not looked for. Of numbers
+    that belong to one request: another may ask for the same at any time."""
+    for (key, number), calls in evidence.sent.items():
+        owners = evidence.owners.get((key, number), set())
+        if len(owners) != 1:
+            continue
+        (owner,) = owners
+        for first, second in pairwise(calls):
+            if first.certainly_not_applied or (first.answered and (key, number) not in first.set):
+                continue  # refused: the call, or this input of it
+            looks = [read for read in evidence.reads[key[:2]] if first.sequence < read.sequence < second.sequence]
+            asked = f"{key[3]}={number} by call {second.sequence} after call {first.sequence}"
+            if not looks:
+                sure = "was answered" if first.answered else "may have been applied"
+                yield Violation("doubled", owner, f"sent {asked}, which {sure}, without a look")
+            elif _span(looks) < PAUSE - SLACK:
+                yield Violation("doubled", owner, f"sent {asked} after a single look")
+
+
+def _span(looks: list[Call]) -> float:
+    """Seconds between the first look and the end of the last, whose answer may have been delayed."""
+    delay = (looks[-1].struck or {}).get("delayMs", 0) / 1000
+    return float(looks[-1].moment + delay - looks[0].moment)
+
+
+def _nothing_is_undone(evidence: Evidence) -> Iterator[Violation]:
+    """What a younger request has set is not overwritten by an older one that was sent long after that was settled."""
+    for key, spells in evidence.spells.items():
+        last = spells[-1]
+        owners = evidence.owners.get((key, last.number), set())
+        if len(owners) != 1:
+            continue
+        older = evidence.outcomes[next(iter(owners))]
+        sent = evidence.sent[key, last.number][-1].moment
+        for younger, finished in _settled(evidence, key):
+            begun = older.started_at.timestamp() if older.started_at else sent
+            # One that was claimed for the first time only then had nothing to compare with.
+            if younger.requested_at > older.requested_at and begun < finished < sent - STALE_AFTER:
+                what = f"{key} = {last.number} undid outcome {younger.id}, settled {sent - finished:.0f} s before"
+                yield Violation("disagreement", older.id, what)
+    for key, number in evidence.state.items():
+        history = evidence.spells.get(key)
+        if history and history[-1].number != number:
+            yield Violation("disagreement", "", f"HubSpot has {number} for {key}, and its journal {history[-1].number}")
+
+
+def _settled(evidence: Evidence, key: Key) -> Iterator[tuple[Outcome, float]]:
+    numbers = {spell.number for spell in evidence.spells[key]}
+    for outcome_id in {owner for number in numbers for owner in evidence.owners.get((key, number), set())}:
+        outcome = evidence.outcomes[outcome_id]
+        done = (Result.APPLIED, Result.UNCHANGED)
+        if outcome.finished_at and any(one.result in done for one in outcome.inputs if key_of(outcome, one) == key):
+            yield outcome, outcome.finished_at.timestamp()
