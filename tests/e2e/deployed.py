@@ -88,6 +88,10 @@ class LocalStack:
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
+    def calls(self) -> list[str]:
+        """The operations of all calls that the stand-in's journal has."""
+        return [str(entry["operation"]) for entry in self.standin("GET", "journal")["entries"]]
+
     def limits(self, from_type: str, to_type: str) -> dict[tuple[str, int], int]:
         """The limits of a pair as HubSpot has them."""
         url = f"{self['hubspotBaseUrl']}/crm/associations/2026-03/definitions/configurations/{from_type}/{to_type}"

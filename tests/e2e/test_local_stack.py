@@ -80,14 +80,45 @@ def test_an_asynchronous_request_outlives_an_outage(local: LocalStack) -> None:
 
 
 def test_what_hubspot_cannot_take_now_is_accepted_and_done_later(local: LocalStack) -> None:
-    local.standin("POST", "faults", {"operation": "any", "times": 2, "effect": {"kind": "status", "status": 503}})
+    limited = {"kind": "status", "status": 429, "policy": "TEN_SECONDLY_ROLLING"}
+    local.standin("POST", "faults", {"operation": "create", "times": 1, "effect": limited})
 
     accepted = local.create("deals", "tickets", limit(27, 9))
 
     assert accepted.status_code == 202
     assert "Preference-Applied" not in accepted.headers
-    assert local.final(accepted.headers["Outcome-Id"])["status"] == "COMPLETE"
+    outcome = local.final(accepted.headers["Outcome-Id"])
+    assert outcome["status"] == "COMPLETE"
+    assert [attempt["verdict"] for attempt in outcome["attempts"]] == ["UNAVAILABLE", "ANSWERED"]
     assert local.limits("deals", "tickets")["HUBSPOT_DEFINED", 27] == 9
+    local.drained()
+
+
+def test_a_create_that_failed_is_sent_again_within_the_call_once_two_looks_have_not_found_it(local: LocalStack) -> None:
+    local.standin("DELETE", "journal")
+    local.standin("POST", "faults", {"operation": "create", "times": 1, "effect": {"kind": "status", "status": 503}})
+
+    answer = local.create("deals", "tickets", limit(27, 8))
+
+    assert answer.status_code == 201
+    assert answer.json()["results"][0]["userEnforcedMaxToObjectIds"] == 8
+    assert local.calls() == ["create", "read", "read", "create"]
+
+
+def test_a_create_that_hubspot_was_too_slow_to_answer_is_proved_in_the_queue_and_not_sent_again(
+    local: LocalStack,
+) -> None:
+    local.standin("DELETE", "journal")
+    local.standin("POST", "faults", {"operation": "create", "times": 1, "effect": {"kind": "delay", "delayMs": 26_000}})
+
+    accepted = local.create("contacts", "tickets", limit(15, 7))
+
+    assert accepted.status_code == 202
+    assert accepted.json()["status"] == "PENDING"
+    outcome = local.final(accepted.headers["Outcome-Id"])
+    assert (outcome["status"], results(outcome)) == ("COMPLETE", ["APPLIED"])
+    assert outcome["inputs"][0]["message"] == "proved by reading back"
+    assert local.calls() == ["create", "read"]
     local.drained()
 
 
@@ -103,8 +134,7 @@ def test_a_create_that_was_applied_but_not_answered_is_proved_and_not_sent_again
 
     assert answer.status_code == 200
     assert answer.json()["results"][0]["userEnforcedMaxToObjectIds"] == 4
-    calls = [entry["operation"] for entry in local.standin("GET", "journal")["entries"]]
-    assert calls == ["create", "read"]
+    assert local.calls() == ["create", "read"]
 
 
 def test_messages_good_partly_refused_and_malformed_each_end_as_they_should(local: LocalStack) -> None:
@@ -163,15 +193,12 @@ def test_a_schedule_fires_and_its_request_is_applied(local: LocalStack) -> None:
     assert local.limits("deals", "contacts")["HUBSPOT_DEFINED", 3] == scheduled["inputs"][0]["maxToObjectIds"]
 
 
-def scheduled_function(local: LocalStack) -> str:
-    functions = local.aws("lambda").list_functions()["Functions"]
-    return next(str(function["FunctionName"]) for function in functions if function["Handler"] == "scheduled.handler")
-
-
 def test_a_rules_event_is_run(local: LocalStack) -> None:
     event = load("rule") | {"id": "rule-event-1"}
 
-    invoked = local.aws("lambda").invoke(FunctionName=scheduled_function(local), Payload=json.dumps(event))
+    invoked = local.aws("lambda").invoke(
+        FunctionName=local.function("scheduled.handler")["FunctionName"], Payload=json.dumps(event)
+    )
 
     assert "FunctionError" not in invoked
     assert local.final("rule-event-1")["trigger"] == "schedule"
@@ -180,7 +207,9 @@ def test_a_rules_event_is_run(local: LocalStack) -> None:
 def test_a_malformed_schedule_input_fails_the_invocation(local: LocalStack) -> None:
     event = {**load("scheduler"), "inputs": "none"}
 
-    invoked = local.aws("lambda").invoke(FunctionName=scheduled_function(local), Payload=json.dumps(event))
+    invoked = local.aws("lambda").invoke(
+        FunctionName=local.function("scheduled.handler")["FunctionName"], Payload=json.dumps(event)
+    )
 
     assert invoked["FunctionError"]
     assert "inputs" in json.loads(invoked["Payload"].read())["errorMessage"]

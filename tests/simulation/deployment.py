@@ -17,7 +17,6 @@ from aws_lambda_powertools.event_handler.api_gateway import BaseRouter
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "simulation")
 os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "simulation")
 
-os.environ.setdefault("POWERTOOLS_METRICS_DISABLED", "true")
 
 import consumer
 import dead_letters
@@ -40,6 +39,7 @@ from batch_create.tokens import Tokens
 from tests.simulation.transport import BASE_URL
 from tests.simulation.world import Killed, Worker, World
 
+NO_METRICS = "POWERTOOLS_METRICS_DISABLED"  # Powertools looks at each flush
 PREFIX = "tokens"
 CLIENTS = "clients"
 ENTRY_POINTS = {
@@ -205,6 +205,7 @@ def installed() -> Iterator[None]:
     found = [(module, port, getattr(module, port)) for module in modules for port in PORTS if hasattr(module, port)]
     level = logger.log_level
     logger.setLevel("CRITICAL")  # some hundred thousand lines that nobody reads
+    os.environ[NO_METRICS] = "true"
     for module, port, _ in found:
         setattr(module, port, _dispatch(port))
     found.append((table, "deserialise", items.deserialise))
@@ -218,6 +219,7 @@ def installed() -> Iterator[None]:
         for module, port, own in found:
             setattr(module, port, own)
         logger.setLevel(level)
+        del os.environ[NO_METRICS]
 
 
 def settings(zones: dict[str, tzinfo], max_batch: int) -> Settings:

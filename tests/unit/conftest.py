@@ -1,12 +1,8 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
-
-# Powertools reads these when it is imported, which is before any fixture.
-os.environ.update(POWERTOOLS_METRICS_NAMESPACE="tests", POWERTOOLS_SERVICE_NAME="tests")
 
 import pytest
 import pytest_socket
