@@ -94,9 +94,13 @@ def _not_superseded(evidence: Evidence, outcome: Outcome, item: InputOutcome) ->
     if (other.requested_at, other.id) <= (outcome.requested_at, outcome.id):
         return f"by {other.id}, which is older"
     same = [one for one in other.inputs if one.category is item.category and one.type_id == item.type_id]
-    if not any(one.result in (Result.APPLIED, Result.UNCHANGED, Result.SUPERSEDED) for one in same):
-        return f"by {other.id}, which is {[one.result.value for one in same]}"
-    return ""
+    for one in same:
+        if one.result in (Result.APPLIED, Result.UNCHANGED, Result.SUPERSEDED):
+            return ""
+        # True all the same where its worker has died with the proof, and HubSpot cannot be read again.
+        if one.result is Result.UNCONFIRMED and evidence.was_set(key_of(other, one), one.max_to_object_ids):
+            return ""
+    return f"by {other.id}, which is {[one.result.value for one in same]}"
 
 
 def _final_outcomes_stay(evidence: Evidence) -> Iterator[Violation]:

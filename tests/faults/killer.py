@@ -13,6 +13,7 @@ import psutil
 from local import stack
 
 WORKER = re.compile(r"ministack-lambda-(?P<function>.+)-[^/]+/_worker\.py$")
+LOOK_AGAIN = 0.25  # seconds
 KINDS = {"Webhook": "webhook", "Consumer": "consumer", "Scheduled": "scheduled"}
 
 
@@ -37,7 +38,10 @@ def workers() -> list[tuple[str, psutil.Process]]:
 
 
 class Killer:
-    """While it is entered, SIGKILL for a random worker, on average every `mean` seconds. Its dice are seeded."""
+    """While it is entered, SIGKILL for a random worker, on average every `mean` seconds. Its dice are seeded.
+
+    Where none is at work, the next to come is the one: a campaign may be half over before the first has started.
+    """
 
     def __init__(self, seed: int, mean: float) -> None:
         self.killed: Counter[str] = Counter()
@@ -57,15 +61,17 @@ class Killer:
 
     def _run(self) -> None:
         while not self._over.wait(self._dice.expovariate(1 / self._mean)):
-            self._kill()
+            while not self._kill() and not self._over.wait(LOOK_AGAIN):
+                pass
 
-    def _kill(self) -> None:
+    def _kill(self) -> bool:
         candidates = workers()
         if not candidates:
-            return
+            return False
         kind, process = self._dice.choice(sorted(candidates, key=lambda worker: worker[1].pid))
         try:
             process.kill()
         except psutil.NoSuchProcess:
-            return
+            return False
         self.killed[kind] += 1
+        return True
