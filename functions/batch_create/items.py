@@ -8,9 +8,10 @@ from decimal import Decimal
 from typing import Any
 
 from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
+from pydantic import TypeAdapter
 from pydantic_core import from_json
 
-from batch_create.outcomes import Outcome
+from batch_create.outcomes import Attempt, Outcome
 
 # DynamoDB refuses items over 400 KB (409,600 bytes). The rest is for what the ledger adds: keys, fence, lease.
 ITEM_BUDGET = 400_000
@@ -20,6 +21,7 @@ MESSAGE_BUDGET = 200_000
 BODY_CHARACTERS = 1_000_000
 REASON_CHARACTERS = 4_000
 
+_attempts = TypeAdapter(tuple[Attempt, ...])
 _serializer = TypeSerializer()
 _deserializer = TypeDeserializer()
 
@@ -54,6 +56,8 @@ def to_outcome(item: Mapping[str, Any]) -> Outcome:
     values = dict(item)
     if body := values.get("hubspot", {}).get("body"):
         values["hubspot"] = {**values["hubspot"], "body": zlib.decompress(body).decode()}
+    if attempts := values.get("attempts"):
+        values["attempts"] = from_json(attempts)
     return Outcome.model_validate(values)
 
 
@@ -72,7 +76,10 @@ def size(value: object) -> int:
 
 
 def _attributes(outcome: Outcome) -> dict[str, Any]:
-    item: dict[str, Any] = outcome.model_dump(mode="json", by_alias=True, exclude_none=True)
+    item: dict[str, Any] = outcome.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"attempts"})
+    if outcome.attempts:
+        # One JSON text: nothing looks for one of them, and 50 maps take longer to encode than all the rest.
+        item["attempts"] = _attempts.dump_json(outcome.attempts, by_alias=True, exclude_none=True).decode()
     if "reason" in item:
         item["reason"] = _cut(item["reason"], REASON_CHARACTERS)
     if outcome.hubspot and outcome.hubspot.body is not None:

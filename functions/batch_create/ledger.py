@@ -70,6 +70,7 @@ class Ledger:
                 first={**self._first(request, new_outcome(request, Status.RUNNING), now), "startedAt": iso(now)},
                 count="fence",
                 remove=["retryAt", "reason"],
+                answer=True,
                 condition="attribute_not_exists(id) OR (fingerprint = :fingerprint AND (#status = :queued"
                 " OR (#status = :deferred AND #retryAt <= :now) OR (#status = :status AND leaseUntil < :now)))",
                 condition_values={":queued": Status.QUEUED, ":deferred": Status.DEFERRED, ":now": iso(now)},

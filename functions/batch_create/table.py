@@ -66,8 +66,10 @@ class Table:
         first: Mapping[str, Any] | None = None,
         count: str | None = None,
         remove: Sequence[str] = (),
+        answer: bool = False,
     ) -> Item:
-        """Set `values`; set `first` where there is none yet; add one to `count`; remove others. The item after that.
+        """Set `values`; set `first` where there is none yet; add one to `count`; remove others. With `answer`, the item
+        after that.
 
         Raises ConditionFailed. In a condition `#status` stands for the attribute, whose plain name is reserved.
         """
@@ -79,7 +81,7 @@ class Table:
             clauses.append(f"#{count} = if_not_exists(#{count}, :zero) + :one")
             given |= {":zero": 0, ":one": 1}
         names = {*values, *first, *remove, "status"} | ({count} if count else set())
-        answer = self._call(
+        updated = self._call(
             "update_item",
             TableName=self._name,
             Key={"id": {"S": item_id}},
@@ -88,10 +90,10 @@ class Table:
             ConditionExpression=condition,
             ExpressionAttributeNames={f"#{name}": name for name in sorted(names)},
             ExpressionAttributeValues=serialise(given),
-            ReturnValues="ALL_NEW",
+            ReturnValues="ALL_NEW" if answer else "NONE",
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
         )
-        return deserialise(answer["Attributes"])
+        return deserialise(updated["Attributes"]) if answer else {}
 
     def query(self, index: str, partition: tuple[str, str], between: tuple[str, str], page: int) -> Iterator[Item]:
         """Index entries of one partition, newest sort key first, both ends included, read `page` at a time."""

@@ -39,6 +39,7 @@ class Report:
 
     seeds: int = 0
     requests: int = 0
+    accepted: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
     results: Counter[str] = field(default_factory=Counter)
     calls: int = 0
@@ -51,7 +52,7 @@ class Report:
 
     def add(self, other: Report) -> None:
         """Take another report in."""
-        for name in ("seeds", "requests", "calls", "needed", "reads", "dead_letters", "steps"):
+        for name in ("seeds", "requests", "accepted", "calls", "needed", "reads", "dead_letters", "steps"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.statuses += other.statuses
         self.results += other.results
@@ -101,7 +102,8 @@ class _Checks:
         needed = {(o.portal, o.from_object_type, o.to_object_type, o.id) for o in self.outcomes.values() if o.inputs}
         return Report(
             seeds=1,
-            requests=len(scenario.accepted),
+            requests=plan.requests,
+            accepted=len(scenario.accepted),
             statuses=Counter(outcome.status.value for outcome in self.outcomes.values()),
             results=Counter(item.result.value for outcome in self.outcomes.values() for item in outcome.inputs),
             calls=len(creates),
@@ -145,12 +147,11 @@ class _Checks:
 
     def _attempts_stay(self) -> None:
         """Whatever is settled later, the attempts that were recorded stay, but for those beyond the latest 50."""
-        last: dict[str, list[Any]] = {}
+        last: dict[str, str] = {}
         for _, key, item in self.scenario.dynamo.writes:
-            now = item.get("attempts", {}).get("L", [])
-            before = last.get(key, [])
-            if len(now) < 50 and now[: len(before)] != before:
-                self._wrong("lost", key, f"{len(before)} attempts were recorded, of which some are gone")
+            now, before = item.get("attempts", {}).get("S", "[]"), last.get(key, "[]")
+            if not now.startswith(before[:-1]) and len(json.loads(now)) < 50:
+                self._wrong("lost", key, f"{len(json.loads(before))} attempts were recorded, of which some are gone")
             last[key] = now
 
     def _tokens_are_refreshed_by_one(self) -> None:

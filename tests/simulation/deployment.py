@@ -178,12 +178,13 @@ class Functions:
 
 def _remembering(deserialise: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
     """The same, but once for each item that the simulated table keeps: half of all the time goes into it otherwise."""
-    known: dict[int, tuple[Any, dict[str, Any]]] = {}
+    known: dict[str, tuple[Any, dict[str, Any]]] = {}
 
     def remembered(item: Any) -> dict[str, Any]:
-        if id(item) not in known:
-            known[id(item)] = (item, deserialise(item))  # with the item, so that its id stays its own
-        return dict(known[id(item)][1])
+        key = item["id"]["S"]
+        if key not in known or known[key][0] is not item:
+            known[key] = (item, deserialise(item))
+        return dict(known[key][1])
 
     return remembered
 

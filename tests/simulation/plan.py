@@ -12,6 +12,8 @@ PLURALS = {"0-1": "contacts", "0-2": "companies", "0-3": "deals", "0-5": "ticket
 UNCERTAIN = (500, 502, 503, 504, 520, 521, 523, 524)
 NEVER_ARRIVED = (522, 525, 526)
 HOUR = 3600.0
+LONGEST_OUTAGE = 30 * HOUR
+SHARE_OF_LONGEST = 5  # its requests are tried again so often that each costs as much as five others
 MOST_RECEIVES = 1000  # as the service is deployed; enough for every outage here
 FEW_RECEIVES = 6
 
@@ -33,6 +35,7 @@ class Plan:
     """Everything that a seed has decided."""
 
     seed: int
+    requests: int  # without those that are asked again
     switches: dict[str, Any]
     faults: list[dict[str, Any]]
     asks: list[Ask]
@@ -53,15 +56,30 @@ class Plan:
     unreadable: Pair | None
 
 
+def size(seed: int, requests: int) -> int:
+    """How many requests a seed has where others have so many."""
+    return _size(_heal_after(Random(seed)), requests)
+
+
+def _heal_after(dice: Random) -> float:
+    return dice.choice([600, 600, HOUR, HOUR, 6 * HOUR, LONGEST_OUTAGE])
+
+
+def _size(heal_after: float, requests: int) -> int:
+    return -(-requests // SHARE_OF_LONGEST) if heal_after == LONGEST_OUTAGE else requests
+
+
 def make(seed: int, requests: int, receives: int = MOST_RECEIVES) -> Plan:
-    """The plan of a seed, with so many requests; of most queues a message can be received so often."""
+    """The plan of a seed, with so many requests (see `size`); of most queues a message can be received so often."""
     dice = Random(seed)
-    heal_after = dice.choice([600, 600, HOUR, HOUR, 6 * HOUR, 30 * HOUR])
+    heal_after = _heal_after(dice)
+    requests = _size(heal_after, requests)
     intensity = dice.choice([0, 0.03, 0.1, 0.25, 0.5])
     calm = dice.random() < 0.4  # of AWS and of our workers; HubSpot has its own weather
     unreadable = dice.choice(sorted(SEEDED_TYPES)) if dice.random() < 0.2 else None
     plan = Plan(
         seed=seed,
+        requests=requests,
         switches={
             "existingLimit": dice.choice(["overwrite", "overwrite", "refuse"]),
             "badInput": dice.choice(["alone", "batch"]),

@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from contextlib import suppress
+from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -17,12 +18,13 @@ from rich.table import Table
 
 from tests.simulation.checks import Report, Violation, check, story
 from tests.simulation.deployment import installed
-from tests.simulation.plan import MOST_RECEIVES, make
+from tests.simulation.plan import MOST_RECEIVES, make, size
 from tests.simulation.scenario import Scenario
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 REQUESTS = 100  # of one seed, at most: more seeds show more than longer ones
 SEEDS = 1_000  # at least
+SEEDS_BETWEEN_NEWS = 250
 STORIES = 6
 
 
@@ -38,6 +40,10 @@ def simulate(seed: int, requests: int, receives: int = MOST_RECEIVES) -> tuple[S
         gc.collect()
 
 
+def _begin() -> None:
+    gc.freeze()  # of what is imported nothing is ever let go: a fifth of the time goes into looking at it otherwise
+
+
 def _report(work: tuple[int, int]) -> Report:
     return simulate(*work)[1]
 
@@ -46,10 +52,23 @@ def total(first: int, seeds: int, requests: int, processes: int) -> Report:
     """The report of many seeds; when interrupted, of those that were done by then."""
     whole = Report()
     work = [(seed, requests) for seed in range(first, first + seeds)]
-    with get_context("spawn").Pool(processes, maxtasksperchild=100) as pool, suppress(KeyboardInterrupt):
+    with get_context("spawn").Pool(processes, _begin) as pool, suppress(KeyboardInterrupt):
         for report in pool.imap_unordered(_report, work, chunksize=1):
             whole.add(report)
+            if whole.seeds % SEEDS_BETWEEN_NEWS == 0:
+                news = f"{whole.seeds} of {seeds} seeds, {whole.requests} requests, {len(whole.violations)} violations"
+                print(f"simulate: {news}", file=sys.stderr)
     return whole
+
+
+def enough(first: int, least: int, requests: int, wanted: int) -> int:
+    """How many seeds have so many requests together."""
+    together = 0
+    for seeds in count(1):
+        together += size(first + seeds - 1, requests)
+        if seeds >= least and together >= wanted:
+            return seeds
+    raise AssertionError("count does not end")
 
 
 def show(report: Report, seconds: float) -> None:
@@ -59,6 +78,7 @@ def show(report: Report, seconds: float) -> None:
     rows = {
         "seeds": report.seeds,
         "requests": report.requests,
+        "accepted": report.accepted,
         "outcomes": dict(sorted(report.statuses.items())),
         "inputs": dict(sorted(report.results.items())),
         "lost": report.count("lost"),
@@ -85,8 +105,11 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, help="how many (default: at least 1000 where there are enough requests)")
     options = parser.parse_args()
     started = time.monotonic()
-    seeds = options.seeds or max(min(SEEDS, options.requests // 10) or 1, -(-options.requests // REQUESTS))
+    seeds = options.seeds or min(SEEDS, options.requests // 10) or 1
     requests = -(-options.requests // seeds)
+    if not options.seeds:
+        requests = min(requests, REQUESTS)
+        seeds = enough(options.seed, seeds, requests, options.requests)
     report = total(options.seed, seeds, requests, os.cpu_count() or 1)
     show(report, time.monotonic() - started)
     for seed, violation in _one_each(report):

@@ -113,6 +113,7 @@ class Scenario:
         while moment < START + LONGEST and self.unfinished():
             moment += HOUR
             world.run(moment)
+        world.close()
         return self
 
     def unfinished(self) -> bool:

@@ -42,6 +42,12 @@ class Worker:
             self.dead = True
             self._world.at(self._world.now, lambda: self._ended(result))
 
+    def close(self) -> None:
+        """Unwind it after all is over, with no effect: what a suspended stack holds is never freed otherwise."""
+        self.dead = True
+        if self._greenlet:
+            self._turn(self._greenlet.throw, Killed)
+
     def resume(self) -> None:
         """Give it a turn, until it waits or is done."""
         if self.dead:
@@ -83,7 +89,8 @@ class World:
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
         self._digest = hashlib.sha256()
-        self._workers = count(1)
+        self._numbers = count(1)
+        self._workers: list[Worker] = []
         self._ids = count(1)
 
     def clock(self) -> datetime:
@@ -100,7 +107,8 @@ class World:
 
     def spawn(self, name: str, job: Job, ended: Callable[[Any], None]) -> Worker:
         """Start a worker."""
-        worker = Worker(self, f"{name}-{next(self._workers)}", job, ended)
+        worker = Worker(self, f"{name}-{next(self._numbers)}", job, ended)
+        self._workers.append(worker)
         self.at(self.now, worker.resume)
         return worker
 
@@ -137,6 +145,12 @@ class World:
             do()
         self.now = max(self.now, until) if self._events else self.now
         return not self._events
+
+    def close(self) -> None:
+        """Nothing happens any more."""
+        self._events.clear()
+        for worker in self._workers:
+            worker.close()
 
     def chance(self, share: float) -> bool:
         """Whether something of that probability happens."""
