@@ -71,7 +71,6 @@ class Caller:
     def _send(self, decision: Decision) -> None:
         """Send a call once, and decide what its answer and, where that is not clear, reading back allow to decide."""
         call = decision.call
-        sent_at = self._ports.clock()
         try:
             answer = self._line.create(call, decision)
         except Refused as refusal:
@@ -84,7 +83,7 @@ class Caller:
             self._proof.look_behind_refusals(decision)
             return
         except Uncertain as failure:
-            self._proof.clear_up(decision, Doubt(since=sent_at, in_vain=_in_vain(call)), str(failure))
+            self._proof.clear_up(decision, self._doubt(call), str(failure))
             return
         except HubSpotFailure as failure:
             decision.deferral = failure
@@ -93,13 +92,15 @@ class Caller:
         decision.fates = attribute(call.inputs, answer.body)
         if answer.body.status is not AnswerStatus.COMPLETE:
             decision.attempts[-1] = decision.attempts[-1].model_copy(update={"verdict": Verdict.UNCERTAIN})
-            self._proof.clear_up(
-                decision, Doubt(since=sent_at, in_vain=_in_vain(call)), "HubSpot did not answer COMPLETE"
-            )
+            self._proof.clear_up(decision, self._doubt(call), "HubSpot did not answer COMPLETE")
         elif decision.open:
-            doubt = Doubt(since=sent_at, in_vain=_in_vain(call) + 1)
+            doubt = self._doubt(call, in_vain=1)
             self._proof.clear_up(decision, doubt, "HubSpot answered COMPLETE without confirming it")
         self._proof.look_behind_refusals(decision)
+
+    def _doubt(self, call: Call, *, in_vain: int = 0) -> Doubt:
+        """Since now and not since it was sent, which may have been late: it may have been applied at any moment."""
+        return Doubt(since=self._ports.clock(), in_vain=in_vain + (call.doubt.in_vain if call.doubt else 0))
 
     # -------------------------------------------------------------------------------------------------------- halving
     def _halved(self, call: Call, *, may_probe: bool) -> Iterator[Decision]:
@@ -138,7 +139,3 @@ class Caller:
             # Halving goes on all the same: that costs calls, not truth.
             logger.info("probe failed", error=str(failure))
         return probe
-
-
-def _in_vain(call: Call) -> int:
-    return call.doubt.in_vain if call.doubt else 0

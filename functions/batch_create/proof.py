@@ -36,6 +36,7 @@ class Proof:
         its doubt cleared; what cannot be read now waits for another reading; what never can be stays unconfirmed."""
         decision.doubt = doubt
         while decision.open:
+            asked_at = self._clock()  # what a reading shows may be as old as this, however late it is looked at
             try:
                 decision.seen = self._line.read(decision.call, decision)
             except Refused as failure:
@@ -50,9 +51,8 @@ class Proof:
             self._decide_by(decision)
             if not decision.open:
                 break
-            now = self._clock()
-            absent_since = decision.doubt.absent_since or now
-            waits = PAUSE - (now - absent_since).total_seconds()
+            waits = PAUSE - _seconds(asked_at, since=decision.doubt.absent_since or asked_at)
+            absent_since = decision.doubt.absent_since or self._clock()
             decision.doubt = decision.doubt.model_copy(update={"absent_since": absent_since, "cleared": waits <= 0})
             if waits <= 0:
                 decision.deferral = Uncertain(f"{why}; it is not there and is sent again")
@@ -95,6 +95,7 @@ class Proof:
         suspect = [key for key, fate in refusals.items() if fate.exists or winners[key].doubt]
         if not suspect:
             return
+        asked_at = self._clock()
         try:
             seen = self._line.read(decision.call, decision)
         except Refused as failure:
@@ -112,12 +113,9 @@ class Proof:
             doubt = winners[key].doubt
             if seen.get(key) == winners[key].item.max_to_object_ids:
                 decision.fates[key] = there(doubt or Doubt(since=self._clock(), refused=True))
-            elif doubt and not doubt.refused and (age := self._age(doubt)) < READ_LAG:
+            elif doubt and not doubt.refused and (age := _seconds(asked_at, since=doubt.since)) < READ_LAG:
                 why = "it was refused, perhaps because an earlier call has set it, and reads can lag behind"
                 self._leave_open(decision, [key], Unavailable(why, retry_after=READ_LAG - age))
-
-    def _age(self, doubt: Doubt) -> float:
-        return (self._clock() - doubt.since).total_seconds()
 
     @staticmethod
     def _leave_open(decision: Decision, keys: list[LimitKey], failure: HubSpotFailure) -> None:
@@ -134,6 +132,10 @@ def there(doubt: Doubt | None) -> Fate:
     """The fate of an input whose number a reading shows. After a send without a clear answer it is most likely that
     send which set it; after a refusal because it exists, it was there before."""
     return Fate(Result.UNCHANGED) if doubt and doubt.refused else Fate(Result.APPLIED, "proved by reading back")
+
+
+def _seconds(moment: datetime, *, since: datetime) -> float:
+    return (moment - since).total_seconds()
 
 
 def _in_doubt(why: str, failure: HubSpotFailure) -> Uncertain:

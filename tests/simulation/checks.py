@@ -225,7 +225,10 @@ class _Checks:
             return f"by {other.id}, which is older"
         same = [one for one in other.inputs if one.key == item.key]
         if not any(one.result in (Result.APPLIED, Result.UNCHANGED, Result.SUPERSEDED) for one in same):
-            return f"by {other.id}, which is {[one.result for one in same]}"
+            # True all the same where its worker has died with the proof, and HubSpot can never be read again.
+            unproved = (one.max_to_object_ids for one in same if one.result is Result.UNCONFIRMED)
+            if not {change.number for change in history}.intersection(unproved):
+                return f"by {other.id}, which is {[one.result for one in same]}"
         return ""
 
     def _is_unconfirmed(self, outcome: Outcome, item: InputOutcome, history: list[Set]) -> str:

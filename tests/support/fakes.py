@@ -84,7 +84,7 @@ class FakeHubSpot:
     """
 
     replies: list[Reply | Callable[[Sequence[LimitInput]], Reply]] = field(default_factory=list)
-    reads: list[HubSpotFailure | Limits] = field(default_factory=list)
+    reads: list[HubSpotFailure | Limits | Callable[[], Limits]] = field(default_factory=list)
     applies: bool = False
     state: dict[tuple[str, str], Limits] = field(default_factory=dict)
     created: list[tuple[Pair, tuple[LimitInput, ...]]] = field(default_factory=list)
@@ -128,7 +128,7 @@ class FakeHubSpot:
             read = self.reads.pop(0)
             if isinstance(read, HubSpotFailure):
                 raise read
-            return read
+            return read() if callable(read) else read
         return dict(self.state.get((pair.from_object_type, pair.to_object_type), {}))
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from batch_create.calls import SENDS
 from batch_create.contract import LimitInput, LimitKey
-from batch_create.errors import Uncertain
+from batch_create.errors import HubSpotFailure, Uncertain
 from batch_create.hubspot import Answer, Pair
 from batch_create.ledger import ATTEMPTS_KEPT
 from batch_create.outcomes import Doubt, Outcome, Request, Result, Status, Trigger, Verdict
@@ -514,6 +514,36 @@ def test_a_refusal_after_a_doubt_is_believed_only_when_reads_cannot_lag_behind_t
     service.clock.time = first.retry_at
     (second,) = service.run(ASKED)
     assert (second.status, only(second)) == (Status.REJECTED, (Result.REJECTED, "typeId 3 is bad"))
+
+
+@modes
+def test_a_reading_is_as_old_as_its_call_however_late_its_reader_wakes_up(mode: Any) -> None:
+    service = Service(FakeHubSpot(replies=[failed(503), mode("typeId 3 is bad")]))
+
+    def read_and_stand_still() -> Limits:
+        service.clock.advance(2 * READ_LAG)
+        return {}
+
+    service.hubspot.reads = [{}, {}, read_and_stand_still]
+
+    (outcome,) = service.run(ASKED, seconds=600)
+
+    assert (outcome.status, only(outcome)[0]) == (Status.DEFERRED, Result.PENDING)
+
+
+@modes
+def test_a_doubt_is_as_young_as_its_answer_however_late_it_was_sent(mode: Any) -> None:
+    service = Service(FakeHubSpot(reads=[{}] * 3))
+
+    def stand_still_and_send(inputs: Any) -> HubSpotFailure:
+        service.clock.advance(2 * READ_LAG)
+        return failed(503)
+
+    service.hubspot.replies = [stand_still_and_send, mode("typeId 3 is bad")]
+
+    (outcome,) = service.run(ASKED, seconds=600)
+
+    assert (outcome.status, only(outcome)[0]) == (Status.DEFERRED, Result.PENDING)
 
 
 # --------------------------------------------------------------------------------------------------------- in two calls
