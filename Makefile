@@ -67,11 +67,12 @@ deploy: setup ## deploy to the AWS account and region of your environment
 		echo '  PATH="$(CURDIR)/.venv/bin:$$PATH" $(CURDIR)/node_modules/.bin/cdk bootstrap' >&2; \
 		exit 1; }
 
+# The extras stay in the lock: the pip of Python 3.11 looks for `coverage[toml]` elsewhere where it lists `coverage` alone.
 lock: setup ## pin the newest versions that *.in and package.json allow
 	test -x $(UV) || { python -m venv .venv/uv && .venv/uv/bin/pip install --quiet uv==0.13.9; }
 	for name in functions/requirements requirements local/ministack-requirements; do \
 		$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-			--no-emit-find-links --custom-compile-command 'make lock' --output-file $$name.txt $$name.in || exit 1; \
+			--no-emit-find-links --no-strip-extras --custom-compile-command 'make lock' --output-file $$name.txt $$name.in || exit 1; \
 	done
 	npm install --package-lock-only --no-audit --no-fund
 
