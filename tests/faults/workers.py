@@ -82,7 +82,7 @@ def worker(variables: dict[str, str], work: Work, answers: Connection) -> None:
         vars(consumer)["production"] = lambda: ports
     try:
         answers.send(consume(work))
-    except Exception:
+    except Exception:  # of any kind: its process has no other way to tell, and it is raised on
         answers.send(traceback.format_exc())
         raise
 
@@ -137,7 +137,7 @@ def _die_waiting(hubspot_port: str) -> None:
             _die()
         return wait(connection)
 
-    http.client.HTTPConnection.getresponse = getresponse  # type: ignore[assignment]
+    mock.patch.object(http.client.HTTPConnection, "getresponse", getresponse).start()
 
 
 def _die() -> None:

@@ -14,8 +14,9 @@ Item = dict[str, Any]
 
 def client_error(operation: str, code: str, status: int = 400, **rest: Any) -> ClientError:
     """An AWS error in its real shape."""
-    error = {"Error": {"Code": code, "Message": "simulated"}, "ResponseMetadata": {"HTTPStatusCode": status}, **rest}
-    return ClientError(error, operation)  # type: ignore[arg-type] # boto's stubs want every field of the metadata
+    told: dict[str, Any] = {"Code": code, "Message": "simulated"}
+    error: Any = {"Error": told, "ResponseMetadata": {"HTTPStatusCode": status}, **rest}
+    return ClientError(error, operation)
 
 
 class Dynamo:

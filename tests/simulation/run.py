@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from contextlib import suppress
-from itertools import count
+from itertools import accumulate, count
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -63,12 +63,8 @@ def total(first: int, seeds: int, requests: int, processes: int) -> Report:
 
 def enough(first: int, least: int, requests: int, wanted: int) -> int:
     """How many seeds have so many requests together."""
-    together = 0
-    for seeds in count(1):
-        together += size(first + seeds - 1, requests)
-        if seeds >= least and together >= wanted:
-            return seeds
-    raise AssertionError("count does not end")
+    together = accumulate(size(seed, requests) for seed in count(first))
+    return next(seeds for seeds, so_far in enumerate(together, 1) if seeds >= least and so_far >= wanted)
 
 
 def show(report: Report, seconds: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -105,7 +106,7 @@ class Scenario:
             self.standin.faults.add(FaultOrder.model_validate(order))
         self._store_secrets()
         for ask in plan.asks:
-            world.at(START + ask.after, lambda ask=ask: self._ask(ask, 1))  # type: ignore[misc]
+            world.at(START + ask.after, partial(self._ask, ask, 1))
         world.at(START + plan.heal_after, self._heal)
         world.at(START + HOUR, self._sweep)
         moment = START + max(plan.heal_after, plan.asks[-1].after) + HOUR  # also the last has begun by then

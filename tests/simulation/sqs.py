@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from tests.simulation.dynamo import client_error
@@ -157,7 +158,7 @@ class Mapping:
             if not records:
                 return
             self._running += 1
-            self._invoke({"Records": records}, lambda failures, taken=records: self._ended(taken, failures))  # type: ignore[misc]
+            self._invoke({"Records": records}, partial(self._ended, records))
 
     def _ended(self, records: list[dict[str, Any]], failures: Failures | None) -> None:
         self._running -= 1
