@@ -83,6 +83,16 @@ class LocalStack:
 
         return until(look, f"outcome {outcome_id} to become final")
 
+    def scheduled(self) -> dict[str, Any]:
+        """The outcome of the schedule of limits/deals-to-contacts.yaml, once it has fired."""
+
+        def look() -> dict[str, Any] | None:
+            query = {"from": "deals", "to": "contacts", "since": self.started.isoformat()}
+            found = self.call("GET", "/outcomes", params=query).json()["results"]
+            return next((outcome for outcome in found if outcome["trigger"] == "schedule"), None)
+
+        return until(look, "the schedule to fire")
+
     def standin(self, method: str, path: str, body: object = None) -> Any:
         answer = requests.request(method, f"{self['hubspotBaseUrl']}/_standin/{path}", json=body, timeout=60)
         answer.raise_for_status()

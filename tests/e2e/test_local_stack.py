@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.deployed import LocalStack, until
+from tests.e2e.deployed import LocalStack
 from tests.support.events import load
 
 
@@ -181,12 +181,7 @@ def test_a_burst_of_messages_ends_with_one_outcome_each_while_hubspot_fails_now_
 
 
 def test_a_schedule_fires_and_its_request_is_applied(local: LocalStack) -> None:
-    def look() -> dict[str, Any] | None:
-        query = {"from": "deals", "to": "contacts", "since": local.started.isoformat()}
-        found = local.call("GET", "/outcomes", params=query).json()["results"]
-        return next((outcome for outcome in found if outcome["trigger"] == "schedule"), None)
-
-    scheduled = local.final(until(look, "the schedule to fire")["id"])
+    scheduled = local.final(local.scheduled()["id"])
 
     assert scheduled["status"] == "COMPLETE"
     assert scheduled["requestedBy"] == "limits/deals-to-contacts.yaml"
