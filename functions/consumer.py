@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from batch_create.contract import DEFAULT_PORTAL, ContractError
@@ -38,26 +39,27 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
                 returned.append(message["messageId"])
     seconds = context.get_remaining_time_in_millis() / 1000 - RESERVE
     answers = run([request for _, request in readable], seconds, production())
+    waiting: dict[str, datetime] = {}
     for (message, _), ran in zip(readable, answers, strict=True):
         if not _finished(message, ran):
             returned.append(message["messageId"])
+            if until := ran.lease_until or ran.outcome.retry_at:
+                waiting[message["receiptHandle"]] = until
+    try:
+        if waiting:
+            queue().postpone(waiting, now())
+    except QueueUnavailable as error:
+        # They come back all the same, after the queue's own visibility timeout.
+        logger.warning("postpone failed", error=str(error))
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in returned]}
 
 
 def _finished(message: Message, ran: Ran) -> bool:
-    """Whether the ledger holds a message's final outcome. If not, the message is hidden for as long as it must wait."""
+    """Whether the ledger holds a message's final outcome. If not, the message must wait."""
     if ran.standing is Standing.ANOTHER_REQUEST:
         reason = f"its idempotencyKey belongs to another request: outcome {ran.outcome.id}"
         return _rejected(message, reason, ran.outcome.portal)
-    if ran.outcome.status.final:
-        return True
-    if until := ran.lease_until or ran.outcome.retry_at:
-        try:
-            queue().postpone(message["receiptHandle"], now(), until)
-        except QueueUnavailable as error:
-            # It comes back all the same, after the queue's own visibility timeout.
-            logger.warning("postpone failed", message_id=message["messageId"], error=str(error))
-    return False
+    return ran.outcome.status.final
 
 
 def _rejected(message: Message, reason: str, portal: str = DEFAULT_PORTAL) -> bool:

@@ -51,6 +51,23 @@ def merged(said: Sequence[HubSpotSaid]) -> HubSpotSaid | None:
     )
 
 
+def without_errors(said: HubSpotSaid, messages: Sequence[str]) -> HubSpotSaid:
+    """An answer without the errors that these messages were taken from: what they are about is sent once more."""
+    body = _object(said.body)
+    errors = body.get("errors")
+    if not isinstance(errors, list):
+        return said
+    for message in messages:
+        texts = [error.get("message") if isinstance(error, dict) else None for error in errors]
+        found = [n for n, text in enumerate(texts) if isinstance(text, str) and text and message.startswith(text)]
+        if found:
+            errors.pop(found[0])
+    body |= {"errors": errors, "numErrors": len(errors)}
+    if not errors:
+        del body["errors"], body["numErrors"]
+    return said.model_copy(update={"body": json.dumps(body, ensure_ascii=False)})
+
+
 def _accepted(said: HubSpotSaid) -> bool:
     return said.http_status is not None and 200 <= said.http_status < 300
 

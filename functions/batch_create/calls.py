@@ -22,13 +22,17 @@ SENDS = 3  # of the same inputs within one run
 
 
 class Caller:
-    """Makes planned calls until `deadline`."""
+    """Makes the planned calls of one pair until `deadline`."""
 
-    def __init__(self, ports: Ports, deadline: datetime) -> None:
+    def __init__(self, ports: Ports, deadline: datetime, line: Line) -> None:
         self._ports = ports
-        self._line = Line(ports, deadline)
+        self._line = line
         self._patience = Patience(ports, deadline)
         self._proof = Proof(self._line, self._patience, ports.clock)
+
+    def expect(self, portal: str, calls: int) -> None:
+        """Let it be known how many more calls follow."""
+        self._line.expect(portal, calls)
 
     def make(self, call: Call) -> Iterator[Decision]:
         """Send a call and prove what it did. A batch refused for one bad input is halved until that stands alone: for

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from batch_create.quota import Quota
+
 
 class HubSpotFailure(Exception):
     """A call that brought no usable answer. Carries what HubSpot said, as far as it said anything.
@@ -20,6 +25,7 @@ class HubSpotFailure(Exception):
         retry_after: float | None = None,
         daily: bool = False,
         portal_wide: bool = False,
+        quota: Quota | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -29,6 +35,7 @@ class HubSpotFailure(Exception):
         self.retry_after = retry_after
         self.daily = daily
         self.portal_wide = portal_wide
+        self.quota = quota
 
     def __str__(self) -> str:
         return self.message
@@ -44,6 +51,10 @@ class Misconfigured(HubSpotFailure):
 
 class Unavailable(HubSpotFailure):
     """Nothing was applied and a later call can succeed: defer."""
+
+
+class NoTurn(Unavailable):
+    """HubSpot's quota has no room before a deadline: nothing was sent, and it is no failed try."""
 
 
 class Uncertain(HubSpotFailure):

@@ -35,7 +35,7 @@ class Held:
         self.fence = claim.fence
         self.settled = False
         self._claimed_at = now
-        self._interactive = interactive
+        self.interactive = interactive
         self._deferral: HubSpotFailure | None = None
         # Where an earlier run decided some inputs already, its answer is part of the whole answer.
         begun = any(item.result is not Result.PENDING for item in outcome.inputs)
@@ -103,7 +103,7 @@ class Held:
         waits = self._deferral or Unavailable("the run ended before its inputs were decided")
         if status is not Status.DEFERRED:
             told |= {"finished_at": now, "doubt": None}
-        elif self._interactive and isinstance(waits, Misconfigured) and not self.outcome.doubt:
+        elif self.interactive and isinstance(waits, Misconfigured) and not self.outcome.doubt:
             # Whoever waits for the answer is told that it failed; it must not take effect behind their back later.
             told |= {"status": Status.FAILED, "finished_at": now, "reason": str(waits)}
         else:

@@ -16,6 +16,7 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError, ProxyError
 from batch_create import __version__
 from batch_create.contract import BatchAnswer, ErrorBody, Lenient, LimitInput, LimitKey, PairAnswer, error_body
 from batch_create.errors import HubSpotFailure, Misconfigured, Refused, Unavailable, Uncertain
+from batch_create.quota import Quota, quota
 from batch_create.retry import rule
 
 USER_AGENT = f"hubspot-association-limits/{__version__}"
@@ -50,6 +51,7 @@ class Answer:
     text: str
     correlation_id: str | None
     body: BatchAnswer
+    quota: Quota | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class HubSpot:
         """Set limits, in at most `seconds`."""
         body = {"inputs": [item.model_dump(mode="json", by_alias=True) for item in inputs]}
         reply = self._send("POST", token, f"{pair.path}/batch/create", seconds, json=body)
-        return Answer(reply.status, reply.text, reply.correlation_id, _parsed(BatchAnswer, reply))
+        return Answer(reply.status, reply.text, reply.correlation_id, _parsed(BatchAnswer, reply), reply.quota)
 
     def read_pair(self, token: str, pair: Pair, seconds: float) -> dict[LimitKey, int | None]:
         """Every limit set on a pair, in at most `seconds`."""
@@ -170,6 +172,10 @@ class _Reply:
     def correlation_id(self) -> str | None:
         return self.headers.get("X-HubSpot-Correlation-Id")
 
+    @property
+    def quota(self) -> Quota | None:
+        return quota(self.headers)
+
 
 class _Bearer(AuthBase):
     # As an auth object rather than a header: requests would let a .netrc entry for the host replace a header.
@@ -229,6 +235,7 @@ def _status_failure(reply: _Reply, secrets: Collection[str]) -> HubSpotFailure:
         retry_after=max(asked.floor, _retry_after(reply)) or None,
         daily=daily,
         portal_wide=asked.portal_wide,
+        quota=reply.quota,
     )
 
 

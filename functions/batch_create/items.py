@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
-from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 from pydantic import TypeAdapter
 from pydantic_core import from_json
 
@@ -22,18 +20,16 @@ BODY_CHARACTERS = 1_000_000
 REASON_CHARACTERS = 4_000
 
 _attempts = TypeAdapter(tuple[Attempt, ...])
-_serializer = TypeSerializer()
-_deserializer = TypeDeserializer()
 
 
 def serialise(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain values as DynamoDB's typed ones."""
-    return {name: _serializer.serialize(value) for name, value in values.items()}
+    """Plain values as DynamoDB's typed ones. Raises TypeError for what the ledger never holds, such as a fraction."""
+    return {name: _typed(value) for name, value in values.items()}
 
 
 def deserialise(item: Mapping[str, Any]) -> dict[str, Any]:
     """DynamoDB's typed values as plain ones, numbers as int and binary as bytes."""
-    return {name: _plain(_deserializer.deserialize(value)) for name, value in item.items()}
+    return {name: _plain(value) for name, value in item.items()}
 
 
 def from_outcome(outcome: Outcome) -> dict[str, Any]:
@@ -112,16 +108,39 @@ def _compress(text: str) -> bytes:
     return zlib.compress(text.encode(errors="replace"))
 
 
-def _plain(value: object) -> Any:
-    if isinstance(value, Decimal):
-        return int(value)
-    if isinstance(value, Binary):
-        return value.__bytes__()
-    if isinstance(value, list):
-        return [_plain(element) for element in value]
-    if isinstance(value, dict):
-        return {name: _plain(element) for name, element in value.items()}
-    return value
+def _typed(value: object) -> dict[str, Any]:
+    match value:
+        case str():
+            return {"S": value}
+        case bool():  # which is an int as well
+            return {"BOOL": value}
+        case int():
+            return {"N": str(value)}
+        case None:
+            return {"NULL": True}
+        case bytes():
+            return {"B": value}
+        case Mapping():
+            return {"M": serialise(value)}
+        case list() | tuple():
+            return {"L": [_typed(element) for element in value]}
+    raise TypeError(f"the ledger holds no {type(value).__name__}")
+
+
+def _plain(typed: Mapping[str, Any]) -> Any:
+    ((kind, value),) = typed.items()
+    match kind:
+        case "S" | "BOOL" | "B":
+            return value
+        case "N":
+            return int(value)
+        case "NULL":
+            return None
+        case "M":
+            return deserialise(value)
+        case "L":
+            return [_plain(element) for element in value]
+    raise TypeError(f"the ledger holds no value of DynamoDB's type {kind}")
 
 
 def readable(outcome: Outcome) -> dict[str, Any]:

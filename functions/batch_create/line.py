@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from batch_create.decision import Decision, Limits
-from batch_create.errors import HubSpotFailure
+from batch_create.errors import HubSpotFailure, NoTurn
 from batch_create.hubspot import Answer
 from batch_create.outcomes import Attempt, HubSpotSaid, Verdict
 from batch_create.plan import Call
 from batch_create.ports import Point, Ports
+from batch_create.retry import not_before
 
 T = TypeVar("T")
 
 TOKEN_REFUSED = (401, 403)
+TOO_MANY = 429
+CALL = timedelta(seconds=4)  # what a call needs before the deadline, or waiting for it was for nothing
+# For which bulk work waits in a function; then it waits in the queue, and the function is free for other portals.
+LONGEST_TURN = timedelta(seconds=10)
 ATTEMPT_MESSAGE_CHARACTERS = 500  # 50 attempts of an outcome must leave room in its item
 
 
@@ -25,10 +31,16 @@ class Line:
     What was tried and what HubSpot said goes into the decision; every failure of `errors` is raised on.
     """
 
-    def __init__(self, ports: Ports, deadline: datetime) -> None:
+    def __init__(self, ports: Ports, deadline: datetime, *, urgent: bool) -> None:
         self._ports = ports
         self._deadline = deadline
+        self._urgent = urgent
         self._down: dict[str, HubSpotFailure] = {}  # portals for which any further call would fail alike
+        self._ahead: Counter[str] = Counter()
+
+    def expect(self, portal: str, calls: int) -> None:
+        """Know that so many more calls are to come, so that slots for them are taken together."""
+        self._ahead[portal] += calls
 
     def create(self, call: Call, decision: Decision) -> Answer:
         """Send a batch create."""
@@ -64,11 +76,17 @@ class Line:
             try:
                 token = self._ports.tokens.bearer(portal, self._seconds(), fresh=fresh)
                 self._ports.reached(Point.AFTER_TOKEN)
+                self._await_turn(portal)  # with the token in hand, whose refresh can take longer than a turn lasts
+                attempt = attempt.model_copy(update={"at": self._ports.clock()})
                 self._ports.reached(Point.BEFORE_SEND)
                 result = use(token, self._seconds())
                 self._ports.reached(Point.AFTER_ANSWER)
+            except NoTurn as failure:
+                self._down[portal] = failure
+                raise
             except HubSpotFailure as failure:
                 decision.attempts.append(_failed(attempt, failure))
+                self._heed(portal, failure, attempt.at)
                 if failure.http_status == 401 and not fresh:
                     continue
                 if failure.http_status in TOKEN_REFUSED:
@@ -81,8 +99,26 @@ class Line:
                     self._down[portal] = failure
                 raise
             decision.attempts.append(_answered(attempt, result))
+            if isinstance(result, Answer) and result.quota:
+                self._ports.budget.heard(portal, result.quota, attempt.at)
             return result
         raise AssertionError("the second try has returned or raised")
+
+    def _await_turn(self, portal: str) -> None:
+        """Wait until HubSpot's quota has room for a call."""
+        until = self._deadline - CALL
+        if not self._urgent:
+            until = min(until, self._ports.clock() + LONGEST_TURN)
+        self._ports.budget.wait(portal, ahead=max(1, self._ahead[portal]), urgent=self._urgent, until=until)
+        self._ahead[portal] -= 1
+
+    def _heed(self, portal: str, failure: HubSpotFailure, at: datetime) -> None:
+        if failure.quota:
+            self._ports.budget.heard(portal, failure.quota, at)
+        if failure.http_status == TOO_MANY:
+            now = self._ports.clock()
+            until = not_before(failure, 1, now, self._ports.zone(portal), 0)
+            self._ports.budget.limited(portal, until, daily=failure.daily)
 
     def _seconds(self) -> float:
         return (self._deadline - self._ports.clock()).total_seconds()

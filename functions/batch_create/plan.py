@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from batch_create.contract import LimitInput, LimitKey
+from batch_create.contract import Category, LimitInput, LimitKey
 from batch_create.hubspot import Pair
 from batch_create.outcomes import Doubt
+
+# Of HubSpot's own types those that are labels: primary company (1, 2, 5, 6), parent and child company (13, 14). Where
+# this list is not complete, one more call may be needed.
+LABELLED = {1, 2, 5, 6, 13, 14}
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,8 @@ def latest(doubts: Iterable[Doubt | None]) -> Doubt | None:
 
 
 def plan(demands: Iterable[Demand], batch_size: int) -> Iterator[Call]:
-    """The calls that carry, for each limit, the latest demand; pairs in the order of their oldest demand.
+    """The calls that carry, for each limit, the latest demand; pairs in the order of their oldest demand, object limits
+    before those of labels.
 
     An earlier demand for another number is not in any call: it is superseded once the latest is applied, and planned
     again if the latest is rejected, so that the end is the same as if each had been sent in turn.
@@ -80,10 +85,26 @@ def plan(demands: Iterable[Demand], batch_size: int) -> Iterator[Call]:
             earlier = newest.get(demand.item.key)
             same = earlier is not None and earlier.item == demand.item
             doubt = latest([demand.doubt, earlier.doubt]) if earlier and same else demand.doubt
-            newest[demand.item.key] = replace(demand, doubt=doubt)
-        winners = tuple(newest.values())
+            newest[demand.item.key] = demand if doubt is demand.doubt else replace(demand, doubt=doubt)
+        winners = sorted(newest.values(), key=lambda demand: is_label(demand.item))
         for start in range(0, len(winners), batch_size):
-            yield Call(portal, pair, winners[start : start + batch_size])
+            yield Call(portal, pair, tuple(winners[start : start + batch_size]))
+
+
+def is_label(item: LimitInput) -> bool:
+    """Whether a limit is one of a label, and not of the unlabelled type, which is the object limit."""
+    return item.category is not Category.HUBSPOT_DEFINED or item.type_id in LABELLED
+
+
+def taking_turns(lanes: Iterable[tuple[str, Pair]]) -> list[tuple[str, Pair]]:
+    """Pairs in such an order that each portal has its turn before any has its second: a portal with many waits for
+    itself."""
+    turns: Counter[str] = Counter()
+    order = []
+    for portal, pair in lanes:
+        order.append((turns[portal], (portal, pair)))
+        turns[portal] += 1
+    return [lane for _, lane in sorted(order, key=lambda turn: turn[0])]
 
 
 def concerned(call: Call, demands: Sequence[Demand]) -> Iterator[tuple[Demand, Demand]]:

@@ -10,19 +10,22 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
 from functools import cache
 from time import sleep
-from typing import Protocol
+from typing import Any, Protocol
 
-import boto3
+import botocore.session
 from botocore.config import Config
 
 from batch_create import settings as environment
+from batch_create.budget import Budget
 from batch_create.contract import LimitInput, LimitKey
 from batch_create.history import Filter, History, Page
-from batch_create.hubspot import Answer, HubSpot, Pair
+from batch_create.hubspot import USER_AGENT, Answer, HubSpot, Pair
 from batch_create.ledger import Claim, Ledger
 from batch_create.locks import Locks
 from batch_create.outcomes import Outcome, Request
+from batch_create.pool import side_by_side
 from batch_create.queue import Queue
+from batch_create.quota import Quota
 from batch_create.secret_store import SecretStore
 from batch_create.settings import Settings
 from batch_create.table import Table
@@ -56,6 +59,14 @@ class TokenPort(Protocol):
     def bearer(self, portal: str, seconds: float, *, fresh: bool = False) -> str: ...
 
 
+class BudgetPort(Protocol):
+    """The shared quota, as `budget.Budget` hands it out."""
+
+    def wait(self, portal: str, *, ahead: int, urgent: bool, until: datetime) -> None: ...
+    def heard(self, portal: str, quota: Quota, at: datetime) -> None: ...
+    def limited(self, portal: str, until: datetime, *, daily: bool) -> None: ...
+
+
 class LedgerPort(Protocol):
     """Claims and settlements, as `ledger.Ledger` writes them."""
 
@@ -72,17 +83,20 @@ class HistoryPort(Protocol):
 @dataclass(frozen=True)
 class Ports:
     """What `run` works with. `clock` tells the time in UTC, `jitter` a number from 0 to 1, `zone` a portal's time zone;
-    `sleep` takes seconds; `reached` is told each point that a worker passes."""
+    `sleep` takes seconds; `reached` is told each point that a worker passes; `side_by_side` does jobs
+    at the same time."""
 
     ledger: LedgerPort
     history: HistoryPort
     hubspot: HubSpotPort
     tokens: TokenPort
+    budget: BudgetPort
     clock: Callable[[], datetime]
     jitter: Callable[[], float]
     zone: Callable[[str], tzinfo]
     sleep: Callable[[float], None]
     reached: Callable[[Point], None]
+    side_by_side: Callable[[Sequence[Callable[[], None]]], None]
     default_api_version: str
     batch_size: int
 
@@ -101,7 +115,7 @@ def settings() -> Settings:
 @cache
 def secret_store() -> SecretStore:
     """The one memory of secrets of this function."""
-    return SecretStore(boto3.client("secretsmanager", config=_client_config()), now)
+    return SecretStore(_client("secretsmanager"), now)
 
 
 @cache
@@ -119,7 +133,7 @@ def history() -> History:
 @cache
 def queue() -> Queue:
     """The main queue of this deployment."""
-    return Queue(boto3.client("sqs", config=_client_config()), settings().queue_url)
+    return Queue(_client("sqs"), settings().queue_url)
 
 
 @cache
@@ -128,16 +142,19 @@ def production() -> Ports:
     hubspot = HubSpot(settings().hubspot_base_url)
     version = settings().hubspot_api_versions[0]
     prefix = settings().token_secret_prefix
+    budget = Budget(_table(), now, sleep, Quota(settings().quota_calls), settings().head_room)
     return Ports(
         ledger=ledger(),
         history=history(),
         hubspot=hubspot,
-        tokens=Tokens(secret_store(), prefix, hubspot, Locks(_table()), now, sleep, version),
+        tokens=Tokens(secret_store(), prefix, hubspot, Locks(_table()), budget, now, sleep, version),
+        budget=budget,
         clock=now,
         jitter=random.random,
         zone=settings().zone,
         sleep=sleep,
         reached=lambda point: None,
+        side_by_side=side_by_side,
         default_api_version=version,
         batch_size=settings().batch_size,
     )
@@ -145,9 +162,27 @@ def production() -> Ports:
 
 @cache
 def _table() -> Table:
-    return Table(boto3.client("dynamodb", config=_client_config()), settings().outcomes_table)
+    return Table(_client("dynamodb"), settings().outcomes_table)
 
 
-def _client_config() -> Config:
+def _client(service: str) -> Any:
     # boto3's defaults wait a minute for each try; within a gateway's 29 seconds a stuck connection must fail early.
-    return Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
+    # What is sent is of one form each, and tested: to have it checked each time takes a sixth of a write's processor
+    # time, and to put its user agent together anew a twentieth.
+    config = Config(
+        connect_timeout=2,
+        read_timeout=5,
+        retries={"mode": "standard", "total_max_attempts": 3},
+        parameter_validation=False,
+        user_agent=USER_AGENT,
+    )
+    return _session().create_client(service, config=config)
+
+
+@cache
+def _session() -> botocore.session.Session:
+    # The part of boto3 that makes clients, without its resources and file transfers: docs/cold-start.md has the cost.
+    # Every port is made at the first event: what was made before a snapshot would be in all environments restored from
+    # it, as is the state of `random`, by which they would all wait for the same pauses.
+    random.seed()
+    return botocore.session.get_session()

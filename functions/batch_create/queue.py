@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from itertools import islice
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,7 @@ OUTCOME_ID = "OutcomeId"  # message attribute: the outcome that a message contin
 LONGEST_DELAY = 900  # seconds; SQS's maximum for a message's DelaySeconds
 # Seconds. SQS allows 43,200 in all from the receipt on, and a message has been in a function for up to 15 minutes.
 LONGEST_VISIBILITY = 42_000
+IN_ONE_CALL = 10  # messages; SQS's maximum
 
 
 class Queue:
@@ -36,21 +39,35 @@ class Queue:
                 QueueUrl=self._url,
                 MessageBody=body,
                 DelaySeconds=delay,
+                MessageGroupId=request.envelope.portal,  # SQS is fair between groups: a busy portal delays no other
                 MessageAttributes={OUTCOME_ID: {"DataType": "String", "StringValue": request.id}},
             )
         except (ClientError, BotoCoreError) as error:
             raise QueueUnavailable(f"the request could not be queued ({type(error).__name__})") from error
 
-    def postpone(self, receipt_handle: str, now: datetime, until: datetime) -> None:
-        """Keep a received message hidden until then, or as long as SQS allows."""
-        try:
-            self._client.change_message_visibility(
-                QueueUrl=self._url,
-                ReceiptHandle=receipt_handle,
-                VisibilityTimeout=_seconds(now, until, LONGEST_VISIBILITY),
+    def postpone(self, waiting: Mapping[str, datetime], now: datetime) -> None:
+        """Keep received messages, by receipt handle, hidden until their times, or as long as SQS allows. Raises only
+        after all have been tried."""
+        failures: list[str] = []
+        handles = iter(waiting)
+        while chunk := list(islice(handles, IN_ONE_CALL)):
+            hidden = [_seconds(now, waiting[handle], LONGEST_VISIBILITY) for handle in chunk]
+            try:
+                answer = self._client.change_message_visibility_batch(
+                    QueueUrl=self._url,
+                    Entries=[
+                        {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": hidden[number]}
+                        for number, handle in enumerate(chunk)
+                    ],
+                )
+            except (ClientError, BotoCoreError) as error:
+                failures += [type(error).__name__] * len(chunk)
+            else:
+                failures += [failed["Code"] for failed in answer.get("Failed", [])]
+        if failures:
+            raise QueueUnavailable(
+                f"{len(failures)} messages could not be postponed ({', '.join(sorted({*failures}))})"
             )
-        except (ClientError, BotoCoreError) as error:
-            raise QueueUnavailable(f"a message could not be postponed ({type(error).__name__})") from error
 
 
 def _seconds(now: datetime, until: datetime, most: int) -> int:

@@ -90,8 +90,6 @@ class Renewal:
             credentials = self._store.read(name, NO_MEMORY)  # the last holder may just have refreshed it
             if credentials.oauth is None or credentials.serves(self._clock(), refused):
                 return credentials
-            if known := self._refusals.of(portal, credentials.version):
-                raise known  # of the last holder, in another thread
             asked_at = self._clock()
             refreshed = self._refresh(portal, name, credentials, (deadline - asked_at).total_seconds())
             if kept := self._store.keep(name, credentials, refreshed, asked_at):

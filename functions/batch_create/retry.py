@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
-from batch_create.errors import HubSpotFailure, Misconfigured, Refused, Unavailable, Uncertain
+from batch_create.errors import HubSpotFailure, Misconfigured, NoTurn, Refused, Unavailable, Uncertain
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,13 @@ def not_before(failure: HubSpotFailure, tries: int, now: datetime, zone: tzinfo,
     """When a request that has been tried `tries` times may be tried again; `jitter` is from 0 to 1.
 
     Exponential with full jitter, so that what failed together does not come back together, and never earlier than
-    HubSpot's own times to wait. A spent daily quota waits for midnight in the account's time `zone`.
+    HubSpot's own times to wait. A spent daily quota waits for midnight in the account's time `zone`. To wait for a turn
+    is no failed try, and makes no later wait longer.
     """
     if failure.daily:
         return daily_reset(now, zone)
+    if isinstance(failure, NoTurn):
+        tries = 1
     ceiling = min(LONGEST_CEILING, FIRST_CEILING * 2 ** min(tries - 1, 20))
     return now + timedelta(seconds=max(ceiling * jitter, min(failure.retry_after or 0, LONGEST_RETRY_AFTER)))
 

@@ -49,6 +49,8 @@ class Settings(BaseModel):
     outcomes_table: Annotated[str, Field(min_length=1)]
     outcome_retention_days: Annotated[int, Field(ge=1)]
     batch_size: Annotated[int, Field(ge=1, le=2000)]
+    quota_calls: Annotated[int, Field(ge=1)]  # per ten seconds; what HubSpot's answers say counts more
+    head_room: Annotated[float, Field(ge=0, lt=1)]  # of the quota, for other apps and for people who wait
     queue_url: Annotated[str, Field(min_length=1)]
     portal_time_zones: Annotated[dict[str, ZoneInfo], BeforeValidator(_zones)] = {}
     clients_secret: str = ""  # only the webhook has callers to know

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
 Item = dict[str, Any]
+REFERENCE = re.compile(r"#(\w+)")
 KEYS_IN_ONE_READ = 100  # DynamoDB's maximum for BatchGetItem
 
 
@@ -71,7 +73,7 @@ class Table:
         """Set `values`; set `first` where there is none yet; add one to `count`; remove others. With `answer`, the item
         after that.
 
-        Raises ConditionFailed. In a condition `#status` stands for the attribute, whose plain name is reserved.
+        Raises ConditionFailed. In a condition `#name` stands for an attribute, as some plain names are reserved.
         """
         first = {name: value for name, value in (first or {}).items() if name not in values and name != "id"}
         clauses = [f"#{name} = :{name}" for name in values]
@@ -80,7 +82,7 @@ class Table:
         if count:
             clauses.append(f"#{count} = if_not_exists(#{count}, :zero) + :one")
             given |= {":zero": 0, ":one": 1}
-        names = {*values, *first, *remove, "status"} | ({count} if count else set())
+        names = {*values, *first, *remove, *REFERENCE.findall(condition)} | ({count} if count else set())
         updated = self._call(
             "update_item",
             TableName=self._name,

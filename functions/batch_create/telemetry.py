@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from threading import Lock
 
 from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
@@ -12,12 +13,14 @@ warnings.filterwarnings("ignore", "No application metrics to publish")
 
 logger = Logger()
 metrics = Metrics()
+_counting = Lock()  # Powertools' metrics are not made for threads
 
 
 def count(name: str, portal: str | None = None) -> None:
     """Count something that an alarm or a dashboard shows, for a portal where its owner is the one to act."""
-    if portal is None:
-        metrics.add_metric(name=name, unit=MetricUnit.Count, value=1)
-        return
-    with single_metric(name=name, unit=MetricUnit.Count, value=1) as metric:
-        metric.add_dimension("portal", portal)
+    with _counting:
+        if portal is None:
+            metrics.add_metric(name=name, unit=MetricUnit.Count, value=1)
+            return
+        with single_metric(name=name, unit=MetricUnit.Count, value=1) as metric:
+            metric.add_dimension("portal", portal)

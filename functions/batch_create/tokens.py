@@ -6,11 +6,13 @@ import random
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Protocol
 from uuid import uuid4
 
 from batch_create.credential_store import RECHECK, CredentialStore
 from batch_create.credentials import Credentials
 from batch_create.errors import HubSpotFailure, Misconfigured, Refused, Unavailable
+from batch_create.pool import one_at_a_time
 from batch_create.refusals import Refusals
 from batch_create.renewal import LockPort, OAuthPort, Renewal
 from batch_create.secret_store import MEMORY, NO_MEMORY, SecretStore
@@ -18,6 +20,12 @@ from batch_create.secret_store import MEMORY, NO_MEMORY, SecretStore
 
 def _new_id() -> str:
     return uuid4().hex
+
+
+class TurnPort(Protocol):
+    """The shared quota, as `budget.Budget` hands it out."""
+
+    def wait(self, portal: str, *, ahead: int, urgent: bool, until: datetime) -> None: ...
 
 
 class Tokens:
@@ -33,6 +41,7 @@ class Tokens:
         prefix: str,
         hubspot: OAuthPort,
         locks: LockPort,
+        budget: TurnPort,
         clock: Callable[[], datetime],
         sleep: Callable[[float], None],
         api_version: str,
@@ -42,13 +51,16 @@ class Tokens:
     ) -> None:
         self._prefix = prefix
         self._hubspot = hubspot
+        self._budget = budget
         self._clock = clock
+        self._sleep = sleep
         self._api_version = api_version
         self._store = CredentialStore(secrets, clock)
         self._refusals = Refusals(clock)
         self._renewal = Renewal(self._store, self._refusals, hubspot, locks, clock, sleep, api_version, new_id, jitter)
         self._given = _Given()
         self._checked: dict[str, tuple[object, ...]] = {}
+        self._busy: dict[str, threading.Lock] = {}
 
     def secret_of(self, portal: str) -> str:
         """The name of the secret that holds a portal's token."""
@@ -61,10 +73,12 @@ class Tokens:
         """
         deadline = self._clock() + timedelta(seconds=seconds)
         try:
-            credentials = self._credentials(portal, deadline, fresh)
-            if not self._accepted(portal, credentials, deadline, last=fresh):
-                credentials = self._credentials(portal, deadline, fresh=True)
-                self._accepted(portal, credentials, deadline, last=True)
+            # So that what one thread finds out, all others know.
+            with one_at_a_time(self._busy.setdefault(portal, threading.Lock()), self._sleep):
+                credentials = self._credentials(portal, deadline, fresh)
+                if not self._accepted(portal, credentials, deadline, last=fresh):
+                    credentials = self._credentials(portal, deadline, fresh=True)
+                    self._accepted(portal, credentials, deadline, last=True)
         except HubSpotFailure as failure:
             failure.portal_wide = True
             failure.http_status = failure.body = None
@@ -100,6 +114,7 @@ class Tokens:
         """
         if credentials.hub_id is None or self._checked.get(portal) == credentials.identity:
             return True
+        self._budget.wait(portal, ahead=1, urgent=True, until=deadline)  # a person may wait for it
         try:
             seconds = (deadline - self._clock()).total_seconds()
             account = self._hubspot.hub_id(credentials.access_token, self._api_version, seconds)

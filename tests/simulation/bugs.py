@@ -9,16 +9,17 @@ from datetime import datetime
 from typing import Any
 
 import consumer
-from batch_create import calls, handler, hubspot, ledger, plan, proof, retry
+from batch_create import calls, hubspot, lane, ledger, plan, proof, retry
 from batch_create.attribution import Fate
 from batch_create.calls import Caller
 from batch_create.credentials import Credentials
 from batch_create.decision import Decision
 from batch_create.errors import HubSpotFailure, Unavailable
 from batch_create.held import Held
+from batch_create.lane import Lane
 from batch_create.ledger import Claim, Ledger
 from batch_create.locks import Locks
-from batch_create.outcomes import Doubt, Result
+from batch_create.outcomes import Doubt, Result, Status
 from batch_create.proof import Proof
 from batch_create.queue import Queue
 from batch_create.table import Table
@@ -117,8 +118,8 @@ def acknowledge_before_it_is_settled(put: Put) -> None:
 def let_waiting_burn_receives(put: Put) -> None:
     postpone = Queue.postpone
 
-    def at_once(self: Queue, receipt_handle: str, now: datetime, until: datetime) -> None:
-        postpone(self, receipt_handle, now, now)
+    def at_once(self: Queue, waiting: dict[str, datetime], now: datetime) -> None:
+        postpone(self, dict.fromkeys(waiting, now), now)
 
     put(Queue, "postpone", at_once)
 
@@ -183,20 +184,66 @@ def refuse_the_good_inputs_with_the_bad(put: Put) -> None:
 
 @bug
 def supersede_by_what_was_refused(put: Put) -> None:
-    apply = handler._apply
+    apply = Lane._apply
 
-    def hasty(decision: Decision, demands: Any, held: Any) -> None:
-        apply(decision, demands, held)
+    def hasty(self: Lane, decision: Decision, demands: Any, **rest: Any) -> list[Held]:
+        touched = apply(self, decision, demands, **rest)
         for demand, winner in plan.concerned(decision.call, demands):
             if demand.item != winner.item and winner.item.key in decision.fates:
-                held[demand.request_id].supersede(demand.item.key, by=winner.request_id)
+                self._requests[demand.request_id].supersede(demand.item.key, by=winner.request_id)
+        return touched
 
-    put(handler, "_apply", hasty)
+    put(Lane, "_apply", hasty)
 
 
 @bug
 def let_an_older_request_undo_a_younger_one(put: Put) -> None:
-    put(handler, "_leave_overtaken", lambda held, ports: None)
+    put(Lane, "_leave_overtaken", lambda self: None)
+
+
+@bug
+def take_the_later_number_for_the_earlier_one(put: Put) -> None:
+    apply = Lane._apply
+
+    def folded(self: Lane, decision: Decision, demands: Any, **rest: Any) -> list[Held]:
+        for demand, winner in plan.concerned(decision.call, demands):
+            fate = decision.fates.get(winner.item.key)
+            if demand.item != winner.item and fate:
+                self._requests[demand.request_id].decide(winner.item.key, fate)
+        return apply(self, decision, demands, **rest)
+
+    put(Lane, "_apply", folded)
+
+
+@bug
+def lose_the_earlier_of_two_requests_for_a_limit(put: Put) -> None:
+    sweep_nothing(put)  # else the sweep would make it good
+    begin, finished = Lane.__init__, consumer._finished
+
+    def forgetful(self: Lane, requests: Any, *rest: Any) -> None:
+        newest = {frozenset(item.key for item in request.outcome.inputs): request for request in requests}
+        begin(self, list(newest.values()), *rest)
+
+    put(Lane, "__init__", forgetful)
+    put(consumer, "_finished", lambda message, ran: ran.outcome.status is Status.RUNNING or finished(message, ran))
+
+
+@bug
+def put_one_input_too_many_into_a_chunk(put: Put) -> None:
+    def chunks(demands: Any, batch_size: int) -> Iterator[plan.Call]:
+        for call in whole(demands, 10_000):
+            for start in range(0, len(call.winners), batch_size):
+                yield replace(call, winners=call.winners[start : start + batch_size + 1])
+
+    whole = plan.plan
+    put(lane, "plan", chunks)
+
+
+# ---------------------------------------------------------------------------------------------------------- the quota
+@bug
+def let_two_workers_take_the_same_calls(put: Put) -> None:
+    _conditions(put, "OR fence = :seen", "OR attribute_exists(id)")
+    _conditions(put, "fence = :seen", "attribute_exists(id)")
 
 
 # --------------------------------------------------------------------------------------------------------- the tokens

@@ -25,12 +25,14 @@ import scheduled
 import sweep
 import webhook
 from batch_create import handler, items, table
+from batch_create.budget import Budget
 from batch_create.history import History
 from batch_create.hubspot import HubSpot
 from batch_create.ledger import Ledger
 from batch_create.locks import Locks
 from batch_create.ports import Point, Ports
 from batch_create.queue import Queue
+from batch_create.quota import Quota
 from batch_create.secret_store import SecretStore
 from batch_create.settings import Settings, load
 from batch_create.table import Table
@@ -74,6 +76,7 @@ class Environment:
         self.history = History(outcomes)
         self.queue = Queue(clients.sqs, settings.queue_url)
         hubspot = HubSpot(settings.hubspot_base_url, clients.session)
+        budget = Budget(outcomes, world.clock, world.wait, Quota(settings.quota_calls), settings.head_room)
         self.production = Ports(
             ledger=self.ledger,
             history=self.history,
@@ -83,17 +86,20 @@ class Environment:
                 PREFIX,
                 hubspot,
                 Locks(outcomes),
+                budget,
                 world.clock,
                 world.wait,
                 settings.hubspot_api_versions[0],
                 new_id=world.new_id,
                 jitter=world.random.random,
             ),
+            budget=budget,
             clock=world.clock,
             jitter=world.random.random,
             zone=settings.zone,
             sleep=world.wait,
             reached=reached,
+            side_by_side=world.side_by_side,
             default_api_version=settings.hubspot_api_versions[0],
             batch_size=settings.batch_size,
         )
@@ -223,7 +229,7 @@ def installed() -> Iterator[None]:
         del os.environ[NO_METRICS]
 
 
-def settings(zones: dict[str, tzinfo], max_batch: int) -> Settings:
+def settings(zones: dict[str, tzinfo], max_batch: int, quota: int) -> Settings:
     """The environment variables of all functions."""
     named = ",".join(f"{portal}={zone.key}" for portal, zone in zones.items() if isinstance(zone, ZoneInfo))
     return load(
@@ -235,6 +241,8 @@ def settings(zones: dict[str, tzinfo], max_batch: int) -> Settings:
             "OUTCOMES_TABLE": "outcomes",
             "OUTCOME_RETENTION_DAYS": "400",
             "BATCH_SIZE": str(max_batch),
+            "QUOTA_CALLS": str(quota),
+            "HEAD_ROOM": "0.03",
             "QUEUE_URL": "queue",
             "CLIENTS_SECRET": CLIENTS,
             "PORTAL_TIME_ZONES": named,

@@ -59,7 +59,7 @@ class Scenario:
         session.mount(BASE_URL, self.wire)
         clients = Clients(self.dynamo, Sqs(self.queue, self._step), self.secrets, session)
         zones = {portal: ZoneInfo(name) for portal, name in plan.zones.items()}
-        environment = settings(dict(zones), plan.batch_size)
+        environment = settings(dict(zones), plan.batch_size, plan.quota)
         self.functions = Functions(world, lambda: Environment(world, clients, environment, self._reached))
         self._poll(self.queue, "consumer", 5)
         self._poll(self.dead_letters, "dead_letters", 2)
@@ -88,7 +88,7 @@ class Scenario:
             self.kills[point] += 1
             worker.kill()
         if self.world.chance(self.plan.stall):
-            worker.stalled = True
+            worker.process.stalled = True
             self.world.wait(self.world.random.uniform(60, 600))
 
     def _poll(self, queue: Queue, function: str, concurrency: int) -> None:
@@ -126,7 +126,7 @@ class Scenario:
     @property
     def outcomes(self) -> dict[str, Outcome]:
         """The ledger."""
-        items = {key: deserialise(item) for key, item in self.dynamo.items.items() if not key.startswith("lock#")}
+        items = {key: deserialise(item) for key, item in self.dynamo.items.items() if "inputs" in item}
         return {key: to_outcome(item) for key, item in items.items()}
 
     def _store_secrets(self) -> None:

@@ -93,16 +93,17 @@ class Queue:
         """Be done with a message."""
         self.messages.pop(message_id, None)
 
-    def hide(self, receipt: str, seconds: float) -> None:
-        """Keep a received message hidden from now on for so long."""
+    def hide(self, receipt: str, seconds: float) -> bool:
+        """Keep a received message hidden from now on for so long; False where that is longer than SQS allows."""
         message = next((m for m in self.messages.values() if m.receipt == receipt), None)
         if message is None:
-            return  # deleted, or received again since: AWS takes the call all the same
+            return True  # deleted, or received again since: AWS takes the call all the same
         if self._world.now + seconds - message.received_at > LONGEST_VISIBILITY:
-            raise client_error("change_message_visibility", "InvalidParameterValue")
+            return False
         message.visible_at = self._world.now + seconds
         message.history.append((self._world.now, f"hidden for {seconds:.0f} s"))
         self._world.at(message.visible_at, self.wake)
+        return True
 
     def _record(self, message: Message) -> dict[str, Any]:
         return {
@@ -134,10 +135,11 @@ class Sqs:
         if self._step("send_message answered") == "lost":
             raise client_error("send_message", "InternalFailure", 500)
 
-    def change_message_visibility(self, *, ReceiptHandle: str, VisibilityTimeout: int, **rest: Any) -> None:
-        if self._step("change_message_visibility") == "throttled":
-            raise client_error("change_message_visibility", "ThrottlingException")
-        self._queue.hide(ReceiptHandle, VisibilityTimeout)
+    def change_message_visibility_batch(self, *, Entries: list[dict[str, Any]], **rest: Any) -> dict[str, Any]:
+        if self._step("change_message_visibility_batch") == "throttled":
+            raise client_error("change_message_visibility_batch", "ThrottlingException")
+        refused = [one for one in Entries if not self._queue.hide(one["ReceiptHandle"], one["VisibilityTimeout"])]
+        return {"Failed": [{"Id": one["Id"], "Code": "InvalidParameterValue"} for one in refused]}
 
 
 class Mapping:

@@ -61,6 +61,45 @@ def calls(scenario: Scenario, operation: str) -> list[Any]:
     return scenario.standin.journal.entries(operation)
 
 
+@pytest.mark.parametrize("mode", ["alone", "batch"])
+@pytest.mark.parametrize(
+    ("now", "wanted", "most"),
+    [((50, 20), (80, 60), 1), ((50, 20), (10, 5), 5), ((50, 20), (50, 50), 1), ((50, 20), (15, 15), 5)],
+    ids=["raised", "lowered", "label up to the object limit", "both to one number"],
+)
+def test_an_object_limit_and_a_labels_below_it_are_both_set_whichever_way_they_go(
+    mode: str, now: tuple[int, int], wanted: tuple[int, int], most: int
+) -> None:
+    before = ask(("HUBSPOT_DEFINED", 279, now[0]), ("HUBSPOT_DEFINED", 1, now[1]))
+    after = ask(("HUBSPOT_DEFINED", 1, wanted[1]), ("HUBSPOT_DEFINED", 279, wanted[0]), after=100)
+    scenario = Scenario(calm([before, after], switches={"badInput": mode, "labelEqualsObject": "allow"}))
+
+    played(scenario)
+
+    outcome = max(scenario.outcomes.values(), key=lambda outcome: outcome.requested_at)
+    assert outcome.status is Status.COMPLETE
+    assert outcome.hubspot is not None
+    assert "errors" not in json.loads(outcome.hubspot.body or "")
+    limits = scenario.standin.portals[1].limits(Pair("0-1", "0-2"))
+    assert {key.type_id: number for key, number in limits.items()} == {279: wanted[0], 1: wanted[1]}
+    assert len(calls(scenario, "create")) <= 1 + most
+
+
+@pytest.mark.parametrize("mode", ["alone", "batch"])
+def test_an_object_limit_that_hubspot_never_takes_is_tried_no_more_than_twice(mode: str) -> None:
+    asked = ask(("HUBSPOT_DEFINED", 279, 90_000), ("HUBSPOT_DEFINED", 1, 20))
+    scenario = Scenario(calm([asked], switches={"badInput": mode}))
+
+    (outcome,) = played(scenario).outcomes.values()
+
+    assert outcome.status is Status.PARTIAL
+    assert [item.result for item in outcome.inputs] == [Result.REJECTED, Result.APPLIED]
+    assert outcome.hubspot is not None
+    assert json.loads(outcome.hubspot.body or "")["numErrors"] == 1
+    sent = [json.loads(entry.body)["inputs"] for entry in calls(scenario, "create")]
+    assert sum(one["typeId"] == 279 for inputs in sent if len(inputs) == 1 or mode == "alone" for one in inputs) == 2
+
+
 @pytest.mark.parametrize("bad", [1, 37, 50, 51, 99, 100])
 def test_one_bad_input_among_100_does_not_cost_the_other_99(bad: int) -> None:
     types = [n for n in range(1000, 1101) if n != 1000 + bad]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import count
 from random import Random
@@ -12,8 +13,11 @@ from typing import Any
 
 from greenlet import greenlet
 
+from batch_create.pool import AT_ONCE
+
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC).timestamp()
 Job = Callable[[], Any]
+LOOKS = 0.005  # seconds between two looks whether threads are done
 
 
 class Killed(BaseException):
@@ -23,8 +27,12 @@ class Killed(BaseException):
 class Worker:
     """A process that runs one job. `ended` is told its result, or None when it was killed or failed."""
 
-    def __init__(self, world: World, name: str, job: Job, ended: Callable[[Any], None]) -> None:
+    def __init__(
+        self, world: World, name: str, job: Job, ended: Callable[[Any], None], process: Worker | None = None
+    ) -> None:
         self.name = name
+        self.process = process or self  # a thread dies with its process
+        self.threads: list[Worker] = []
         self.dead = False
         self.stalled = False  # its machine stood still: then nothing ends it in time either
         self._world = world
@@ -45,8 +53,7 @@ class Worker:
     def close(self) -> None:
         """Unwind it after all is over, with no effect: what a suspended stack holds is never freed otherwise."""
         self.dead = True
-        if self._greenlet:
-            self._turn(self._greenlet.throw, Killed)
+        self.unwind()
 
     def resume(self) -> None:
         """Give it a turn, until it waits or is done."""
@@ -63,15 +70,27 @@ class Worker:
         world.swap_out(self)
 
     def kill(self) -> None:
-        """End it where it stands."""
-        if self.dead:
+        """End it where it stands, with all its threads."""
+        process = self.process
+        if process.dead:
             return
-        self.dead = True
-        self._world.note("killed", self.name)
-        self._world.at(self._world.now, lambda: self._ended(None))
-        if self._world.current is self:
+        world = self._world
+        world.note("killed", process.name)
+        everything = [process, *process.threads]
+        for each in everything:
+            each.dead = True
+        world.at(world.now, lambda: process._ended(None))
+        if world.current in everything:
+            # The others' stacks, as soon as it is nobody's turn.
+            for each in everything:
+                world.at(world.now, each.unwind)
             raise Killed
-        if self._greenlet:  # has begun: unwind its stack, in which every port refuses to work now
+        for each in everything:
+            each.unwind()
+
+    def unwind(self) -> None:
+        """Take down the stack of what is dead and has begun: every port refuses to work in it now."""
+        if self._greenlet:
             self._turn(self._greenlet.throw, Killed)
 
 
@@ -111,6 +130,35 @@ class World:
         self._workers.append(worker)
         self.at(self.now, worker.resume)
         return worker
+
+    def side_by_side(self, jobs: Sequence[Callable[[], None]]) -> None:
+        """In a worker: threads that do jobs, as pool.side_by_side does."""
+        if len(jobs) < 2:
+            for job in jobs:
+                job()
+            return
+        process = self.current
+        assert process is not None
+        left = deque(jobs)
+        failed: list[Exception] = []
+
+        def take() -> None:
+            while left:
+                try:
+                    left.popleft()()
+                except Exception as error:  # noqa: BLE001 # of any kind: told to the process, as the real pool does
+                    failed.append(error)
+
+        for _ in range(min(AT_ONCE, len(jobs))):
+            thread = Worker(self, f"{process.name}-{next(self._numbers)}", take, lambda _: None, process)
+            process.threads.append(thread)
+            self._workers.append(thread)
+            self.at(self.now, thread.resume)
+        while not all(thread.dead for thread in process.threads):
+            self.wait(LOOKS)
+        process.threads.clear()
+        if failed:
+            raise failed[0]
 
     def wait(self, seconds: float) -> None:
         """In a worker: let others work for so long. Raises Killed if the worker was killed meanwhile."""

@@ -47,6 +47,8 @@ class Deployment:
             "OUTCOMES_TABLE": self.table,
             "OUTCOME_RETENTION_DAYS": "400",
             "BATCH_SIZE": "100",
+            "QUOTA_CALLS": "100",
+            "HEAD_ROOM": "0.03",
             "QUEUE_URL": self.queue_url,
             "PORTAL_TIME_ZONES": "default=Europe/Berlin",
             "CLIENTS_SECRET": CLIENTS,

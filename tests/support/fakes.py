@@ -16,6 +16,7 @@ from batch_create.hubspot import Answer, Pair
 from batch_create.ledger import Ledger
 from batch_create.outcomes import Outcome, Request, Trigger
 from batch_create.ports import HistoryPort, LedgerPort, Ports
+from batch_create.quota import Quota
 from batch_create.retry import rule
 from batch_create.table import Table
 from tests.simulation.dynamo import Dynamo
@@ -144,6 +145,28 @@ class PickyHubSpot(FakeHubSpot):
         return super().batch_create(token, pair, inputs, seconds)
 
 
+def in_turn(jobs: Sequence[Callable[[], None]]) -> None:
+    """Jobs one after the other, so that a test knows their order."""
+    for job in jobs:
+        job()
+
+
+@dataclass
+class FakeBudget:
+    """Enough for everybody; `told` has what it was told."""
+
+    told: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def wait(self, portal: str, *, ahead: int, urgent: bool, until: datetime) -> None:
+        self.told.append(("wait", portal, ahead, urgent))
+
+    def heard(self, portal: str, quota: Quota, at: datetime) -> None:
+        self.told.append(("heard", portal, quota))
+
+    def limited(self, portal: str, until: datetime, *, daily: bool) -> None:
+        self.told.append(("limited", portal, until, daily))
+
+
 @dataclass
 class FakeTokens:
     """One token per portal; a fetch that is `fresh` brings the next one."""
@@ -220,11 +243,13 @@ def ports(
         history=history or FakeHistory(),
         hubspot=hubspot,
         tokens=FakeTokens(),
+        budget=FakeBudget(),
         clock=clock,
         jitter=lambda: 0.5,
         zone=lambda portal: zone,
         sleep=clock.advance,
         reached=lambda point: None,
+        side_by_side=in_turn,
         default_api_version="2026-03",
         batch_size=batch_size,
     )

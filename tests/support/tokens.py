@@ -21,7 +21,7 @@ from batch_create.outcomes import iso
 from batch_create.secret_store import SecretStore
 from batch_create.table import Table
 from batch_create.tokens import Tokens
-from tests.support.fakes import START, Clock
+from tests.support.fakes import START, Clock, FakeBudget
 
 if TYPE_CHECKING:
     from types_boto3_secretsmanager import SecretsManagerClient
@@ -96,6 +96,7 @@ class Scene:
             self.prefix,
             self.oauth,
             self.locks,
+            FakeBudget(),
             self.clock,
             self.sleep,
             "2026-03",

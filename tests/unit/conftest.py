@@ -90,6 +90,7 @@ def functions(
         ports.queue,
         ports.production,
         ports._table,
+        ports._session,
     )
     for port in made_once:
         port.cache_clear()

@@ -561,13 +561,13 @@ def test_a_doubt_about_one_call_is_not_cleared_by_what_is_known_of_another() -> 
 
 
 def test_what_was_applied_by_the_first_answer_is_not_sent_again_when_the_rest_is_refused_as_a_whole() -> None:
-    first = [echo(item) for item in request("m-1", (1, 1), (2, 2)).envelope.inputs]
+    first = [echo(item) for item in request("m-1", (21, 1), (22, 2)).envelope.inputs]
     service = Service(FakeHubSpot(replies=[answer(first), failed(400, "bad")]))
 
-    service.run(request("m-1", (1, 1), (2, 2), (3, 3), (4, 4)))
+    service.run(request("m-1", (21, 1), (22, 2), (23, 3), (24, 4)))
 
-    assert service.hubspot.sent[:2] == [[1, 2, 3, 4], [3, 4]]
-    assert all(n in (3, 4) for sent in service.hubspot.sent[2:] for n in sent)
+    assert service.hubspot.sent[:2] == [[21, 22, 23, 24], [23, 24]]
+    assert all(n in (23, 24) for sent in service.hubspot.sent[2:] for n in sent)
 
 
 # --------------------------------------------------------------------------------------------------- waits within a run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,12 +11,14 @@ import pytest
 
 import consumer
 from batch_create import ports
-from batch_create.errors import LedgerUnavailable, QueueUnavailable
+from batch_create.contract import LimitInput
+from batch_create.errors import HubSpotFailure, LedgerUnavailable, QueueUnavailable
+from batch_create.hubspot import Answer
 from batch_create.ledger import Ledger
 from batch_create.outcomes import Outcome, Result, Status, Trigger
 from tests.support.aws import Deployment
 from tests.support.events import Context, load, sqs_event
-from tests.support.fakes import Clock, FakeHubSpot, envelope, failed, request
+from tests.support.fakes import Clock, FakeHubSpot, answer, echo, envelope, failed, request
 
 
 def consume(event: dict[str, Any]) -> list[str]:
@@ -36,10 +39,10 @@ class Visibility:
         self.postponed: dict[str, timedelta] = {}
         self.broken = broken
 
-    def postpone(self, handle: str, now: datetime, until: datetime) -> None:
+    def postpone(self, waiting: dict[str, datetime], now: datetime) -> None:
         if self.broken:
             raise QueueUnavailable("no queue")
-        self.postponed[handle] = until - now
+        self.postponed |= {handle: until - now for handle, until in waiting.items()}
 
 
 @pytest.fixture
@@ -104,10 +107,13 @@ def test_a_malformed_message_that_could_not_be_kept_comes_back(
 def test_good_and_bad_messages_of_a_batch_do_not_touch_each_other(
     functions: Deployment, hubspot: FakeHubSpot, visibility: Visibility
 ) -> None:
-    hubspot.replies = [failed(423) for _ in range(3)]
+    def locked(inputs: Sequence[LimitInput]) -> Answer | HubSpotFailure:
+        return failed(423) if inputs[0].type_id == 4 else answer([echo(item) for item in inputs])
+
+    hubspot.replies = [locked] * 4
     acme = {**envelope((3, 5)), "portal": "acme"}
 
-    returned = consume(sqs_event({"body": "{"}, {"body": envelope((3, 5))}, {"body": acme}))
+    returned = consume(sqs_event({"body": "{"}, {"body": envelope((4, 5))}, {"body": acme}))
 
     assert returned == ["message-1"]
     assert [read(f"message-{n}").status for n in range(3)] == [Status.REJECTED, Status.DEFERRED, Status.COMPLETE]

@@ -18,7 +18,7 @@ from batch_create.errors import LedgerUnavailable
 from batch_create.handler import run
 from batch_create.items import size
 from batch_create.ledger import Ledger
-from batch_create.outcomes import HubSpotSaid, Outcome, Request, Result, Status, Trigger
+from batch_create.outcomes import HubSpotSaid, Outcome, Request, Result, Status, Trigger, iso
 from batch_create.table import Table
 from envelopes import from_event
 from tests.support.aws import Deployment
@@ -51,10 +51,8 @@ def left_by_a_run(asked: Request = ASKED) -> Outcome:
 
 def has_failed(outcome: Outcome, clock: Clock) -> bool:
     """Whether an outcome is over, and nothing is left in it for a next run."""
-    return (outcome.status, outcome.finished_at) == (Status.FAILED, clock()) and (outcome.retry_at, outcome.doubt) == (
-        None,
-        None,
-    )
+    just_now = outcome.finished_at is not None and iso(outcome.finished_at) == iso(clock())
+    return outcome.status is Status.FAILED and just_now and outcome.retry_at is None and outcome.doubt is None
 
 
 # ------------------------------------------------------------------------------------------------ what the ledger holds

@@ -16,6 +16,7 @@ from batch_create.calls import Caller
 from batch_create.contract import LimitInput, LimitKey
 from batch_create.hubspot import Answer, Pair
 from batch_create.ledger import Ledger
+from batch_create.line import Line
 from batch_create.outcomes import Result, Status
 from batch_create.plan import Demand, plan
 from tests.support.fakes import (
@@ -42,7 +43,7 @@ def fates_of_one_call(number: int, hubspot: FakeHubSpot) -> dict[LimitKey, Fate]
     pair = Pair("2026-03", "deals", "contacts")
     (call,) = plan([Demand("m-1", START, "default", pair, item) for item in items], number)
     found: dict[LimitKey, Fate] = {}
-    for decision in Caller(work, START + MINUTE).make(call):
+    for decision in Caller(work, START + MINUTE, Line(work, START + MINUTE, urgent=False)).make(call):
         assert decision.deferral is None
         assert all(found.get(k, fate).result is fate.result for k, fate in decision.fates.items())
         found |= decision.fates
@@ -158,20 +159,20 @@ def test_a_quota_that_ends_while_a_batch_is_halved_leaves_the_rest_for_later() -
                 raise failed(429)
             return super().batch_create(token, pair, inputs, seconds)
 
-    service = Service(Rationed(bad={10}))
-    asked = request("m-1", *((n, n) for n in range(1, 17)))
+    service = Service(Rationed(bad={30}))
+    asked = request("m-1", *((n, n) for n in range(21, 37)))
 
     (deferred,) = service.run(asked)
 
     assert deferred.status is Status.DEFERRED
-    assert service.hubspot.sent == [[*range(1, 17)], [*range(1, 9)], [*range(9, 13)], [*range(13, 17)], [9, 10]]
-    assert [item.type_id for item in deferred.inputs if item.result is Result.PENDING] == [*range(9, 13)]
+    assert service.hubspot.sent == [[*range(21, 37)], [*range(21, 29)], [*range(29, 33)], [*range(33, 37)], [29, 30]]
+    assert [item.type_id for item in deferred.inputs if item.result is Result.PENDING] == [*range(29, 33)]
 
     outcome = service.run_until_final(asked)
 
     assert outcome.status is Status.PARTIAL
-    assert [item.type_id for item in outcome.inputs if item.result is Result.REJECTED] == [10]
-    assert all(9 <= n <= 12 for sent in service.hubspot.sent[5:] for n in sent)  # what is done is not sent again
+    assert [item.type_id for item in outcome.inputs if item.result is Result.REJECTED] == [30]
+    assert all(29 <= n <= 32 for sent in service.hubspot.sent[5:] for n in sent)  # what is done is not sent again
 
 
 def test_the_answer_of_a_halved_request_is_one_answer_with_an_error_for_each_bad_input() -> None:

@@ -7,6 +7,7 @@ import string
 from typing import Any
 
 import pytest
+from boto3.dynamodb.types import TypeSerializer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -117,6 +118,22 @@ plain = st.recursive(
 @given(st.dictionaries(st.text(min_size=1), plain, max_size=5))
 def test_plain_values_survive_dynamodbs_types(item: dict[str, Any]) -> None:
     assert deserialise(serialise(item)) == item
+
+
+@given(st.dictionaries(st.text(min_size=1), plain, max_size=5))
+def test_plain_values_are_typed_as_boto3_types_them(item: dict[str, Any]) -> None:
+    assert serialise(item) == TypeSerializer().serialize(item)["M"]
+
+
+@pytest.mark.parametrize("value", [0.5, {"a", "b"}, object()])
+def test_what_the_ledger_never_holds_is_not_written(value: object) -> None:
+    with pytest.raises(TypeError, match=f"the ledger holds no {type(value).__name__}"):
+        serialise({"name": [value]})
+
+
+def test_what_the_ledger_never_holds_is_not_read() -> None:
+    with pytest.raises(TypeError, match="type SS"):
+        deserialise({"name": {"SS": ["a", "b"]}})
 
 
 @given(st.dictionaries(st.text(min_size=1), plain, max_size=5))

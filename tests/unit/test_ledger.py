@@ -184,7 +184,7 @@ def test_a_table_that_cannot_be_reached_is_said_to_be(error: Exception) -> None:
     client: Any = Unreachable()
     ledger = Ledger(Table(client, "outcomes"), timedelta(days=1))
 
-    with pytest.raises(LedgerUnavailable, match="update_item failed"):
+    with pytest.raises(LedgerUnavailable, match="put_item failed"):
         ledger.claim(request("m-1", (3, 5)), START, LEASE)
     with pytest.raises(LedgerUnavailable, match="get_item failed"):
         ledger.get("m-1")

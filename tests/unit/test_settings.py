@@ -17,6 +17,8 @@ RIGHT = {
     "OUTCOMES_TABLE": "outcomes",
     "OUTCOME_RETENTION_DAYS": "400",
     "BATCH_SIZE": "100",
+    "QUOTA_CALLS": "100",
+    "HEAD_ROOM": "0.03",
     "QUEUE_URL": "https://sqs.test/1/q",
     "PATH": "/usr/bin",
 }

@@ -1,0 +1,180 @@
+"""A lane: the claimed requests of one pair, on their way to being settled. Lanes know nothing of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from math import inf
+
+from batch_create.answers import without_errors
+from batch_create.attribution import Fate
+from batch_create.calls import Caller
+from batch_create.contract import LimitKey
+from batch_create.decision import Batch, Decision
+from batch_create.errors import LeaseLost, LedgerUnavailable, Unavailable
+from batch_create.held import Held
+from batch_create.outcomes import Outcome, Result, Status
+from batch_create.overtaken import overtaken
+from batch_create.plan import Demand, concerned, is_label, plan
+from batch_create.ports import Point, Ports
+from batch_create.proof import there
+from batch_create.telemetry import count, logger
+
+LEDGER_DELAY = timedelta(seconds=30)  # before a request is tried again that the ledger could not be told about
+
+
+class Lane:
+    """Looks up what is in doubt, plans, calls and settles."""
+
+    def __init__(self, requests: Sequence[Held], caller: Caller, ports: Ports) -> None:
+        self._requests = {request.outcome.id: request for request in requests}
+        self._caller = caller
+        self._ports = ports
+        self._known_of = 1  # call, which each lane is expected to make
+        self._sent_twice: set[LimitKey] = set()
+        self._waiting: list[Decision] = []
+
+    def work(self) -> None:
+        """Take every request as far as it goes: each is settled, final or DEFERRED."""
+        self._look_up_doubtful()
+        self._leave_overtaken()
+        while demands := list(self._demands()):
+            self._call(demands)
+        self._settle(self._requests.values())
+
+    def _demands(self) -> Iterator[Demand]:
+        for request in self._requests.values():
+            yield from request.demands()
+
+    def _look_up_doubtful(self) -> None:
+        """What may have been sent before without a clear answer is read back before anything is sent again."""
+        # In rounds, because of two numbers for one limit only the younger is looked up in one.
+        while doubtful := [demand for demand in self._demands() if self._requests[demand.request_id].in_doubt]:
+            for call in plan(doubtful, batch_size=len(doubtful)):
+                decision = self._caller.look_up(call)
+                for demand, _ in concerned(call, doubtful):
+                    number = decision.seen.get(demand.item.key)
+                    request = self._requests[demand.request_id]
+                    if number == demand.item.max_to_object_ids:
+                        request.decide(demand.item.key, there(demand.doubt))  # also the older of two numbers
+                    elif number is not None:
+                        request.was(demand.item.key, number)
+                if decision.doubt and decision.doubt.cleared:
+                    decision.deferral = None  # it is sent in this run
+                self._apply(decision, doubtful, looked_up=True)
+
+    def _leave_overtaken(self) -> None:
+        """What a younger request has set while an older one waited is not set back."""
+        late = [demand for demand in self._demands() if self._requests[demand.request_id].late]
+        try:
+            for demand, outcome_id in overtaken(late, self._ports.history):
+                self._requests[demand.request_id].supersede(demand.item.key, by=outcome_id)
+        except LedgerUnavailable as error:
+            logger.error("history unavailable", error=str(error))
+            for demand in late:
+                why = Unavailable("the ledger could not be searched for younger requests")
+                self._requests[demand.request_id].defer(why)
+
+    def _call(self, demands: Sequence[Demand]) -> None:
+        """Make the calls of one plan."""
+        calls = list(plan(demands, self._ports.batch_size))
+        self._caller.expect(calls[0].portal, len(calls) - self._known_of)
+        self._known_of = 0
+        lowered = False
+        for call in calls:
+            for decision in self._caller.make(call):
+                lowered |= self._wait_for_labels(decision, demands)
+                touched = self._apply(decision, demands)
+                # Early, so that a crash later in this run costs this request nothing.
+                self._settle([request for request in touched if not request.outcome.open_inputs])
+        if not lowered:
+            # No label was lowered after all: what was refused stays so.
+            for decision in self._waiting:
+                self._apply(decision, demands)
+        self._waiting.clear()
+
+    def _wait_for_labels(self, decision: Decision, demands: Sequence[Demand]) -> bool:
+        """A label's limit must not be above the object limit, so that object limits are sent first. Where both are
+        lowered that is the wrong order, and HubSpot refuses the object limit: it is sent once more after the label's.
+
+        Takes such refusals out of a decision. Returns whether it has set a label's limit.
+        """
+        labels = {demand.item.key: demand.item.max_to_object_ids for demand in demands if is_label(demand.item)}
+        was_set = [key for key in labels.keys() & decision.fates.keys() if decision.fates[key].result is Result.APPLIED]
+        accepted = decision.batch is Batch.ACCEPTED
+        hoped_for = was_set if accepted else labels.keys() & {demand.item.key for demand in self._demands()}
+        lowest = min((labels[key] for key in hoped_for), default=inf)
+        refused: dict[LimitKey, Fate] = {}
+        for item in decision.call.inputs:
+            fate = decision.fates.get(item.key)
+            again = not is_label(item) and lowest <= item.max_to_object_ids and item.key not in self._sent_twice
+            if again and fate and fate.result is Result.REJECTED and not fate.exists:
+                refused[item.key] = decision.fates.pop(item.key)
+        self._sent_twice.update(refused)
+        if refused and accepted and decision.said:
+            decision.said = without_errors(decision.said, [fate.message or "" for fate in refused.values()])
+        elif refused:
+            self._waiting.append(Decision(decision.call, refused, said=decision.said))
+            decision.said = None
+        return bool(was_set)
+
+    def _apply(self, decision: Decision, demands: Sequence[Demand], *, looked_up: bool = False) -> list[Held]:
+        """Tell a decision to the requests that it is about, and return these."""
+        decided = list(concerned(decision.call, demands))
+        touched = [
+            self._requests[request_id] for request_id in dict.fromkeys(demand.request_id for demand, _ in decided)
+        ]
+        for request in touched:
+            request.note(decision)
+        for demand, winner in decided:
+            request, key = self._requests[demand.request_id], demand.item.key
+            fate = decision.fates.get(key)
+            if fate is None:
+                if decision.doubt and demand.item == winner.item:
+                    request.doubt(decision.doubt, looked_up=looked_up)
+                if decision.deferral:
+                    request.defer(decision.deferral)
+            elif demand.item == winner.item:
+                request.decide(key, fate)
+            elif fate.result is Result.UNCONFIRMED:
+                message = f"outcome {winner.request_id} asked for another number later, and cannot be confirmed"
+                request.decide(key, Fate(Result.UNCONFIRMED, message))
+            elif fate.result is not Result.REJECTED:
+                # A later number that was refused changes nothing: then the earlier one is planned again.
+                request.supersede(key, by=winner.request_id)
+        return touched
+
+    def _settle(self, finished: Iterable[Held]) -> None:
+        for request in finished:
+            if request.settled:
+                continue
+            request.settled = True
+            outcome = request.conclude(
+                self._ports.clock(), self._ports.zone(request.outcome.portal), self._ports.jitter()
+            )
+            self._ports.reached(Point.BEFORE_SETTLE)
+            try:
+                self._ports.ledger.settle(outcome, request.fence)
+            except LeaseLost:
+                logger.warning("lease lost", outcome_id=outcome.id)
+                request.outcome = not_written(outcome, self._ports.clock())
+            except LedgerUnavailable as error:
+                # Not written is not done: whoever takes it over reads back what we applied.
+                logger.error("settle failed", outcome_id=outcome.id, error=str(error))
+                request.outcome = not_written(outcome, self._ports.clock())
+            else:
+                self._ports.reached(Point.AFTER_SETTLE)
+                logger.info("settled", outcome_id=outcome.id, status=outcome.status, inputs=len(outcome.inputs))
+                count(f"Outcome{outcome.status.title()}")
+                if request.misconfigured:
+                    count("PortalMisconfigured", portal=outcome.portal)
+
+
+def not_written(outcome: Outcome, now: datetime) -> Outcome:
+    """The outcome as a caller is told of it when the ledger could not be."""
+    told = {
+        "status": Status.DEFERRED,
+        "reason": "the ledger could not be written",
+        "retry_at": now + LEDGER_DELAY,
+    }
+    return outcome.model_copy(update={**told, "finished_at": None})
