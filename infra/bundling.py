@@ -19,6 +19,7 @@ import jsii
 from aws_cdk import AssetHashType, AssetStaging, BundlingOptions, BundlingOutput, IgnoreMode, ILocalBundling
 from aws_cdk import aws_lambda as lambda_
 
+from infra import pruning
 from infra.function import RUNTIME
 
 if TYPE_CHECKING:
@@ -83,24 +84,25 @@ class LocalBundling:
 
 
 def dependencies(functions: Path, settings: Settings) -> lambda_.Code:
-    """The layer that `build_dependencies` builds. functions/requirements.txt alone decides its hash."""
+    """The layer that `build_dependencies` builds. functions/requirements.txt and the pruning decide its hash."""
     commands = _dependency_commands(Target.of(settings))
-    return _asset(functions, settings, commands, build_dependencies, ONLY_LOCK)
+    return _asset(functions, settings, commands, build_dependencies, ONLY_LOCK, {"PRUNING": pruning.digest()})
 
 
 def code(functions: Path, settings: Settings) -> lambda_.Code:
     """The functions' own code, as `build_code` builds it."""
     commands = _code_commands(Target.of(settings))
-    return _asset(functions, settings, commands, build_code, ONLY_CODE)
+    return _asset(functions, settings, commands, build_code, ONLY_CODE, {})
 
 
 def build_dependencies(functions: Path, settings: Settings, output: Path) -> None:
-    """Install what functions/requirements.txt locks into `output`/python. Raises BundlingFailed."""
-    _run(_dependency_commands(Target.of(settings)), functions, output)
-    packages = output / "python"
-    shutil.rmtree(packages / "bin", ignore_errors=True)  # scripts that name this machine's interpreter…
-    for record in packages.glob("*.dist-info/RECORD"):  # …and the lists that hold their hashes
-        record.unlink()
+    """Install what functions/requirements.txt locks into `output`/python, pruned, and each module once: its bytecode,
+    or its source where this machine cannot compile for the target. Raises BundlingFailed."""
+    install, *compilation = _dependency_commands(Target.of(settings))
+    _run([install], functions, output)
+    pruning.prune(output / "python")
+    _run(compilation, functions, output)
+    pruning.remove_compiled_sources(output / "python")
 
 
 def build_code(functions: Path, settings: Settings, output: Path) -> None:
@@ -124,18 +126,18 @@ def _dependency_commands(target: Target) -> list[Command]:
         *("--require-hashes", "--only-binary=:all:", *target.pip_flags),
         *("--requirement", f"{SOURCE}/requirements.txt", "--target", f"{OUTPUT}/python"),
     ]
-    return [pip_install, *_compilation(target, LAYER_ROOT)]
+    return [pip_install, *_compilation(target, LAYER_ROOT, "-b")]  # beside the source, which then goes
 
 
 def _code_commands(target: Target) -> list[Command]:
     return _compilation(target, CODE_ROOT)
 
 
-def _compilation(target: Target, root: str) -> list[Command]:
+def _compilation(target: Target, root: str, *flags: str) -> list[Command]:
     # CDK's archives date every file 1980, by which ordinary bytecode looks stale at each cold start. Bytecode that is
     # never compared with its source is right here, because both are in one archive that does not change.
-    compilation = ["compileall", "-q", "--invalidation-mode", "unchecked-hash", "-s", OUTPUT, "-p", root, OUTPUT]
-    return [compilation] if target.compiles else []
+    quietly = ["compileall", "-q", *flags, "--invalidation-mode", "unchecked-hash"]
+    return [[*quietly, "-s", OUTPUT, "-p", root, OUTPUT]] if target.compiles else []
 
 
 def _asset(
@@ -144,6 +146,7 @@ def _asset(
     commands: Sequence[Command],
     build: Callable[[Path, Settings, Path], None],
     exclude: list[str],
+    environment: dict[str, str],
 ) -> lambda_.Code:
     return lambda_.Code.from_asset(
         str(functions),
@@ -153,7 +156,7 @@ def _asset(
         bundling=BundlingOptions(
             image=RUNTIME.bundling_image,
             command=[part for command in commands for part in command],
-            environment={"TARGET": Target.of(settings).name},
+            environment={"TARGET": Target.of(settings).name, **environment},
             local=LocalBundling(lambda output: build(functions, settings, output)),
             output_type=BundlingOutput.NOT_ARCHIVED,
         ),

@@ -104,10 +104,10 @@ class Throttle(_Section):
 class Consumer(_Section):
     """How the queue is drained. Bounds are those of Lambda's event source mapping for SQS."""
 
-    messages_per_invocation: Annotated[int, Field(ge=1, le=10_000)] = 10
-    batch_window_seconds: Annotated[int, Field(ge=0, le=300)] = 0
+    messages_per_invocation: Annotated[int, Field(ge=1, le=10_000)] = 1_000
+    batch_window_seconds: Annotated[int, Field(ge=0, le=300)] = 5
     maximum_concurrency: Annotated[int, Field(ge=2, le=1_000)] = 5
-    timeout_seconds: Annotated[int, Field(ge=10, le=900)] = 60  # the handler keeps 5 seconds for itself
+    timeout_seconds: Annotated[int, Field(ge=10, le=900)] = 120  # the handler keeps 5 seconds for itself
     # SQS's maximum. Waiting takes none, each real try takes one, and the pauses between tries go up to 15 minutes: some
     # ten days of an outage until a request is given up, within the 14 that a message lives.
     max_receives: Annotated[int, Field(ge=1, le=1_000)] = 1_000
@@ -119,6 +119,13 @@ class Consumer(_Section):
                 "messagesPerInvocation above 10 needs batchWindowSeconds of at least 1 (a rule of Lambda's)"
             )
         return self
+
+
+class Quota(_Section):
+    """HubSpot's limit on calls, for each portal. What HubSpot's own answers say of it counts more."""
+
+    calls_per_10_seconds: Annotated[int, Field(ge=1, le=10_000, alias="callsPer10Seconds")] = 100  # HubSpot's smallest
+    head_room_percent: Annotated[float, Field(ge=0, le=95)] = 3  # left to other apps and to people who wait
 
 
 class Settings(_Section):
@@ -146,9 +153,11 @@ class Settings(_Section):
     alarm_email: Annotated[str, AfterValidator(_address_or_empty)] = ""
     throttle: Throttle = Throttle()
     batch_size: Annotated[int, Field(ge=1, le=2_000)] = 100  # 2,000: the most of a neighbouring HubSpot batch endpoint
+    quota: Quota = Quota()
     consumer: Consumer = Consumer()
     memory_mib: Annotated[int, Field(ge=128, le=10_240, alias="memoryMiB")] = 512
     architecture: Literal["arm64", "x86_64"] = "arm64"
+    snap_start: bool = False  # what it costs and brings: docs/cold-start.md
     bundling: Literal["lambda", "host"] = "lambda"
     schedules: Annotated[tuple[str, ...], AfterValidator(_unique)] = ()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -216,6 +225,7 @@ def _nearest(location: tuple[int | str, ...]) -> str:
     sections: dict[tuple[int | str, ...], type[_Section]] = {
         (): Settings,
         ("throttle",): Throttle,
+        ("quota",): Quota,
         ("consumer",): Consumer,
     }
     known = [str(field.alias) for field in sections[location[:-1]].model_fields.values()]

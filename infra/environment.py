@@ -23,8 +23,12 @@ def environment(settings: Settings, storage: Storage, queue: RequestQueue) -> di
         "OUTCOMES_TABLE": storage.outcomes.table_name,
         "OUTCOME_RETENTION_DAYS": str(settings.outcome_retention_days),
         "BATCH_SIZE": str(settings.batch_size),
+        "QUOTA_CALLS": str(settings.quota.calls_per_10_seconds),
+        "HEAD_ROOM": f"{settings.quota.head_room_percent / 100:g}",
         "QUEUE_URL": queue.main.queue_url,
         "POWERTOOLS_SERVICE_NAME": SERVICE,
         "POWERTOOLS_METRICS_NAMESPACE": NAMESPACE,
         "POWERTOOLS_LOG_LEVEL": settings.log_level,
+        # Else the first model has the metadata of every package searched for plugins, at each cold start.
+        "PYDANTIC_DISABLE_PLUGINS": "__all__",
     }

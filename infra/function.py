@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aws_cdk import Duration
+from aws_cdk import Annotations, Duration
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
@@ -43,6 +43,9 @@ class Package:
 
 class ServiceFunction(Construct):
     """`function`, whose role allows exactly `permissions`, its own log and its traces.
+
+    `invoked` is what others call: with SnapStart the newest published version, of which Lambda has a snapshot, and
+    else the function itself.
 
     `dead_letters` receives the event of an asynchronous invocation that failed for good: the request itself, as it
     would stand in a message of the main queue. Without it, `no_dead_letters` is the reason why none is needed.
@@ -99,7 +102,14 @@ class ServiceFunction(Construct):
             application_log_level_v2=LOG_LEVELS[settings.log_level],
             tracing=lambda_.Tracing.ACTIVE,
             dead_letter_queue=dead_letters,
+            snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if settings.snap_start else None,
         )
+        self.invoked: lambda_.IFunction = self.function
+        if settings.snap_start:
+            # A version that another replaces is deleted with its snapshot, which costs as long as it is kept.
+            self.invoked = lambda_.Alias(self, "Live", alias_name="live", version=self.function.current_version)
+            # CDK warns that only a published version has a snapshot; the alias names one.
+            Annotations.of(self.function).acknowledge_warning("@aws-cdk/aws-lambda:snapStartRequirePublish")
         for rule in ("AwsSolutions-L1", "Serverless-LambdaLatestVersion"):
             acknowledge(
                 self.function,

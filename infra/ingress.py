@@ -65,7 +65,7 @@ ACCESS_LOG = {
 class Ingress(Construct):
     """`api`, deployed as stage `v1`."""
 
-    def __init__(self, scope: Construct, id: str, settings: Settings, function: lambda_.Function) -> None:
+    def __init__(self, scope: Construct, id: str, settings: Settings, function: lambda_.IFunction) -> None:
         super().__init__(scope, id)
         self.api = apigateway.RestApi(
             self,

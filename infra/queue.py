@@ -76,7 +76,7 @@ class RequestQueue(Construct):
         """Leave to take dead letters and to be done with them."""
         return iam.PolicyStatement(actions=POLLING, resources=[self.dead_letters.queue_arn])
 
-    def drained_by(self, function: lambda_.Function) -> None:
+    def drained_by(self, function: lambda_.IFunction) -> None:
         """Let `function` be invoked with batches of requests. It answers with the ids of those it did not finish."""
         window = self._consumer.batch_window_seconds
         mapping = lambda_.EventSourceMapping(
@@ -95,7 +95,7 @@ class RequestQueue(Construct):
             "Lambda has no failure destination for SQS; the queue's own redrive policy moves what failed.",
         )
 
-    def dead_letters_drained_by(self, function: lambda_.Function) -> None:
+    def dead_letters_drained_by(self, function: lambda_.IFunction) -> None:
         """Let `function` be invoked with batches of dead letters. It answers with the ids it did not settle."""
         mapping = lambda_.EventSourceMapping(
             self,

@@ -31,7 +31,7 @@ class Schedules(Construct):
         scope: Construct,
         id: str,
         requests: Sequence[ScheduledRequest],
-        function: lambda_.Function,
+        function: lambda_.IFunction,
         dead_letters: sqs.Queue,
     ) -> None:
         super().__init__(scope, id)
@@ -73,7 +73,7 @@ class Schedules(Construct):
 class HourlySweep(Construct):
     """Invokes `function` every hour. A run that cannot be started is left to the next, which finds the same work."""
 
-    def __init__(self, scope: Construct, id: str, function: lambda_.Function) -> None:
+    def __init__(self, scope: Construct, id: str, function: lambda_.IFunction) -> None:
         super().__init__(scope, id)
         # Not the group of the requests' schedules: its names are those of files, and its role may do more.
         group = scheduler.ScheduleGroup(self, "Group")

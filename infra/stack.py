@@ -75,7 +75,7 @@ class AssociationLimitsStack(Stack):
             timeout=WEBHOOK_TIMEOUT,
             permissions=[*run, *storage.search_outcomes(BY_PAIR, BY_STATUS), storage.read_clients(), queue.send()],
             environment={"CLIENTS_SECRET": storage.clients_name},
-        ).function
+        )
         consumer = ServiceFunction(
             self,
             "Consumer",
@@ -85,7 +85,7 @@ class AssociationLimitsStack(Stack):
             description="Runs queued and deferred requests",
             timeout=Duration.seconds(settings.consumer.timeout_seconds),
             permissions=[*run_and_look_up, queue.consume()],
-        ).function
+        )
         clock = ServiceFunction(
             self,
             "Scheduled",
@@ -96,7 +96,7 @@ class AssociationLimitsStack(Stack):
             timeout=CLOCK_TIMEOUT,
             permissions=[*run_and_look_up, queue.send()],
             dead_letters=queue.dead_letters,
-        ).function
+        )
         dead_letters = ServiceFunction(
             self,
             "DeadLetters",
@@ -106,7 +106,7 @@ class AssociationLimitsStack(Stack):
             description="Settles the outcomes of requests that were given up",
             timeout=DEAD_LETTERS_TIMEOUT,
             permissions=[storage.keep_outcomes(), queue.consume_dead_letters()],
-        ).function
+        )
         sweep = ServiceFunction(
             self,
             "Sweep",
@@ -117,18 +117,18 @@ class AssociationLimitsStack(Stack):
             timeout=CLOCK_TIMEOUT,
             permissions=[*storage.search_outcomes(BY_STATUS), storage.update_outcomes(), queue.send()],
             no_dead_letters="Its event holds no request, and the next hour's run repeats the work of one that failed.",
-        ).function
-        ingress = Ingress(self, "Ingress", settings, webhook)
-        queue.drained_by(consumer)
-        queue.dead_letters_drained_by(dead_letters)
-        self.schedules = Schedules(self, "Schedules", scheduled, clock, queue.dead_letters)
-        HourlySweep(self, "HourlySweep", sweep)
+        )
+        ingress = Ingress(self, "Ingress", settings, webhook.invoked)
+        queue.drained_by(consumer.invoked)
+        queue.dead_letters_drained_by(dead_letters.invoked)
+        self.schedules = Schedules(self, "Schedules", scheduled, clock.invoked, queue.dead_letters)
+        HourlySweep(self, "HourlySweep", sweep.invoked)
         functions = {
-            "Webhook": webhook,
-            "Consumer": consumer,
-            "Scheduled": clock,
-            "DeadLetters": dead_letters,
-            "Sweep": sweep,
+            "Webhook": webhook.function,
+            "Consumer": consumer.function,
+            "Scheduled": clock.function,
+            "DeadLetters": dead_letters.function,
+            "Sweep": sweep.function,
         }
         watched = Watched(functions, queue, ingress, storage)
         Alarms(self, "Alarms", settings, watched)

@@ -9,6 +9,32 @@ from app import ROOT
 from infra import bundling
 from infra.config import Settings
 
+# What a function finds around it, with no AWS to reach.
+ENVIRONMENT = {
+    "AWS_REGION": "eu-central-1",
+    "AWS_DEFAULT_REGION": "eu-central-1",
+    "AWS_ACCESS_KEY_ID": "none",
+    "AWS_SECRET_ACCESS_KEY": "none",
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:9",  # discard: nobody listens there
+    "AWS_LAMBDA_FUNCTION_NAME": "function",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
+    "HUBSPOT_BASE_URL": "https://api.hubapi.com",
+    "HUBSPOT_API_VERSIONS": "2026-03",
+    "PORTALS": "default",
+    "PORTAL_TIME_ZONES": "",
+    "TOKEN_SECRET_PREFIX": "p",
+    "OUTCOMES_TABLE": "outcomes",
+    "OUTCOME_RETENTION_DAYS": "400",
+    "BATCH_SIZE": "100",
+    "QUOTA_CALLS": "100",
+    "HEAD_ROOM": "0.03",
+    "QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/q",
+    "CLIENTS_SECRET": "clients",
+    "POWERTOOLS_SERVICE_NAME": "test",
+    "POWERTOOLS_METRICS_NAMESPACE": "Test",
+    "PYDANTIC_DISABLE_PLUGINS": "__all__",
+}
+
 
 @dataclass(frozen=True)
 class BuiltBundle:

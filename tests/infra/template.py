@@ -56,7 +56,8 @@ class Synthesised:
         return properties
 
     def readable(self, value: Any) -> Any:
-        """A value of the template in which a path stands for each Ref and Fn::GetAtt, and text for each Fn::Join."""
+        """A value of the template in which a path stands for each Ref and Fn::GetAtt, with [n] where only part n of an
+        ARN is taken, and text for each Fn::Join."""
         match value:
             case {"Ref": str(name)}:
                 return self._paths.get(name, f"<{name}>")
@@ -66,6 +67,8 @@ class Synthesised:
                 return f"{self._paths[name]}.{attribute}"
             case {"Fn::Join": [str(separator), list(parts)]}:
                 return separator.join(self.readable(part) for part in parts)
+            case {"Fn::Select": [int(index), {"Fn::Split": [":", whole]}]}:
+                return f"{self.readable(whole)}[{index}]"
             case dict():
                 return {key: self.readable(part) for key, part in value.items()}
             case list():

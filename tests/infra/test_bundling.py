@@ -15,7 +15,7 @@ import pytest
 from aws_cdk import aws_lambda as lambda_
 
 from app import ROOT
-from infra import bundling
+from infra import bundling, pruning
 from infra.config import Settings
 from infra.function import RUNTIME
 from tests.infra.bundle import BuiltBundle
@@ -37,12 +37,19 @@ def sources(folder: Path) -> set[Path]:
 
 
 def compiled(folder: Path) -> dict[Path, Path]:
-    """Bytecode by the path of its source."""
+    """Bytecode by the path of its source, where it takes the source's place and where it is cached for it."""
     tag = f".{sys.implementation.cache_tag}.pyc"
-    return {
+    cached = {
         (path.parent.parent / path.name.removesuffix(tag)).relative_to(folder).with_suffix(".py"): path
         for path in folder.rglob(f"__pycache__/*{tag}")
     }
+    alone = {
+        path.relative_to(folder).with_suffix(".py"): path
+        for path in folder.rglob("*.pyc")
+        if path.parent.name != "__pycache__"
+    }
+    assert not cached.keys() & alone.keys()
+    return cached | alone
 
 
 def hashes(functions: Path, settings: Settings) -> tuple[str, str]:
@@ -98,6 +105,14 @@ def test_another_platform_makes_a_new_layer(functions: Path) -> None:
     layers = {hashes(functions, settings)[0] for settings in (Settings(), Settings(architecture="x86_64"), HOST)}
 
     assert len(layers) == 3
+
+
+def test_another_pruning_makes_a_new_layer_but_no_new_code(functions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, code = hashes(functions, Settings())
+    monkeypatch.setattr(pruning, "digest", lambda: "another")
+
+    assert hashes(functions, Settings())[0] != layer
+    assert hashes(functions, Settings())[1] == code
 
 
 def test_the_hash_is_the_same_wherever_the_checkout_is(functions: Path, tmp_path: Path) -> None:
@@ -176,9 +191,10 @@ def test_bytecode_is_never_stale_and_names_lambdas_paths(built_bundle: BuiltBund
 def test_the_layer_holds_what_is_locked_with_its_licences_and_no_scripts(built_bundle: BuiltBundle) -> None:
     packages = built_bundle.layer / "python"
 
-    for name in ("boto3", "requests", "pydantic", "aws_lambda_powertools"):
-        assert (packages / name / "__init__.py").is_file()
+    for name in ("botocore", "requests", "pydantic", "aws_lambda_powertools"):
+        assert (packages / name / "__init__.pyc").is_file()
         (information,) = packages.glob(f"{name}-*.dist-info")
+        assert (information / "METADATA").is_file()
         assert [path for path in information.rglob("*") if "LICENSE" in path.name.upper()], name
     assert not (packages / "bin").exists()
     assert [path.name for path in built_bundle.layer.iterdir()] == ["python"]

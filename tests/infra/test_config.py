@@ -80,7 +80,12 @@ def test_plain_http_is_for_this_machine_only(url: str) -> None:
         ("batchSize", 0, "settings.batchSize", "must be at least 1"),
         ("consumer", {"maximumConcurrency": 1}, "settings.consumer.maximumConcurrency", "must be at least 2"),
         ("consumer", {"timeoutSeconds": 901}, "settings.consumer.timeoutSeconds", "must be at most 900"),
-        ("consumer", {"messagesPerInvocation": 11}, "settings.consumer", "needs batchWindowSeconds"),
+        (
+            "consumer",
+            {"messagesPerInvocation": 11, "batchWindowSeconds": 0},
+            "settings.consumer",
+            "needs batchWindowSeconds",
+        ),
         ("consumer", {"maxRecieves": 3}, "settings.consumer.maxRecieves", "did you mean maxReceives?"),
         ("memoryMiB", 64, "settings.memoryMiB", "must be at least 128"),
         ("architecture", "arm", "settings.architecture", "must be 'arm64' or 'x86_64'"),

@@ -147,7 +147,7 @@ def test_every_log_group_ends_when_the_settings_say(stack: Synthesised, other: S
 
 @pytest.mark.parametrize(
     ("name", "seconds"),
-    [("Webhook", 29), ("Consumer", 60), ("Scheduled", 300), ("DeadLetters", 30), ("Sweep", 300)],
+    [("Webhook", 29), ("Consumer", 120), ("Scheduled", 300), ("DeadLetters", 30), ("Sweep", 300)],
 )
 def test_a_function_ends_before_what_waits_for_it(stack: Synthesised, name: str, seconds: int) -> None:
     assert function(stack, name)["Timeout"] == seconds
@@ -171,10 +171,13 @@ def test_the_settings_reach_every_function(other: Synthesised) -> None:
         "OUTCOMES_TABLE": "Storage/Outcomes",
         "OUTCOME_RETENTION_DAYS": "30",
         "BATCH_SIZE": "50",
+        "QUOTA_CALLS": "190",
+        "HEAD_ROOM": "0.125",
         "QUEUE_URL": "Queue/Main",
         "POWERTOOLS_SERVICE_NAME": "hubspot-association-limits",
         "POWERTOOLS_METRICS_NAMESPACE": "HubSpotAssociationLimits",
         "POWERTOOLS_LOG_LEVEL": "WARNING",
+        "PYDANTIC_DISABLE_PLUGINS": "__all__",
     }
 
     environments = {name: dict(function(other, name)["Environment"]["Variables"]) for name in ALLOWED}

@@ -23,8 +23,8 @@ def mapping(stack: Synthesised, path: str = "Queue/Mapping") -> dict[str, Any]:
 def test_a_message_stays_hidden_for_six_timeouts_of_the_consumer_and_the_batch_window(
     stack: Synthesised, other: Synthesised
 ) -> None:
-    assert queue(stack, "Queue/Main")["VisibilityTimeout"] == 6 * 60
-    assert queue(other, "Queue/Main")["VisibilityTimeout"] == 6 * 120 + 5
+    assert queue(stack, "Queue/Main")["VisibilityTimeout"] == 6 * 120 + 5
+    assert queue(other, "Queue/Main")["VisibilityTimeout"] == 6 * 90
 
 
 def test_a_dead_letter_stays_hidden_for_six_timeouts_of_the_function_that_settles_it(stack: Synthesised) -> None:
@@ -73,16 +73,16 @@ def test_the_consumer_acknowledges_each_message_by_itself(stack: Synthesised) ->
     assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert properties["EventSourceArn"] == "Queue/Main"
     assert properties["FunctionName"] == "Consumer/Function"
-    assert properties["BatchSize"] == 10
+    assert properties["BatchSize"] == 1_000
+    assert properties["MaximumBatchingWindowInSeconds"] == 5
     assert properties["ScalingConfig"] == {"MaximumConcurrency": 5}
-    assert "MaximumBatchingWindowInSeconds" not in properties
 
 
 def test_the_settings_size_the_batches(other: Synthesised) -> None:
     properties = mapping(other)
 
-    assert properties["BatchSize"] == 100
-    assert properties["MaximumBatchingWindowInSeconds"] == 5
+    assert properties["BatchSize"] == 10
+    assert "MaximumBatchingWindowInSeconds" not in properties
     assert properties["ScalingConfig"] == {"MaximumConcurrency": 2}
 
 
