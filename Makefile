@@ -57,9 +57,8 @@ kill: setup ## kill a worker at each named point and look at its successor [N=of
 twice: setup ## deliver messages to two workers at once [N=messages] [SEED=n]
 	PYTHONPATH=functions python -m tests.faults.twice $(if $(N),--messages '$(N)') $(if $(SEED),--seed '$(SEED)')
 
-bench: ## measure (not built yet)
-	echo 'bench: there is no benchmark in this checkout yet, so there is nothing to measure.' >&2
-	exit 1
+bench: setup ## measure everything side by side, into bench/report.md [ONLY=cold,calls] [QUICK=1]
+	PYTHONPATH=functions python -m bench $(if $(ONLY),--only '$(ONLY)') $(if $(QUICK),--quick)
 
 deploy: setup ## deploy to the AWS account and region of your environment
 	$(CDK) deploy || { \
@@ -70,7 +69,7 @@ deploy: setup ## deploy to the AWS account and region of your environment
 # The extras stay in the lock: the pip of Python 3.11 looks for `coverage[toml]` elsewhere where it lists `coverage` alone.
 lock: setup ## pin the newest versions that *.in and package.json allow
 	test -x $(UV) || { python -m venv .venv/uv && .venv/uv/bin/pip install --quiet uv==0.13.9; }
-	for name in functions/requirements requirements local/ministack-requirements; do \
+	for name in functions/requirements requirements local/ministack-requirements bench/requirements; do \
 		$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--no-emit-find-links --no-strip-extras --custom-compile-command 'make lock' --output-file $$name.txt $$name.in || exit 1; \
 	done

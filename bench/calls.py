@@ -1,0 +1,173 @@
+"""Measure 2: calls and time for many messages over few pairs, against one call for each message."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from bench import environment
+from bench.deployed import BATCH_SIZE
+from bench.fleet import WORKERS, Contestant, Invocation, Mapping, run
+from bench.ours import CONSUMER, MAPPING
+from bench.peers.events import deliver
+from bench.picture import lines
+from bench.report import Figure, Picture, Ratio, Section
+from bench.stage import DYNAMODB_MS, HUBSPOT_MS, stage
+from bench.traffic import PAIRS, fewest_calls, messages, types
+from local.processes import ROOT
+
+QUOTA = 190  # calls in ten seconds: HubSpot's for Professional and Enterprise accounts
+LARGE = 20_000
+# A handler on an SDK has the mapping's and the queue's own defaults: ten messages, no window, 30 s.
+PLAIN = Mapping(10, 0)
+PEERS = {"hubspot-sdk": "bench.peers.sdk", "hubspot-api-client": "bench.peers.api_client"}
+PLAIN_TIMEOUT = 30  # seconds
+OTHER_MAPPINGS = (Mapping(10, 0), Mapping(100, 1), Mapping(500, 5), Mapping(1_000, 5))
+TEXT = f"""\
+Messages of three limits each over {PAIRS} pairs, a few of them busy (bench/traffic.py says which and why), wait in
+the queue. {WORKERS} worker processes get them in batches as Lambda's event source mapping gathers them, of
+{MAPPING.messages} messages for ours and of its default of {PLAIN.messages} for the others. The stand-in answers in
+{HUBSPOT_MS} ms and allows {QUOTA} calls in ten seconds. The ledger is bench/aws.py, which answers everybody in
+{DYNAMODB_MS} ms: an emulator would take longer than all the rest.
+
+The handlers on HubSpot's SDKs make one call for each message, and are measured on fewer messages: how long all would
+take is worked out from their pace between the first and the last tenth of what was measured, and the calls from the
+calls for each. One call for each event is modelled by bench/peers/events.py, at the rate of the quota. The fewest calls
+are the sum over invocations and pairs of the distinct limits by the batch size, rounded up."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What came of a run: its invocations, seconds, calls of HubSpot and those of them answered 429."""
+
+    invocations: Sequence[Invocation]
+    seconds: float
+    calls: int
+    refused: int
+
+    @property
+    def fewest(self) -> int:
+        """The fewest calls that carry each invocation's batch."""
+        return fewest_calls([each.batch for each in self.invocations], BATCH_SIZE)
+
+    @property
+    def pace(self) -> float:
+        """Messages done in a second, between the first and the last tenth of them."""
+        done, moments = 0, []
+        for each in sorted(self.invocations, key=_ended):
+            done += len(each.batch) - each.returned
+            moments.append((done, _ended(each)))
+        first = next(moment for moment in moments if moment[0] >= done * 0.1)
+        last = next(moment for moment in moments if moment[0] >= done * 0.9)
+        return (last[0] - first[0]) / (last[1] - first[1])
+
+
+def measure(quick: bool) -> Section:
+    """Ours with 2,000 and 20,000 messages, the others with as many as there is time for."""
+    runs, small, large, of_others = (1, 400, 2_000, 200) if quick else (2, 2_000, LARGE, 600)
+    ours = {count: [_measured(CONSUMER, count, MAPPING) for _ in range(runs)] for count in (small, large)}
+    plain = Contestant("", environment.installed(), str(ROOT), PLAIN_TIMEOUT)
+    others = {
+        name: [_measured(_with(plain, module), of_others, PLAIN) for _ in range(runs)] for name, module in PEERS.items()
+    }
+    events = [_events(of_others // 4) for _ in range(runs)]
+    figures: list[Figure] = []
+    ratios: list[Ratio] = []
+    for count, rans in ours.items():
+        calls, seconds = _figures(f"ours, {count:,} messages", rans)
+        fewest = Figure(f"fewest calls for {count:,} messages in these batches", "calls", _each(rans, "fewest"))
+        figures += [calls, seconds, fewest]
+        ratios.append(Ratio(f"calls for {count:,} messages / fewest", calls, fewest, 1.02))
+    # Of the most messages from here on.
+    for name, theirs in others.items():
+        scale = large / of_others
+        their_calls = Figure(
+            f"{name}, {large:,} messages, scaled: calls", "calls", tuple(r.calls * scale for r in theirs)
+        )
+        their_time = Figure(f"{name}, {large:,} messages, scaled: time", "s", tuple(large / r.pace for r in theirs))
+        targets = (1 / 20, 1 / 10) if name == "hubspot-sdk" and not quick else (None, None)
+        figures += [their_calls, their_time]
+        ratios.append(Ratio(f"calls, ours / {name}", calls, their_calls, targets[0]))
+        ratios.append(Ratio(f"time, ours / {name}", seconds, their_time, targets[1]))
+    per_event = Figure(
+        f"one call for each event, {large:,} messages, scaled: time", "s", tuple(large * each for each in events)
+    )
+    figures.append(per_event)
+    ratios.append(Ratio("time, ours / one call for each event", seconds, per_event, None))
+    figures += _invocations("ours", ours[large])
+    if not quick:
+        for mapping in OTHER_MAPPINGS:
+            figures += _of_mapping(mapping)
+    return Section("Calls and time", TEXT, tuple(figures), tuple(ratios), (_picture(ours, large),))
+
+
+def _measured(contestant: Contestant, count: int, mapping: Mapping) -> Ran:
+    with stage(types(), tenSecondlyLimit=QUOTA) as set_up:
+        records = messages(count, time.time() - count / 1000)
+        invocations = run(contestant, records, mapping, set_up, QUOTA_CALLS=str(QUOTA))
+        journal = set_up.journal()
+    refused = sum(entry["status"] == 429 for entry in journal)
+    ran = Ran(invocations, max(map(_ended, invocations)), len(journal), refused)
+    print(
+        f"  {contestant.module}: {count:,} messages by {mapping.messages}: {ran.calls} calls ({refused} refused),",
+        end=" ",
+    )
+    print(f"{ran.seconds:.0f} s", flush=True)
+    return ran
+
+
+def _events(count: int) -> float:
+    """Seconds for each event."""
+    with stage(types(), tenSecondlyLimit=QUOTA) as set_up:
+        return deliver(messages(count, time.time() - count / 1000), set_up, QUOTA / 10) / count
+
+
+def _with(contestant: Contestant, module: str) -> Contestant:
+    return Contestant(module, contestant.python, contestant.path, contestant.timeout)
+
+
+def _figures(name: str, rans: Sequence[Ran]) -> tuple[Figure, Figure]:
+    return Figure(f"{name}: calls", "calls", _each(rans, "calls")), Figure(f"{name}: time", "s", _each(rans, "seconds"))
+
+
+def _of_mapping(mapping: Mapping, count: int = 1_000) -> list[Figure]:
+    """What a run of 1,000 messages costs with another setting. One alone waits for the window, by definition of it."""
+    ran = _measured(CONSUMER, count, mapping)
+    name = f"ours, {count:,} messages by {mapping.messages} within {mapping.window:g} s"
+    return [*_figures(name, [ran]), *_invocations(name, [ran])]
+
+
+def _invocations(name: str, rans: Sequence[Ran]) -> list[Figure]:
+    invocations = [ran.invocations for ran in rans]
+    return [
+        Figure(f"{name}: an invocation", "s", tuple(median(each.seconds for each in of) for of in invocations)),
+        Figure(f"{name}: peak memory", "MiB", tuple(max(each.peak_kib for each in of) / 1024 for of in invocations)),
+        Figure(
+            f"{name}: processor time of a message",
+            "ms",
+            tuple(1000 * sum(i.cpu_seconds for i in of) / sum(len(i.batch) for i in of) for of in invocations),
+        ),
+    ]
+
+
+def _each(rans: Sequence[Ran], name: str) -> tuple[float, ...]:
+    return tuple(getattr(ran, name) for ran in rans)
+
+
+def _ended(invocation: Invocation) -> float:
+    return invocation.started + invocation.seconds
+
+
+def _picture(ours: dict[int, list[Ran]], large: int) -> Picture:
+    measured = [(0.0, 0.0), *((float(count), median(_each(rans, "calls"))) for count, rans in ours.items())]
+    return Picture(
+        "calls",
+        lines(
+            "Calls of HubSpot against messages",
+            "messages",
+            "calls",
+            [("ours", measured), ("one call for each message or event", [(0, 0), (large, large)])],
+        ),
+    )

@@ -1,0 +1,102 @@
+"""Measure 4: what the service adds to a call of HubSpot, against the two writes that its ledger cannot do without."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import quantiles
+
+import boto3
+
+from bench.report import Figure, Ratio, Section
+from bench.stage import TOKEN_SECRET_PREFIX, Stage, stage
+from bench.traffic import types
+from local import emulator
+from local.processes import ROOT, Server, free_port
+from tests.support.aws import clients_secret, make_table
+
+NO_QUOTA = "1000000"  # calls in ten seconds: requests one after the other are never to wait for their turn
+NAMES = {
+    "run": "through run",
+    "webhook": "through the webhook's handler",
+    "post": "a bare requests.post",
+    "writes": "the two bare writes",
+}
+TEXT = """\
+Requests of one input one after the other in one process, each followed by a bare `requests.post` of a kept session to
+the same stand-in (which answers at once), and by the two bare writes: a conditional put of the item as it was claimed
+and a conditional update to the item as it was settled, with the same bytes. The ledger is the emulator of `make up`.
+Writes are counted where botocore sends them."""
+
+
+def measure(quick: bool) -> Section:
+    """Milliseconds of each way, and the writes of a request."""
+    count, runs = (50, 1) if quick else (200, 3)
+    with stage(types(1), latencyMs=0, tenSecondlyLimit=None) as set_up, _aws(set_up) as environment:
+        told = [_in_a_process(count, environment) for _ in range(runs)]
+    figures = []
+    for name, meaning in NAMES.items():
+        for percent in (50, 99):
+            values = tuple(_percentile(each[name], percent) for each in told)
+            figures.append(Figure(f"{meaning}, p{percent}", "ms", values))
+    posts, writes = figures[4], figures[6]
+    over = [
+        _beyond(f"{NAMES[name]}, beyond the post, p50", figures[at], posts) for name, at in (("run", 0), ("webhook", 2))
+    ]
+    requests = Figure("requests of ours", "", tuple(len(each["run"] + each["webhook"]) for each in told))
+    ledger = Figure("writes of the ledger", "", tuple(each["ledgerWrites"][0] for each in told))
+    bucket = Figure("writes of the token bucket", "", tuple(each["bucketWrites"][0] for each in told))
+    ratios = (
+        Ratio("run beyond the post / two bare writes, p50", over[0], writes, 1.3),
+        Ratio("webhook beyond the post / two bare writes, p50", over[1], writes, None),
+        Ratio("writes of the ledger for a request", ledger, requests, 2),
+        Ratio("writes of the token bucket for a call", bucket, requests, 0.1),
+    )
+    return Section("Overhead of a synchronous request", TEXT, (*figures, *over), ratios, ())
+
+
+def _beyond(name: str, ours: Figure, post: Figure) -> Figure:
+    return Figure(name, "ms", tuple(one - other for one, other in zip(ours.values, post.values, strict=True)))
+
+
+def _percentile(values: Sequence[float], percent: int) -> float:
+    return quantiles(values, n=100, method="inclusive")[percent - 1]
+
+
+def _in_a_process(count: int, environment: dict[str, str]) -> dict[str, list[float]]:
+    command = [sys.executable, "-m", "bench.synchronous", str(count)]
+    said = subprocess.run(
+        command, cwd=ROOT, env=os.environ | environment, check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
+    told: dict[str, list[float]] = json.loads(said)
+    return told
+
+
+@contextmanager
+def _aws(of: Stage) -> Iterator[dict[str, str]]:
+    """An emulator with the table and the secrets; the environment variables of functions that use it."""
+    folder = Path(tempfile.mkdtemp(prefix="bench-", dir=ROOT / ".local"))
+    server, port = Server(folder, "emulator"), free_port()
+    server.start(emulator.COMMAND, emulator.settings(folder, port), port, "", emulator.HEALTH)
+    try:
+        environment = of.environment() | emulator.credentials(f"http://127.0.0.1:{port}")
+        session = boto3.session.Session(
+            aws_access_key_id=emulator.ACCOUNT, aws_secret_access_key="local", region_name=emulator.REGION
+        )
+        endpoint = environment["AWS_ENDPOINT_URL"]
+        make_table(session.client("dynamodb", endpoint_url=endpoint), environment["OUTCOMES_TABLE"])
+        secrets = session.client("secretsmanager", endpoint_url=endpoint)
+        secrets.create_secret(Name=f"{TOKEN_SECRET_PREFIX}/default", SecretString=of.token)
+        secrets.create_secret(Name=environment["CLIENTS_SECRET"], SecretString=clients_secret(crm=["*"]))
+        path = os.pathsep.join([str(ROOT), str(ROOT / "functions")])
+        yield environment | {"PYTHONPATH": path, "QUOTA_CALLS": NO_QUOTA}
+    finally:
+        server.stop()
+        shutil.rmtree(folder)

@@ -1,0 +1,209 @@
+"""One invocation of the consumer in virtual time: claim, plan, call and settle, by the rules of the service itself.
+
+What is planned is `plan`'s; what a status asks for, and when a request is tried again, is the retry policy's. Only
+what things take is the model's.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
+from datetime import UTC, timedelta
+
+from batch_create.calls import SENDS
+from batch_create.errors import HubSpotFailure, NoTurn, Uncertain
+from batch_create.held import LATE
+from batch_create.hubspot import Pair
+from batch_create.line import LONGEST_TURN
+from batch_create.patience import CALL_SECONDS, LONGEST_WAIT
+from batch_create.plan import plan, taking_turns
+from batch_create.pool import AT_ONCE
+from batch_create.proof import PAUSE
+from batch_create.quota import HANDFUL
+from batch_create.retry import not_before
+from batch_create.secret_store import MEMORY
+from bench.simulation.hubspot import answer
+from bench.simulation.model import Model
+from bench.simulation.portals import START, Message, Portal
+from consumer import RESERVE
+
+APPLIED = 0.5  # chance that what was answered 5xx has been applied all the same; nobody knows
+
+Key = tuple[str, Pair]  # the portal's name, and what its calls are for
+
+
+@dataclass(frozen=True)
+class Ended:
+    """When an invocation is over, what it has done and when, and what comes back and when."""
+
+    at: float
+    done: list[tuple[Message, float]]
+    deferred: list[tuple[Message, float]]
+
+
+class Invocation:
+    """A batch of messages in a function that remembers `secrets`: by portal, when they were read."""
+
+    def __init__(self, model: Model, secrets: dict[str, float]) -> None:
+        self._model = model
+        self._secrets = secrets
+        self._down: dict[str, tuple[float, HubSpotFailure]] = {}  # from when on
+        self._slots: dict[str, list[float]] = defaultdict(list)
+        self._ahead: Counter[str] = Counter()
+        self._patience = LONGEST_WAIT
+        self._deadline = 0.0
+
+    def run(self, messages: list[Message], start: float) -> Ended:
+        """Work that begins at a moment."""
+        self._deadline = start + self._model.timeout - RESERVE
+        ended = Ended(start, [], [])
+        groups: dict[Key, list[Message]] = defaultdict(list)
+        for message in messages:
+            groups[message.portal.name, message.pair].append(message)
+        self._ahead = Counter(portal for portal, _ in groups)
+        threads = [self._claim(messages, start)] * min(AT_ONCE, len(groups))
+        for key in taking_turns(groups):
+            heapq.heappush(threads, self._lane(groups[key], heapq.heappop(threads), ended))
+        # However many threads wait, the processor has done the work of one after the other.
+        return replace(ended, at=max(*threads, start + len(messages) * 2 * self._model.work))
+
+    def _claim(self, messages: list[Message], now: float) -> float:
+        for number, message in enumerate(messages):
+            message.runs += 1
+            now += self._model.work
+            if number % AT_ONCE == 0:
+                now = self._written(self._model.units.claim, now)
+            else:
+                self._model.table.write(self._model.units.claim, now)
+        return now
+
+    def _lane(self, group: list[Message], now: float, ended: Ended) -> float:
+        """The messages of one pair, on their way to being settled."""
+        self._patience = LONGEST_WAIT
+        portal, began = group[0].portal, now
+        failure: HubSpotFailure | None = None
+        send = True
+        if any(message.doubtful for message in group):
+            now, failure, send = self._look_up(portal, now)
+        if send:
+            now = self._look_behind(group, now)
+            demands = [demand for message in group for demand in message.demands()]
+            for _ in plan(demands, self._model.batch_size):
+                now, failed = self._make(portal, now)
+                failure = failed or failure
+        self._model.spent.seconds["calls"] += now - began
+        for message in group:
+            now = self._written(self._model.units.settle, now + self._model.work)
+            message.doubtful = isinstance(failure, Uncertain)
+            if failure is None:
+                ended.done.append((message, now))
+            else:
+                ended.deferred.append((message, self._again(failure, message, now)))
+        return now
+
+    def _written(self, units: float, now: float) -> float:
+        taken = self._model.table.write(units, now)
+        self._model.spent.seconds["ledger"] += taken - now + self._model.durations.dynamodb
+        return taken + self._model.durations.dynamodb
+
+    def _look_behind(self, group: list[Message], now: float) -> float:
+        """The search for younger requests, where one of a pair has waited: a query and a read."""
+        late = any(message.runs > 1 or now - message.sent > LATE.total_seconds() for message in group)
+        return now + 2 * self._model.durations.dynamodb if late else now
+
+    def _again(self, failure: HubSpotFailure, message: Message, now: float) -> float:
+        moment = START + timedelta(seconds=now)
+        again = not_before(failure, message.runs, moment, UTC, self._model.random.random())
+        return (again - START).total_seconds()
+
+    # ----------------------------------------------------------------------------------------------------- the calls
+    def _make(self, portal: Portal, now: float) -> tuple[float, HubSpotFailure | None]:
+        """One planned call, sent again where reading back allows it, as calls.py does."""
+        failure: HubSpotFailure | None = None
+        for _ in range(SENDS):
+            now, failure = self._call(portal, now)
+            if not isinstance(failure, Uncertain):
+                return now, failure
+            now, failure, send = self._look_up(portal, now)
+            if not send:
+                return now, failure
+        return now, Uncertain("sent often enough in this run")
+
+    def _look_up(self, portal: Portal, now: float) -> tuple[float, HubSpotFailure | None, bool]:
+        """Read back what may have been sent: whether it is to be sent again, or else what it waits for, if anything."""
+        for last in (False, True):
+            now, failure = self._call(portal, now)
+            if failure:
+                return now, _in_doubt(failure), False
+            if last:
+                return now, None, True
+            if self._model.random.random() < APPLIED:
+                return now, None, False
+            if not self._waited(PAUSE, now):
+                return now, Uncertain("it is not there yet", retry_after=PAUSE), False
+            now += PAUSE
+        raise AssertionError("the last reading has returned")
+
+    def _waited(self, seconds: float, now: float) -> bool:
+        if seconds > min(self._patience, self._deadline - now - CALL_SECONDS):
+            return False
+        self._patience -= seconds
+        return True
+
+    def _call(self, portal: Portal, now: float) -> tuple[float, HubSpotFailure | None]:
+        """One HTTP call, once the portal's secret is known and its quota has room; and a 401's one more."""
+        since, down = self._down.get(portal.name, (now, None))
+        if down and since <= now:
+            return now, down
+        known = self._secrets.get(portal.name)
+        if known is None or now - known >= MEMORY.total_seconds():
+            now = self._secret(portal, now)
+        now, failure = self._turn(portal, now)
+        if failure is None:
+            now, failure = self._answer(portal, now)
+            if failure and failure.http_status == 401:
+                now, late = self._turn(portal, self._secret(portal, now))
+                now, failure = (now, late) if late else self._answer(portal, now)
+        if failure and failure.portal_wide:
+            self._down.setdefault(portal.name, (now, failure))
+        return now, failure
+
+    def _secret(self, portal: Portal, now: float) -> float:
+        self._secrets[portal.name] = now
+        self._model.spent.secrets[int(now)] += 1
+        return now + self._model.durations.secrets_manager
+
+    def _turn(self, portal: Portal, now: float) -> tuple[float, HubSpotFailure | None]:
+        """Wait for a slot. A handful of them is taken with one write, evenly spread as the portal's pace allows."""
+        slots = self._slots[portal.name]
+        if portal.stopped_until > now:
+            return now, _stopped(portal.stopped_until - now)
+        if not slots:
+            until = min(self._deadline - CALL_SECONDS, now + LONGEST_TURN.total_seconds())
+            free = portal.slots(max(1, min(HANDFUL, self._ahead[portal.name])), now)
+            if free[0] > until:
+                return now, NoTurn("used up", retry_after=free[0] - now, portal_wide=True)
+            portal.take(free)
+            slots.extend(free)
+            now = self._written(self._model.units.bucket, now)
+        slot = slots.pop(0)
+        self._ahead[portal.name] -= 1
+        return max(now, slot), None
+
+    def _answer(self, portal: Portal, now: float) -> tuple[float, HubSpotFailure | None]:
+        self._model.spent.calls += 1
+        return answer(portal, now, self._deadline, self._model)
+
+
+def _stopped(seconds: float) -> HubSpotFailure:
+    return NoTurn("the day's calls are used up", retry_after=seconds, daily=True, portal_wide=True)
+
+
+def _in_doubt(failure: HubSpotFailure) -> Uncertain:
+    return Uncertain(
+        str(failure),
+        retry_after=failure.retry_after,
+        daily=failure.daily,
+        portal_wide=failure.portal_wide,
+    )

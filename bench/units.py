@@ -1,0 +1,144 @@
+"""What one request writes to the ledger, in DynamoDB's units: run here over moto, sized by DynamoDB's rules.
+
+`python -m bench.units` prints it. Moto keeps the items; it does not count units as DynamoDB does, so this does.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from math import ceil
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+from moto import mock_aws
+
+from batch_create.contract import parse_envelope
+from batch_create.handler import run
+from batch_create.ledger import Ledger
+from batch_create.outcomes import Request, Trigger
+from batch_create.table import Table
+from tests.support.aws import ACCOUNT, clients, deploy
+from tests.support.fakes import START, Clock, FakeHubSpot, answer, echo, ports
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb.type_defs import TableDescriptionTypeDef
+
+    from batch_create.contract import LimitInput
+    from batch_create.hubspot import Answer
+
+WRITE_UNIT = 1_024  # bytes: DynamoDB Developer Guide, "DynamoDB read and write operations"
+STORED_BESIDES = 100  # bytes of each item and each entry of an index: Developer Guide, "Global Secondary Indexes"
+
+Item = Mapping[str, Any]
+Indexes = Sequence[tuple[str, ...]]  # of each the attributes that it keeps: all are KEYS_ONLY
+
+
+@dataclass(frozen=True)
+class Write:
+    """One write: of how many bytes the item is then, and the units of the table and of its indexes."""
+
+    size: int
+    table: int
+    indexes: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A request that goes well: its two writes, and the bytes that it keeps in table and indexes."""
+
+    inputs: int
+    claim: Write
+    settle: Write
+    stored: int
+
+    @property
+    def units(self) -> int:
+        return self.claim.table + self.claim.indexes + self.settle.table + self.settle.indexes
+
+
+def size(item: Item) -> int:
+    """Bytes of an item, its names included: Developer Guide, "DynamoDB item sizes and formats"."""
+    return sum(len(name.encode()) + _bytes(value) for name, value in item.items())
+
+
+def write(before: Item, after: Item, indexes: Indexes) -> Write:
+    """What a write costs: by the larger of the item before and after, and in an index by what changes in it. A changed
+    key is an entry deleted and one put: Developer Guide, "Global Secondary Indexes", provisioned throughput."""
+    units = 0
+    for kept in indexes:
+        old, new = _entry(before, kept), _entry(after, kept)
+        if old != new:
+            units += sum(_units(entry) for entry in (old, new))
+    return Write(size(after), max(_units(before), _units(after)), units)
+
+
+def measure(inputs: int) -> Measured:
+    """A request of the queue with so many inputs, claimed, called and settled."""
+    with mock_aws(), patch.dict("os.environ", ACCOUNT):
+        deployment = deploy(*clients())
+        table = Table(deployment.dynamodb, deployment.table)
+        indexes = _indexes(deployment.dynamodb.describe_table(TableName=deployment.table)["Table"])
+        # As SQS names a message: that is the outcome's id.
+        message_id = "059f36b4-87a3-44ab-83d2-661975830a7d"
+        claimed: dict[str, Any] = {}
+
+        def reply(asked: Sequence[LimitInput]) -> Answer:
+            claimed.update(table.get(message_id) or {})
+            return answer([echo(item) for item in asked], correlation_id="0b7a4c8e-2f5d-4e21-9d0a-3a7f0c1b9e64")
+
+        limits = [{"category": "USER_DEFINED", "typeId": n, "maxToObjectIds": 5} for n in range(1, inputs + 1)]
+        body = {"portal": "default", "fromObjectType": "deals", "toObjectType": "contacts", "inputs": limits}
+        request = Request(parse_envelope(body, {"default"}), Trigger.QUEUE, message_id, START)
+        run([request], 30, ports(Ledger(table, timedelta(days=400)), FakeHubSpot([reply]), Clock()))
+        settled = table.get(message_id) or {}
+    stored = sum(size(kept) + STORED_BESIDES for kept in (settled, *(_entry(settled, kept) for kept in indexes)))
+    return Measured(inputs, write({}, claimed, indexes), write(claimed, settled, indexes), stored)
+
+
+def _indexes(table: TableDescriptionTypeDef) -> Indexes:
+    own = [key["AttributeName"] for key in table["KeySchema"]]
+    keys = [[key["AttributeName"] for key in index["KeySchema"]] for index in table["GlobalSecondaryIndexes"]]
+    return [(*own, *names) for names in keys]
+
+
+def _entry(item: Item, kept: tuple[str, ...]) -> dict[str, Any]:
+    """An item's entry in an index; none, where it lacks a key of it."""
+    return {name: item[name] for name in kept} if all(name in item for name in kept) else {}
+
+
+def _units(item: Item) -> int:
+    return ceil(size(item) / WRITE_UNIT)
+
+
+def _bytes(value: object) -> int:
+    if isinstance(value, str):
+        return len(value.encode())
+    if isinstance(value, (bytes, bytearray)):
+        return len(value)
+    if isinstance(value, Mapping):
+        return 3 + size(value) + len(value)
+    if isinstance(value, (list, tuple)):
+        return 3 + sum(_bytes(element) + 1 for element in value)
+    if isinstance(value, bool) or value is None:
+        return 1
+    digits = str(value).strip("-").rstrip("0")
+    return 1 + ceil(len(digits) / 2)
+
+
+def main() -> None:
+    """Print the writes of requests of several sizes."""
+    logging.disable(logging.INFO)  # a line for each request, which is for CloudWatch
+    print("inputs  claim: bytes, units  settle: bytes, units  all units  stored bytes")
+    for measured in map(measure, (1, 4, 10, 100, 500)):
+        claim, settle = measured.claim, measured.settle
+        print(
+            f"{measured.inputs:6}  {claim.size:6} {claim.table} + {claim.indexes}  "
+            f"{settle.size:6} {settle.table} + {settle.indexes}  {measured.units:6}  {measured.stored:6}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""One execution environment of Lambda: `python -m bench.worker MODULE TIMEOUT` invokes its `handler` for each event.
+
+Events come as lines of JSON on standard input; for each a line tells what the handler returned, how long it took and
+how much memory the process has needed so far. Runs with the standard library alone, under any contestant's Python.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+import traceback
+from importlib import import_module
+from typing import Any
+
+
+class Context:
+    """Lambda's context, as far as handlers and Powertools read it."""
+
+    aws_request_id = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
+    function_name = "function"
+    memory_limit_in_mb = 512
+    invoked_function_arn = "arn:aws:lambda:eu-central-1:123456789012:function:function"
+
+    def __init__(self, timeout: float) -> None:
+        self._deadline = time.monotonic() + timeout
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until the invocation would be ended."""
+        return round((self._deadline - time.monotonic()) * 1000)
+
+
+def main(module: str, timeout: float) -> None:
+    """Invoke until standard input ends."""
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is logged costs its writer, and nobody reads it
+    handler: Any = import_module(module).handler
+    print(json.dumps({"ready": True}), file=answers)
+    for line in sys.stdin:
+        event = json.loads(line)
+        started, cpu = time.perf_counter(), time.process_time()
+        try:
+            returned = handler(event, Context(timeout))
+        except Exception:  # noqa: BLE001 # of any kind: Lambda reports a failed invocation, and the whole batch comes back
+            traceback.print_exc()
+            returned = {"batchItemFailures": [{"itemIdentifier": each["messageId"]} for each in event["Records"]]}
+        told = {
+            "returned": returned,
+            "seconds": time.perf_counter() - started,
+            "cpuSeconds": time.process_time() - cpu,
+            "peakKiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,  # kibibytes on Linux
+        }
+        print(json.dumps(told), file=answers)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], float(sys.argv[2]))
