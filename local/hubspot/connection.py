@@ -28,7 +28,7 @@ class EndableProtocol(H11Protocol):
     """uvicorn's HTTP protocol, offering applications the extension that ends the connection."""
 
     # asyncio declares any transport here; uvicorn's class, which this one extends, takes streams alone.
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn narrows it
         """Give the application of this connection a way to end it."""
         super().connection_made(transport)
         app = self.app
