@@ -2,6 +2,7 @@
 
 An emulator takes longer for a write than DynamoDB itself, and on one machine with it everybody would be measured by
 that. This one answers after `--latency-ms`, the same for all, with the conditional writes of the simulation's table.
+Many writes in one call take as long as one after the other would, so that nobody gains by what DynamoDB may do at once.
 """
 
 from __future__ import annotations
@@ -37,15 +38,17 @@ class Services:
             "BatchGetItem": lambda asked: self._table.batch_get_item(**asked),
             "PutItem": lambda asked: self._table.put_item(**{"ConditionExpression": ANY, **asked}),
             "UpdateItem": lambda asked: self._table.update_item(**asked),
+            "BatchExecuteStatement": lambda asked: self._table.batch_execute_statement(**asked),
             "Query": lambda asked: self._table.query(**asked),
             "GetSecretValue": lambda asked: {"Name": asked["SecretId"], "VersionId": "1", "SecretString": self._secret},
             "ChangeMessageVisibilityBatch": self._postpone,
         }
 
-    def answer(self, target: str, body: bytes) -> tuple[int, Values]:
-        """HTTP status and body for a call, by its X-Amz-Target; without one, what was counted and postponed."""
+    def answer(self, target: str, body: bytes) -> tuple[int, Values, int]:
+        """HTTP status and body for a call, by its X-Amz-Target, and how many operations one after the other it was;
+        without one, what was counted and postponed."""
         if not target:
-            return 200, {"counts": self.counts, "postponed": self._postponed}
+            return 200, {"counts": self.counts, "postponed": self._postponed}, 0
         name = target.rpartition(".")[2]
         asked: Values = json.loads(body)
         try:
@@ -53,11 +56,11 @@ class Services:
         except ClientError as error:
             response: Values = {**error.response}
             code = response["Error"]["Code"]
-            return 400, {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "Item": response.get("Item")}
+            return 400, {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "Item": response.get("Item")}, 1
         finally:
             self.counts[self._counted(name, asked)] += 1
             self._table.writes.clear()  # the simulation's record of them
-        return 200, answer
+        return 200, answer, len(asked.get("Statements", "1"))
 
     def _counted(self, name: str, asked: Values) -> str:
         key = (asked.get("Key") or asked.get("Item") or {}).get("id", {}).get("S", "")
@@ -95,11 +98,11 @@ class Connection(asyncio.Protocol):
         if len(body) < int(headers.get(b"content-length", b"0")):
             return
         self._received = b""
-        status, answer = self._services.answer(headers.get(b"x-amz-target", b"").decode(), body)
+        status, answer, operations = self._services.answer(headers.get(b"x-amz-target", b"").decode(), body)
         text = json.dumps(answer, separators=(",", ":")).encode()
         # The answer is ready and only waits, as the calls of others do meanwhile.
         loop = asyncio.get_running_loop()
-        loop.call_later(self._latency, self._transport.write, HEAD % (status, len(text)) + text)
+        loop.call_later(self._latency * operations, self._transport.write, HEAD % (status, len(text)) + text)
 
 
 async def serve(port: int, secret: str, latency: float) -> None:

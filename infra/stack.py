@@ -64,7 +64,7 @@ class AssociationLimitsStack(Stack):
             environment=environment(settings, storage, queue),
         )
         run = [storage.keep_outcomes(), storage.renew_tokens()]
-        run_and_look_up = [*run, *storage.search_outcomes(BY_PAIR)]
+        run_many = [*run, storage.keep_many_outcomes(), *storage.search_outcomes(BY_PAIR)]
         webhook = ServiceFunction(
             self,
             "Webhook",
@@ -84,7 +84,7 @@ class AssociationLimitsStack(Stack):
             handler="consumer.handler",
             description="Runs queued and deferred requests",
             timeout=Duration.seconds(settings.consumer.timeout_seconds),
-            permissions=[*run_and_look_up, queue.consume()],
+            permissions=[*run_many, queue.consume()],
         )
         clock = ServiceFunction(
             self,
@@ -94,7 +94,7 @@ class AssociationLimitsStack(Stack):
             handler="scheduled.handler",
             description="Runs requests by the clock",
             timeout=CLOCK_TIMEOUT,
-            permissions=[*run_and_look_up, queue.send()],
+            permissions=[*run_many, queue.send()],
             dead_letters=queue.dead_letters,
         )
         dead_letters = ServiceFunction(

@@ -88,6 +88,10 @@ class Storage(Construct):
         """Leave to claim, read and settle outcomes. Nothing may delete one."""
         return self._on_items("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
 
+    def keep_many_outcomes(self) -> iam.PolicyStatement:
+        """Leave to claim and settle many outcomes in one write, by PartiQL's INSERT and UPDATE."""
+        return self._on_items("dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate")
+
     def update_outcomes(self) -> iam.PolicyStatement:
         """Leave to change outcomes that are known already."""
         return self._on_items("dynamodb:UpdateItem")

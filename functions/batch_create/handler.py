@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,13 +16,16 @@ from batch_create.lane import Lane, not_written
 from batch_create.ledger import Standing
 from batch_create.line import Line
 from batch_create.outcomes import Outcome, Request, Status, new_outcome
-from batch_create.plan import taking_turns
+from batch_create.plan import chunks, taking_turns
 from batch_create.pool import AT_ONCE
 from batch_create.ports import Point, Ports
+from batch_create.table import STATEMENTS_IN_ONE_WRITE
 from batch_create.telemetry import logger
 
 # A holder may need this long after its deadline to write what it knows; until then nobody takes its request over.
 LEASE_GRACE = timedelta(seconds=15)
+
+Key = tuple[str, str]  # a request's id and fingerprint
 
 
 @dataclass(frozen=True)
@@ -44,25 +47,50 @@ def run(requests: Sequence[Request], seconds: float, ports: Ports) -> list[Ran]:
     """Set the limits that `requests` ask for, within `seconds`. One answer per request, in their order."""
     deadline = ports.clock() + timedelta(seconds=seconds)
     # The same request may come twice in one batch: it is claimed once, and both get the one answer.
-    distinct = {(request.id, request.fingerprint): request for request in requests}
-    claims: dict[tuple[str, str], Ran | Held] = {}
-
-    def claim(keys: Sequence[tuple[str, str]]) -> None:
-        for key in keys:
-            claims[key] = _claim(distinct[key], deadline, ports)
-
-    keys = list(distinct)
-    ports.side_by_side([partial(claim, keys[lane::AT_ONCE]) for lane in range(min(AT_ONCE, len(keys)))])
-    _work([held for key in keys if isinstance(held := claims[key], Held)], deadline, ports)
+    distinct: dict[Key, Request] = {(request.id, request.fingerprint): request for request in requests}
+    claims = _claims(distinct, deadline, ports)
+    _work([held for key in distinct if isinstance(held := claims[key], Held)], deadline, ports)
     answers = (claims[request.id, request.fingerprint] for request in requests)
     return [Ran(Standing.OURS, answer.outcome) if isinstance(answer, Held) else answer for answer in answers]
 
 
-def _claim(request: Request, deadline: datetime, ports: Ports) -> Ran | Held:
+def _claims(requests: Mapping[Key, Request], deadline: datetime, ports: Ports) -> dict[Key, Ran | Held]:
+    """Claim requests side by side: those that are new many at a time, then the others one by one."""
+    claims: dict[Key, Ran | Held] = {}
+
+    def claim_new(keys: Sequence[Key]) -> None:
+        claims.update(_claim_new({key: requests[key] for key in keys}, deadline, ports))
+
+    def claim(keys: Sequence[Key]) -> None:
+        for key in keys:
+            claims[key] = _claim(requests[key], deadline, ports, new=len(requests) == 1)
+
+    if len(requests) > 1:
+        ports.side_by_side([partial(claim_new, keys) for keys in chunks(list(requests), STATEMENTS_IN_ONE_WRITE)])
+    rest = [key for key in requests if key not in claims]
+    ports.side_by_side([partial(claim, rest[lane::AT_ONCE]) for lane in range(min(AT_ONCE, len(rest)))])
+    return claims
+
+
+def _claim_new(requests: Mapping[Key, Request], deadline: datetime, ports: Ports) -> Iterator[tuple[Key, Held]]:
     ports.reached(Point.BEFORE_CLAIM)
     now = ports.clock()
     try:
-        claim = ports.ledger.claim(request, now, deadline + LEASE_GRACE)
+        claims = ports.ledger.claim_new([*requests.values()], now, deadline + LEASE_GRACE)
+    except LedgerUnavailable as error:
+        logger.warning("claims failed", error=str(error))  # each is tried once more alone
+        return
+    ports.reached(Point.AFTER_CLAIM)
+    for (key, request), claim in zip(requests.items(), claims, strict=True):
+        if claim:
+            yield key, Held(claim, now, ports.default_api_version, request.interactive)
+
+
+def _claim(request: Request, deadline: datetime, ports: Ports, *, new: bool) -> Ran | Held:
+    ports.reached(Point.BEFORE_CLAIM)
+    now = ports.clock()
+    try:
+        claim = ports.ledger.claim(request, now, deadline + LEASE_GRACE, new=new)
     except LedgerUnavailable as error:
         logger.error("claim failed", outcome_id=request.id, error=str(error))
         return Ran(Standing.UNREACHED, not_written(new_outcome(request, Status.DEFERRED), now))

@@ -24,7 +24,7 @@ _attempts = TypeAdapter(tuple[Attempt, ...])
 
 def serialise(values: Mapping[str, Any]) -> dict[str, Any]:
     """Plain values as DynamoDB's typed ones. Raises TypeError for what the ledger never holds, such as a fraction."""
-    return {name: _typed(value) for name, value in values.items()}
+    return {name: typed(value) for name, value in values.items()}
 
 
 def deserialise(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,7 +108,8 @@ def _compress(text: str) -> bytes:
     return zlib.compress(text.encode(errors="replace"))
 
 
-def _typed(value: object) -> dict[str, Any]:
+def typed(value: object) -> dict[str, Any]:
+    """A plain value as DynamoDB's typed one. Raises TypeError for what the ledger never holds."""
     match value:
         case str():
             return {"S": value}
@@ -123,7 +124,7 @@ def _typed(value: object) -> dict[str, Any]:
         case Mapping():
             return {"M": serialise(value)}
         case list() | tuple():
-            return {"L": [_typed(element) for element in value]}
+            return {"L": [typed(element) for element in value]}
     raise TypeError(f"the ledger holds no {type(value).__name__}")
 
 

@@ -15,9 +15,10 @@ from batch_create.errors import LeaseLost, LedgerUnavailable, Unavailable
 from batch_create.held import Held
 from batch_create.outcomes import Outcome, Result, Status
 from batch_create.overtaken import overtaken
-from batch_create.plan import Demand, concerned, is_label, plan
+from batch_create.plan import Demand, chunks, concerned, is_label, plan
 from batch_create.ports import Point, Ports
 from batch_create.proof import there
+from batch_create.table import STATEMENTS_IN_ONE_WRITE
 from batch_create.telemetry import count, logger
 
 LEDGER_DELAY = timedelta(seconds=30)  # before a request is tried again that the ledger could not be told about
@@ -145,29 +146,49 @@ class Lane:
         return touched
 
     def _settle(self, finished: Iterable[Held]) -> None:
-        for request in finished:
-            if request.settled:
-                continue
-            request.settled = True
-            outcome = request.conclude(
-                self._ports.clock(), self._ports.zone(request.outcome.portal), self._ports.jitter()
-            )
-            self._ports.reached(Point.BEFORE_SETTLE)
-            try:
-                self._ports.ledger.settle(outcome, request.fence)
-            except LeaseLost:
-                logger.warning("lease lost", outcome_id=outcome.id)
-                request.outcome = not_written(outcome, self._ports.clock())
-            except LedgerUnavailable as error:
-                # Not written is not done: whoever takes it over reads back what we applied.
-                logger.error("settle failed", outcome_id=outcome.id, error=str(error))
-                request.outcome = not_written(outcome, self._ports.clock())
-            else:
-                self._ports.reached(Point.AFTER_SETTLE)
-                logger.info("settled", outcome_id=outcome.id, status=outcome.status, inputs=len(outcome.inputs))
-                count(f"Outcome{outcome.status.title()}")
-                if request.misconfigured:
-                    count("PortalMisconfigured", portal=outcome.portal)
+        for group in chunks([request for request in finished if not request.settled], STATEMENTS_IN_ONE_WRITE):
+            for request in group:
+                request.settled = True
+                request.conclude(self._ports.clock(), self._ports.zone(request.outcome.portal), self._ports.jitter())
+            written = self._written(group) if len(group) > 1 else [False]
+            for request, done in zip(group, written, strict=True):
+                if done or self._written_alone(request):
+                    self._settled(request)
+
+    def _written(self, group: Sequence[Held]) -> Sequence[bool]:
+        """Write what became of some requests, all at once; of each whether it was written."""
+        self._ports.reached(Point.BEFORE_SETTLE)
+        try:
+            written = self._ports.ledger.settle_many([(request.outcome, request.fence) for request in group])
+        except LedgerUnavailable as error:
+            logger.warning("settlements failed", error=str(error))  # each is tried once more alone
+            return [False] * len(group)
+        self._ports.reached(Point.AFTER_SETTLE)
+        return written
+
+    def _written_alone(self, request: Held) -> bool:
+        self._ports.reached(Point.BEFORE_SETTLE)
+        outcome = request.outcome
+        try:
+            self._ports.ledger.settle(outcome, request.fence)
+        except LeaseLost:
+            logger.warning("lease lost", outcome_id=outcome.id)
+            request.outcome = not_written(outcome, self._ports.clock())
+            return False
+        except LedgerUnavailable as error:
+            # Not written is not done: whoever takes it over reads back what we applied.
+            logger.error("settle failed", outcome_id=outcome.id, error=str(error))
+            request.outcome = not_written(outcome, self._ports.clock())
+            return False
+        self._ports.reached(Point.AFTER_SETTLE)
+        return True
+
+    def _settled(self, request: Held) -> None:
+        outcome = request.outcome
+        logger.info("settled", outcome_id=outcome.id, status=outcome.status, inputs=len(outcome.inputs))
+        count(f"Outcome{outcome.status.title()}")
+        if request.misconfigured:
+            count("PortalMisconfigured", portal=outcome.portal)
 
 
 def not_written(outcome: Outcome, now: datetime) -> Outcome:

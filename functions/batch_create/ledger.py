@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,9 +12,10 @@ from itertools import islice
 from batch_create.errors import LeaseLost
 from batch_create.items import from_outcome, to_outcome
 from batch_create.outcomes import InputOutcome, Outcome, Request, Result, Status, iso, new_outcome
-from batch_create.table import KEYS_IN_ONE_READ, ConditionFailed, Item, Table
+from batch_create.table import KEYS_IN_ONE_READ, Change, ConditionFailed, Item, Table
 
 ATTEMPTS_KEPT = 50  # the latest; enough to see half a day of retries, small enough for one item
+RUNNING = ("status", "statusKey", "leaseUntil")  # what each claim says anew
 TOLD = ("inputs", "attempts", "hubspot", "finishedAt", "retryAt", "reason", "doubt")  # what a settlement says
 
 
@@ -62,16 +63,31 @@ class Ledger:
             return self._standing(request, failed.item)
         return Claim(Standing.OURS, outcome)
 
-    def claim(self, request: Request, now: datetime, lease_until: datetime) -> Claim:
-        """Take a request for ourselves until `lease_until`, unless it is finished or somebody else holds it."""
-        first = {**self._first(request, new_outcome(request, Status.RUNNING), now), "startedAt": iso(now)}
-        running = {**_status(request.envelope.portal, Status.RUNNING), "leaseUntil": iso(lease_until)}
-        if request.outcome_id is None:
-            # Most are new, and to put an item costs half of what it costs to update one.
-            new = {**first, **running, "fence": 1}
+    def claim_new(self, requests: Sequence[Request], now: datetime, lease_until: datetime) -> list[Claim | None]:
+        """Take up to STATEMENTS_IN_ONE_WRITE requests in one write, each if the ledger does not know it yet. None for
+        one that it does know or that the write failed for: `claim` is for these."""
+        new: dict[str, tuple[int, Item]] = {}
+        for place, request in enumerate(requests):
+            if request.outcome_id is None and request.id not in new:
+                new[request.id] = place, self._running(request, now, lease_until) | {"fence": 1}
+        claims: list[Claim | None] = [None] * len(requests)
+        written = self._table.put_new_many([item for _, item in new.values()])
+        for (place, item), ours in zip(new.values(), written, strict=True):
+            if ours:
+                claims[place] = Claim(Standing.OURS, to_outcome(item), 1, lease_until=lease_until)
+        return claims
+
+    def claim(self, request: Request, now: datetime, lease_until: datetime, *, new: bool = True) -> Claim:
+        """Take a request for ourselves until `lease_until`, unless it is finished or somebody else holds it. `new` says
+        that it may well be new to the ledger."""
+        first = self._running(request, now, lease_until)
+        running = {name: first.pop(name) for name in RUNNING}
+        if new and request.outcome_id is None:
+            # To put an item costs half of what it costs to update one.
+            item = {**first, **running, "fence": 1}
             with suppress(ConditionFailed):
-                self._table.put_new(new)
-                return Claim(Standing.OURS, to_outcome(new), 1, lease_until=lease_until)
+                self._table.put_new(item)
+                return Claim(Standing.OURS, to_outcome(item), 1, lease_until=lease_until)
         try:
             item = self._table.update(
                 request.id,
@@ -93,18 +109,22 @@ class Ledger:
 
     def settle(self, outcome: Outcome, fence: int) -> None:
         """Write what became of a request we hold: final, or DEFERRED. Raises LeaseLost when we no longer hold it."""
-        item = from_outcome(outcome.model_copy(update={"attempts": outcome.attempts[-ATTEMPTS_KEPT:]}))
-        told = {name: item[name] for name in TOLD if name in item}
+        settlement = _settlement(outcome, fence)
         try:
             self._table.update(
                 outcome.id,
-                {**told, **_status(outcome.portal, outcome.status), "settledFence": fence},
-                remove=["leaseUntil", *(name for name in TOLD if name not in item)],
+                settlement.values,
+                remove=settlement.remove,
                 condition="fence = :settledFence AND #status = :running",
                 condition_values={":running": Status.RUNNING},
             )
         except ConditionFailed as failed:
             raise LeaseLost(outcome.id) from failed
+
+    def settle_many(self, settled: Sequence[tuple[Outcome, int]]) -> list[bool]:
+        """Settle up to STATEMENTS_IN_ONE_WRITE outcomes in one write. Of each whether it was: of one that was not,
+        `settle` tells why."""
+        return self._table.change_many([_settlement(outcome, fence) for outcome, fence in settled])
 
     def record(self, outcome: Outcome, now: datetime) -> None:
         """Keep an outcome that is final from the start, such as that of a message that is no request."""
@@ -208,6 +228,14 @@ class Ledger:
         item = self._table.get(outcome_id)
         return to_outcome(item) if item else None
 
+    def _running(self, request: Request, now: datetime, lease_until: datetime) -> Item:
+        return {
+            **self._first(request, new_outcome(request, Status.RUNNING), now),
+            **_status(request.envelope.portal, Status.RUNNING),
+            "startedAt": iso(now),
+            "leaseUntil": iso(lease_until),
+        }
+
     def _first(self, request: Request, outcome: Outcome, now: datetime) -> Item:
         envelope = request.envelope
         return {
@@ -243,6 +271,17 @@ def pair_key(portal: str, from_object_type: str, to_object_type: str) -> str:
 def status_key(portal: str, status: Status) -> str:
     """The partition of the index by status."""
     return f"{portal}#{status}"
+
+
+def _settlement(outcome: Outcome, fence: int) -> Change:
+    item = from_outcome(outcome.model_copy(update={"attempts": outcome.attempts[-ATTEMPTS_KEPT:]}))
+    told = {name: item[name] for name in TOLD if name in item}
+    return Change(
+        outcome.id,
+        {**told, **_status(outcome.portal, outcome.status), "settledFence": fence},
+        remove=["leaseUntil", *(name for name in TOLD if name not in item)],
+        expected={"fence": fence, "status": Status.RUNNING},
+    )
 
 
 def _unconfirmed(outcome: Outcome) -> tuple[InputOutcome, ...]:

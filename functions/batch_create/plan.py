@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypeVar
 
 from batch_create.contract import Category, LimitInput, LimitKey
 from batch_create.hubspot import Pair
@@ -14,6 +15,8 @@ from batch_create.outcomes import Doubt
 # Of HubSpot's own types those that are labels: primary company (1, 2, 5, 6), parent and child company (13, 14). Where
 # this list is not complete, one more call may be needed.
 LABELLED = {1, 2, 5, 6, 13, 14}
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -87,8 +90,13 @@ def plan(demands: Iterable[Demand], batch_size: int) -> Iterator[Call]:
             doubt = latest([demand.doubt, earlier.doubt]) if earlier and same else demand.doubt
             newest[demand.item.key] = demand if doubt is demand.doubt else replace(demand, doubt=doubt)
         winners = sorted(newest.values(), key=lambda demand: is_label(demand.item))
-        for start in range(0, len(winners), batch_size):
-            yield Call(portal, pair, tuple(winners[start : start + batch_size]))
+        for chunk in chunks(winners, batch_size):
+            yield Call(portal, pair, tuple(chunk))
+
+
+def chunks(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """The things in their order, `size` at a time."""
+    return (things[start : start + size] for start in range(0, len(things), size))
 
 
 def is_label(item: LimitInput) -> bool:

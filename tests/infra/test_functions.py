@@ -25,6 +25,8 @@ RUN = LEDGER | {
     ("dynamodb:BatchGetItem", "Storage/Outcomes"),
     *((action, "Storage/Token-default") for action in TOKEN_ACTIONS),
 }
+# The webhook has one request at a time, and never a batch of them.
+RUN_MANY = RUN | {("dynamodb:PartiQLInsert", "Storage/Outcomes"), ("dynamodb:PartiQLUpdate", "Storage/Outcomes")}
 ALLOWED = {
     "Webhook": RUN
     | {
@@ -32,14 +34,14 @@ ALLOWED = {
         ("dynamodb:Query", "Storage/Outcomes/index/by-status"),
         ("sqs:SendMessage", "Queue/Main"),
     },
-    "Consumer": RUN
+    "Consumer": RUN_MANY
     | {
         ("sqs:ReceiveMessage", "Queue/Main"),
         ("sqs:DeleteMessage", "Queue/Main"),
         ("sqs:GetQueueAttributes", "Queue/Main"),
         ("sqs:ChangeMessageVisibility", "Queue/Main"),
     },
-    "Scheduled": RUN
+    "Scheduled": RUN_MANY
     | {
         ("sqs:SendMessage", "Queue/Main"),
         ("sqs:SendMessage", "Queue/DeadLetters"),

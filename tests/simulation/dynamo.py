@@ -8,6 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from tests.simulation.expressions import condition, number_or_text, update
+from tests.support import partiql
 
 Item = dict[str, Any]
 
@@ -75,6 +76,13 @@ class Dynamo:
         )
         self._after("update_item")
         return {"Attributes": written}
+
+    def batch_execute_statement(self, *, Statements: list[Item]) -> Item:
+        """Each statement is on its own: others come in between, one can fail alone, and the writer can die half-way."""
+        self._before("batch_execute_statement")
+        answer = partiql.execute(Statements, self.put_item, self.update_item)
+        self._after("batch_execute_statement")
+        return answer
 
     def query(
         self,

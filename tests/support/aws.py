@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 from uuid import uuid4
 
 import boto3
+from botocore.client import BaseClient
+
+from tests.support.partiql import execute
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -90,6 +96,20 @@ def clients() -> tuple[DynamoDBClient, SQSClient, SecretsManagerClient]:
         boto3.client("sqs", region_name=REGION),
         boto3.client("secretsmanager", region_name=REGION),
     )
+
+
+@contextmanager
+def partiql() -> Iterator[None]:
+    """Let moto carry out the ledger's statements. Moto's documentation patches here what moto has not."""
+    call = BaseClient._make_api_call  # type: ignore[attr-defined] # no stub has it
+
+    def called(client: Any, operation: str, arguments: Any) -> Any:
+        if operation == "BatchExecuteStatement":
+            return execute(arguments["Statements"], client.put_item, client.update_item)
+        return call(client, operation, arguments)
+
+    with patch.object(BaseClient, "_make_api_call", called):
+        yield
 
 
 def make_table(dynamodb: DynamoDBClient, name: str) -> None:

@@ -17,7 +17,7 @@ import webhook
 from batch_create import ports
 from batch_create.ledger import Ledger
 from batch_create.table import Table
-from tests.support.aws import ACCOUNT, Deployment, clients, deploy, make_secrets
+from tests.support.aws import ACCOUNT, Deployment, clients, deploy, make_secrets, partiql
 from tests.support.fakes import Clock, FakeHubSpot
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(scope="package")
 def aws() -> Iterator[tuple[DynamoDBClient, SQSClient, SecretsManagerClient]]:
-    with mock_aws():
+    with mock_aws(), partiql():
         made = clients()
         make_secrets(made[2])
         yield made

@@ -16,6 +16,7 @@ from batch_create.errors import HubSpotFailure, LedgerUnavailable, QueueUnavaila
 from batch_create.hubspot import Answer
 from batch_create.ledger import Ledger
 from batch_create.outcomes import Outcome, Result, Status, Trigger
+from batch_create.table import Table
 from tests.support.aws import Deployment
 from tests.support.events import Context, load, sqs_event
 from tests.support.fakes import Clock, FakeHubSpot, answer, echo, envelope, failed, request
@@ -190,10 +191,10 @@ def test_a_spent_daily_quota_hides_a_message_until_it_is_full_again(
 def test_without_the_ledger_every_message_comes_back(
     functions: Deployment, hubspot: FakeHubSpot, visibility: Visibility, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unreachable(*_: object) -> None:
+    def unreachable(*_: object, **__: object) -> None:
         raise LedgerUnavailable("throttled")
 
-    monkeypatch.setattr(Ledger, "claim", unreachable)
+    monkeypatch.setattr(Table, "_call", unreachable)
 
     messages = [{"body": envelope((3, 5))}, {"body": envelope((4, 5))}]
     assert consume(sqs_event(*messages)) == ["message-0", "message-1"]

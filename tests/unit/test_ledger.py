@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from batch_create.errors import LeaseLost, LedgerUnavailable
 from batch_create.history import Filter, History
 from batch_create.ledger import Ledger, Standing
-from batch_create.outcomes import Attempt, Doubt, Outcome, Status, Verdict, iso, new_outcome
+from batch_create.outcomes import Attempt, Doubt, HubSpotSaid, Outcome, Status, Verdict, iso, new_outcome
 from batch_create.table import Item, Table
 from tests.support.aws import Deployment
 from tests.support.fakes import START, request
@@ -61,6 +61,60 @@ def test_an_accepted_request_can_be_accepted_again_while_it_waits(ledger: Ledger
     assert ledger.accept(request("m-1", (3, 6)), START).standing is Standing.ANOTHER_REQUEST
     finish(ledger, claim.outcome, claim.fence)
     assert ledger.accept(asked, START).standing is Standing.FINISHED
+
+
+def test_of_many_claims_in_one_write_those_of_new_requests_are_made(ledger: Ledger) -> None:
+    known, queued = request("m-1", (3, 5)), replace(request("m-2", (3, 5)), outcome_id="m-2")
+    ledger.claim(known, START, LEASE)
+    ledger.accept(queued, START)
+    new = request("m-3", (3, 5), (4, 6))
+    reused = request("m-3", (3, 7))  # the same id for something else
+
+    claims = ledger.claim_new([known, queued, new, reused], START, LEASE)
+
+    assert [claim is not None for claim in claims] == [False, False, True, False]
+    alone = ledger.claim(request("m-4", (3, 5), (4, 6)), START, LEASE)
+    assert claims[2] == replace(alone, outcome=alone.outcome.model_copy(update={"id": "m-3"}))
+    assert ledger.get("m-3") == claims[2].outcome
+    assert ledger.claim(reused, START, LEASE, new=False).standing is Standing.ANOTHER_REQUEST
+
+
+def test_of_many_settlements_in_one_write_only_a_holders_are_made(ledger: Ledger) -> None:
+    asked = [request(f"m-{number}", (3, 5)) for number in range(3)]
+    claims = [claim for claim in ledger.claim_new(asked, START, LEASE) if claim]
+    done = [claim.outcome.model_copy(update={"status": Status.COMPLETE, "finished_at": START}) for claim in claims]
+    ledger.settle(done[1].model_copy(update={"status": Status.DEFERRED, "retry_at": START, "reason": "503"}), 1)
+    ledger.claim(asked[1], LEASE, LEASE)  # by another holder
+
+    assert ledger.settle_many([(outcome, 1) for outcome in done]) == [True, False, True]
+
+    assert [ledger.get("m-0"), ledger.get("m-2")] == [done[0], done[2]]
+    taken_over = ledger.get("m-1")
+    assert taken_over is not None
+    assert taken_over.status is Status.RUNNING
+
+
+def test_a_settlement_among_many_leaves_the_same_item_as_one_alone(ledger: Ledger, deployment: Deployment) -> None:
+    asked = [replace(request(f"m-{number}", (3, 5), (4, 6)), doubt=Doubt(since=START)) for number in range(4)]
+    claims = [ledger.claim(each, START, LEASE) for each in asked]
+    said = HubSpotSaid(http_status=207, body='{"status":"COMPLETE"}')
+    attempt = Attempt(at=START, call="batch_create", verdict=Verdict.ANSWERED)
+    complete = {"status": Status.COMPLETE, "finished_at": START, "hubspot": said, "attempts": (attempt,), "doubt": None}
+    deferred = {"status": Status.DEFERRED, "retry_at": LEASE, "reason": 'it\'s "HubSpot": 503?'}
+    outcomes = [
+        claim.outcome.model_copy(update=told)
+        for claim, told in zip(claims, [complete, deferred, complete, deferred], strict=True)
+    ]
+
+    for outcome in outcomes[:2]:
+        ledger.settle(outcome, 1)
+    assert ledger.settle_many([(outcome, 1) for outcome in outcomes[2:]]) == [True, True]
+
+    def kept(number: int) -> dict[str, Any]:
+        found = deployment.dynamodb.get_item(TableName=deployment.table, Key={"id": {"S": f"m-{number}"}})["Item"]
+        return {name: value for name, value in found.items() if name not in {"id", "sortKey"}}
+
+    assert [kept(2), kept(3)] == [kept(0), kept(1)]
 
 
 def test_a_deferred_request_can_be_claimed_again_and_was_not_abandoned(ledger: Ledger) -> None:

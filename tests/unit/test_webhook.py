@@ -294,7 +294,7 @@ def test_a_token_refused_half_way_does_not_hide_what_was_done(functions: Deploym
 def test_without_the_ledger_nothing_is_taken_and_it_can_be_sent_again(
     functions: Deployment, hubspot: FakeHubSpot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unreachable(*_: object) -> None:
+    def unreachable(*_: object, **__: object) -> None:
         raise LedgerUnavailable("throttled")
 
     monkeypatch.setattr(Ledger, "claim", unreachable)
