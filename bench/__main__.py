@@ -17,7 +17,7 @@ from local import emulator
 from local.processes import ROOT
 
 # Each is a module here with `measure(quick: bool) -> Section`.
-MEASURES = ("cold", "size", "calls", "quota", "overhead", "growth")
+MEASURES = ("cold", "size", "calls", "quota", "overhead", "writes", "growth")
 COMPLETE = ROOT / "bench"  # the report that is kept; one of a part, or in a hurry, does not take its place
 PARTIAL = ROOT / ".local/bench/report"
 

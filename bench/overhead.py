@@ -39,7 +39,7 @@ Writes are counted where botocore sends them."""
 def measure(quick: bool) -> Section:
     """Milliseconds of each way, and the writes of a request."""
     count, runs = (50, 1) if quick else (200, 3)
-    with stage(types(1), latencyMs=0, tenSecondlyLimit=None) as set_up, _aws(set_up) as environment:
+    with stage(types(1), latencyMs=0, tenSecondlyLimit=None) as set_up, emulated(set_up) as environment:
         told = [_in_a_process(count, environment) for _ in range(runs)]
     figures = []
     for name, meaning in NAMES.items():
@@ -80,7 +80,7 @@ def _in_a_process(count: int, environment: dict[str, str]) -> dict[str, list[flo
 
 
 @contextmanager
-def _aws(of: Stage) -> Iterator[dict[str, str]]:
+def emulated(of: Stage) -> Iterator[dict[str, str]]:
     """An emulator with the table and the secrets; the environment variables of functions that use it."""
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=ROOT / ".local"))
     server, port = Server(folder, "emulator"), free_port()

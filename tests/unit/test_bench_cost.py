@@ -80,10 +80,16 @@ def test_a_functions_processor_is_as_large_as_its_memory_up_to_a_whole_core() ->
 def test_an_invocation_waits_for_four_at_once_and_works_on_one_after_the_other() -> None:
     one, four, five = (batch_seconds(10, calls, 512) for calls in (1, 4, 5))
 
-    assert one == four
-    assert five - four == pytest.approx(0.15)
-    assert batch_seconds(12, 4, 512) - one == pytest.approx(2 * work(0.007, 512))
-    assert batch_seconds(13, 4, 512) - one == pytest.approx(3 * work(0.007, 512) + 2 * 0.005)
+    assert four - one == pytest.approx(work(3 * 0.0022, 512))  # a settlement for each pair
+    assert five - four == pytest.approx(0.15 + work(0.0022, 512))
+    assert batch_seconds(12, 4, 512) - four == pytest.approx(work(2 * 0.0018, 512))
+    assert batch_seconds(13, 4, 512) - four == pytest.approx(work(3 * 0.0018, 512) + 2 * 0.005)
+
+
+def test_writes_of_many_messages_share_calls_of_dynamodb() -> None:
+    # 25 claims in one; the settlements of each pair in one.
+    assert batch_seconds(25, 1, 512) - batch_seconds(24, 1, 512) == pytest.approx(work(0.0018, 512) + 2 * 0.005)
+    assert batch_seconds(26, 1, 512) - batch_seconds(25, 1, 512) == pytest.approx(work(0.0018 + 2 * 0.0022, 512))
 
 
 def test_dollars_are_counts_times_prices() -> None:
