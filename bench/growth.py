@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -18,7 +17,7 @@ from bench.deployed import BATCH_SIZE
 from bench.ours import MAPPING
 from bench.report import Figure, Ratio, Section
 from bench.traffic import messages
-from bench.worker import Context
+from bench.worker import Context, peak_kib
 from local.processes import ROOT
 
 COUNTS = (1_000, 10_000, 100_000)
@@ -112,8 +111,7 @@ def run(count: int, batch: int) -> dict[str, float]:
     invocations = max(1, count // batch)
     for number in range(1, invocations + 1):
         invoke(number)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # of kibibytes on Linux
-    return {"milliseconds": spent * 1000 / (invocations * batch), "peakMiB": peak}
+    return {"milliseconds": spent * 1000 / (invocations * batch), "peakMiB": peak_kib() / 1024}
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ import incoming
 import scheduled
 import sweep
 import webhook
-from batch_create import handler, items, table
+from batch_create import budget, items, lane, table
 from batch_create.budget import Budget
 from batch_create.history import History
 from batch_create.hubspot import HubSpot
@@ -217,7 +217,7 @@ def installed() -> Iterator[None]:
         setattr(module, port, _dispatch(port))
     found.append((table, "deserialise", items.deserialise))
     vars(table)["deserialise"] = _remembering(items.deserialise)
-    for module in (handler, dead_letters, sweep):
+    for module in (lane, budget, dead_letters, sweep):
         found.append((module, "count", count))
         vars(module)["count"] = _count_nothing
     try:
