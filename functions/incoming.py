@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError, ServiceError
 
-from batch_create.contract import parse_batch, parse_json
+from batch_create.contract import ContractError, Problem, parse_batch, parse_json
 from batch_create.outcomes import Request, Trigger
 from batch_create.ports import now, settings
 
@@ -16,11 +17,15 @@ if TYPE_CHECKING:
 
     from clients import Client
 
+JSON = "application/json"
+MAX_BODY = 256 * 1024  # bytes; the most inputs of the longest numbers take a sixth of it
+
 
 def batch_request(event: APIGatewayProxyEvent, client: Client, version: str, **path: str) -> Request:
     """The request that a call asks for. `path` holds portal, from_object_type and to_object_type.
 
-    Raises Forbidden, NotFoundError (an API version that the settings do not allow) and ContractError.
+    Raises Forbidden, NotFoundError (an API version that the settings do not allow), ServiceError (413, 415) and
+    ContractError.
     """
     client.require(path["portal"])
     allowed = settings().hubspot_api_versions
@@ -45,6 +50,19 @@ def prefers_async(event: APIGatewayProxyEvent) -> bool:
     return "respond-async" in {name.strip().lower() for name in event.headers.get("Prefer", "").split(",")}
 
 
-def _body(event: APIGatewayProxyEvent) -> bytes | str:
-    body = event.body or ""
-    return b64decode(body) if event.is_base64_encoded else body
+def _body(event: APIGatewayProxyEvent) -> bytes:
+    """The body's own bytes, of which not one is parsed before they are known to be few and to be JSON by their name."""
+    media_type = event.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if media_type != JSON:
+        raise ServiceError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send the header Content-Type: {JSON}")
+    text = event.body or ""
+    try:
+        body = b64decode(text, validate=True) if event.is_base64_encoded else text.encode()
+    except ValueError:
+        raise ContractError([Problem("", "the body is not text in UTF-8")]) from None
+    if len(body) > MAX_BODY:
+        raise ServiceError(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"the body has {len(body)} bytes; at most {MAX_BODY} are taken: split the request",
+        )
+    return body

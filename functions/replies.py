@@ -21,14 +21,16 @@ from batch_create.ledger import Standing
 from batch_create.outcomes import Outcome, Status, iso
 from batch_create.telemetry import logger
 from clients import Forbidden, Unauthenticated
+from security_headers import SECURITY_HEADERS
 
+FORM = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE}
 RETRY_SECONDS = "30"  # what a caller is asked to wait when AWS, not HubSpot, is in the way
 
 
 def reply(status: int, body: object, headers: Mapping[str, str] | None = None) -> Response[str]:
     """A JSON answer; text is taken as JSON already."""
     text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return Response(status, content_types.APPLICATION_JSON, text, headers=dict(headers or {}))
+    return Response(status, content_types.APPLICATION_JSON, text, headers={**SECURITY_HEADERS, **(headers or {})})
 
 
 def error(
@@ -133,7 +135,9 @@ def refusal(failure: Exception, correlation_id: str) -> Response[str]:
             return error(HTTPStatus.FORBIDDEN, "FORBIDDEN", str(failure), correlation_id)
         case ServiceError():
             status = HTTPStatus(failure.status_code)
-            return error(status, status.name, str(failure.msg), correlation_id)
+            # What is refused for its form is so in HubSpot's word for it, as is a bad field.
+            category = "VALIDATION_ERROR" if status in FORM else status.name
+            return error(status, category, str(failure.msg), correlation_id)
         case HubSpotFailure() | LedgerUnavailable() | QueueUnavailable():
             logger.error("request not taken", error=str(failure))
             message = f"The request was not taken and can be sent again: {failure}."

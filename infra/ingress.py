@@ -11,6 +11,7 @@ from constructs import Construct
 
 from infra.logs import log_group
 from infra.nag import acknowledge
+from security_headers import SECURITY_HEADERS
 
 if TYPE_CHECKING:
     from aws_cdk import aws_lambda as lambda_
@@ -98,6 +99,7 @@ class Ingress(Construct):
                 type=apigateway.ResponseType.of(name),
                 status_code=status,
                 templates={"application/json": _hubspot_error(category, message)},
+                response_headers={header: f"'{value}'" for header, value in SECURITY_HEADERS.items()},
             )
         integration = apigateway.LambdaIntegration(function, allow_test_invoke=False)
         for http_method, path in ROUTES:

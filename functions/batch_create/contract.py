@@ -6,6 +6,7 @@ asks clients to treat every error field as optional and answers contradict their
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
@@ -32,6 +33,9 @@ DEFAULT_PORTAL = "default"
 # Names (`deals`, `p123_car`) and ids (`0-1`, `2-123`). Nothing that could change the path of the URL it is put in.
 ObjectType = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$", strict=True)]
 PortalName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", strict=True)]
+# Free text that goes to logs and to whoever reads an outcome: nothing in it that moves a terminal's cursor.
+LINE = r"^\P{Cc}*$"
+Line = Annotated[str, StringConstraints(pattern=LINE, strict=True)]
 Int32 = Annotated[StrictInt, Field(ge=1, le=INT32_MAX)]
 
 
@@ -95,8 +99,8 @@ class Envelope(BatchRequest):
     portal: PortalName = DEFAULT_PORTAL
     from_object_type: ObjectType
     to_object_type: ObjectType
-    idempotency_key: Annotated[str, StringConstraints(min_length=1, max_length=255, strict=True)] | None = None
-    requested_by: Annotated[str, StringConstraints(max_length=256, strict=True)] | None = None
+    idempotency_key: Annotated[Line, StringConstraints(min_length=1, max_length=255)] | None = None
+    requested_by: Annotated[Line, StringConstraints(max_length=256)] | None = None
 
 
 @dataclass(frozen=True)
@@ -119,12 +123,24 @@ class ContractError(ValueError):
 
 
 def parse_json(text: str | bytes) -> object:
-    """The value of a JSON text. Raises ContractError where it is none: NaN, bad UTF-8 and abysmal depth included."""
+    """The value of a JSON text. Raises ContractError where it is none (NaN, bad UTF-8 and abysmal depth included), and
+    where an object names a key twice, which readers understand differently."""
     try:
-        value: object = from_json(text, allow_inf_nan=False)
-    except ValueError as error:
+        from_json(text, allow_inf_nan=False)  # strict, and with a limit to depth
+        value: object = json.loads(text, object_pairs_hook=_each_key_once)
+    except ContractError:
+        raise
+    except (ValueError, TypeError) as error:  # TypeError: text that cannot be UTF-8, a lone half of a character
         raise ContractError([Problem("", f"the body is not valid JSON: {error}")]) from error
     return value
+
+
+def _each_key_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    if len(value := dict(pairs)) == len(pairs):
+        return value
+    keys = [key for key, _ in pairs]
+    twice = next(key for key in keys if keys.count(key) > 1)
+    raise ContractError([Problem("", f"the body is not valid JSON: a key is given twice: {twice[:100]!r}")])
 
 
 def parse_envelope(value: object, portals: Collection[str]) -> Envelope:
@@ -165,6 +181,7 @@ _MESSAGES = {
     "too_short": "must hold at least {min_length} input",
     "too_long": f"must hold at most {MAX_INPUTS} inputs; split the request",
     "string_pattern_mismatch": "must match {pattern}",
+    "control_characters": "must be text without control characters",
 }
 
 
@@ -178,7 +195,8 @@ def _problem(detail: ErrorDetails) -> Problem:
     field = ""
     for part in detail["loc"]:
         field += f"[{part}]" if isinstance(part, int) else f".{part}" if field else part
-    template = _MESSAGES.get(detail["type"])
+    line = detail.get("ctx", {}).get("pattern") == LINE
+    template = _MESSAGES.get("control_characters" if line else detail["type"])
     return Problem(field, template.format(**detail.get("ctx", {})) if template else detail["msg"])
 
 

@@ -137,11 +137,11 @@ class Lane:
                     request.defer(decision.deferral)
             elif demand.item == winner.item:
                 request.decide(key, fate)
-            elif fate.result is Result.UNCONFIRMED:
+            elif fate.result is Result.UNCONFIRMED and not fate.read:
                 message = f"outcome {winner.request_id} asked for another number later, and cannot be confirmed"
                 request.decide(key, Fate(Result.UNCONFIRMED, message))
-            elif fate.result is not Result.REJECTED:
-                # A later number that was refused changes nothing: then the earlier one is planned again.
+            elif fate.result not in (Result.REJECTED, Result.UNCONFIRMED):
+                # A later number that was refused, or that is not there, changes nothing: the earlier is planned again.
                 request.supersede(key, by=winner.request_id)
         return touched
 

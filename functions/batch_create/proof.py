@@ -87,7 +87,8 @@ class Proof:
 
     def look_behind_refusals(self, decision: Decision) -> None:
         """Where a limit was refused because it exists: unchanged if it has the number asked for. Where it was refused
-        after an earlier send in doubt: applied if that send has set it after all."""
+        after an earlier send in doubt: applied if that send has set it after all; unconfirmed if another number is
+        there, which may have been there before that send or have been set since."""
         winners = {winner.item.key: winner for winner in decision.call.winners}
         refusals = {
             key: fate for key, fate in decision.fates.items() if fate.result is Result.REJECTED and not fate.read
@@ -116,6 +117,8 @@ class Proof:
             elif doubt and not doubt.refused and (age := _seconds(asked_at, since=doubt.since)) < READ_LAG:
                 why = "it was refused, perhaps because an earlier call has set it, and reads can lag behind"
                 self._leave_open(decision, [key], Unavailable(why, retry_after=READ_LAG - age))
+            elif doubt and not doubt.refused and seen.get(key) is not None:
+                decision.fates[key] = _overwritten_perhaps(refusals[key], seen[key])
 
     @staticmethod
     def _leave_open(decision: Decision, keys: list[LimitKey], failure: HubSpotFailure) -> None:
@@ -132,6 +135,14 @@ def there(doubt: Doubt | None) -> Fate:
     """The fate of an input whose number a reading shows. After a send without a clear answer it is most likely that
     send which set it; after a refusal because it exists, it was there before."""
     return Fate(Result.UNCHANGED) if doubt and doubt.refused else Fate(Result.APPLIED, "proved by reading back")
+
+
+def _overwritten_perhaps(refusal: Fate, number: int | None) -> Fate:
+    message = (
+        f"{refusal.message or 'HubSpot refuses it.'} An earlier call came to no clear answer, and {number} is there: "
+        "whether that call had set this one in between cannot be known"
+    )
+    return Fate(Result.UNCONFIRMED, message, refusal.correlation_id, read=True)
 
 
 def _seconds(moment: datetime, *, since: datetime) -> float:

@@ -43,6 +43,26 @@ def test_without_a_key_nobody_gets_in(local: LocalStack) -> None:
     assert refused.json()["status"] == "error"
 
 
+@pytest.mark.parametrize(
+    ("headers", "body", "status"),
+    [
+        ({"Content-Type": "text/plain"}, '{"inputs": []}', 415),
+        ({"Content-Type": "application/json"}, '{"inputs": [], "inputs": []}', 400),
+        ({"Content-Type": "application/json"}, b"\xff", 400),
+        ({"Content-Type": "application/json"}, " " * (256 * 1024 + 1), 413),
+    ],
+)
+def test_what_is_no_plain_json_of_moderate_size_is_refused(
+    local: LocalStack, headers: dict[str, str], body: str | bytes, status: int
+) -> None:
+    path = "/crm/associations/2026-03/definitions/configurations/deals/contacts/batch/create"
+
+    answer = local.call("POST", path, data=body, headers=headers)
+
+    assert (answer.status_code, answer.json()["category"]) == (status, "VALIDATION_ERROR")
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
 def test_a_misspelt_field_is_named(local: LocalStack) -> None:
     misspelt = {"category": "HUBSPOT_DEFINED", "typeId": 279, "maxToObjectId": 40}
 

@@ -56,7 +56,10 @@ def _results(evidence: Evidence, outcome: Outcome, unreadable: Pair | None) -> I
             case Result.UNCONFIRMED:
                 there = unreadable is not None and key_of(outcome, item)[:2] == tuple(unreadable)
                 given_up = outcome.status is Status.FAILED and (outcome.reason or "").startswith(GIVEN_UP)
-                problem = "" if there or given_up else "but HubSpot could be read"
+                # In doubt, refused when it was sent again, and another number there.
+                overwritten = (item.message or "").endswith("cannot be known")
+                refused = overwritten and evidence.sent[key_of(outcome, item), item.max_to_object_ids]
+                problem = "" if there or given_up or refused else "but HubSpot could be read"
             case _:
                 problem = f"in an outcome that is {outcome.status}"
         if problem:

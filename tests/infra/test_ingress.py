@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from security_headers import SECURITY_HEADERS
 from tests.infra.template import Synthesised
 
 BATCH_CREATE = "crm/associations/{version}/definitions/configurations/{from}/{to}/batch/create"
@@ -127,5 +128,8 @@ def test_what_api_gateway_refuses_itself_has_hubspots_error_shape(
     body = json.loads(template.replace("$context.error.messageString", '"Bad request"'))
 
     assert responses[kind].get("StatusCode") == status
+    assert responses[kind]["ResponseParameters"] == {
+        f"gatewayresponse.header.{header}": f"'{value}'" for header, value in SECURITY_HEADERS.items()
+    }
     assert body.pop("message")
     assert body == {"status": "error", "correlationId": "$context.requestId", "category": category}

@@ -237,6 +237,10 @@ class _Checks:
     def _is_unconfirmed(self, outcome: Outcome, item: InputOutcome, history: list[Set]) -> str:
         if outcome.status is Status.FAILED:
             return ""
+        key, number = _key(outcome, item), item.max_to_object_ids
+        refusals = [entry for entry in self.creates[key, number] if _refused_by_itself(entry, key, number)]
+        if (item.message or "").endswith("cannot be known") and refusals:
+            return ""  # it was in doubt, refused when it was sent again, and another number was there
         unreadable = self.plan.unreadable
         pair = tuple(object_type_id(name or "") for name in (outcome.from_object_type, outcome.to_object_type))
         return "" if unreadable and pair == tuple(unreadable) else "but HubSpot could be read"

@@ -307,8 +307,26 @@ def test_an_older_number_that_was_seen_is_not_sent_again_when_the_younger_one_is
 
     outcomes = service.run(older, younger)
 
-    assert [outcome.status for outcome in outcomes] == [Status.COMPLETE, Status.REJECTED]
+    assert [outcome.status for outcome in outcomes] == [Status.COMPLETE, Status.UNCONFIRMED]
     assert [sorted(call) for call in service.hubspot.sent[sent:]] == [[3, 4]]  # of which 3 was the younger one's
+
+
+@pytest.mark.parametrize(("there", "result"), [(None, Result.REJECTED), (9, Result.UNCONFIRMED)])
+def test_what_is_refused_after_a_send_in_doubt_is_rejected_only_if_nothing_could_have_set_it(
+    there: int | None, result: Result
+) -> None:
+    service = Service()
+    in_doubt(service, ASKED)
+    if there:  # by somebody else, perhaps after ours
+        service.hubspot.limits[key(3)] = there
+    service.clock.advance(60)  # no reading is older than HubSpot's lag any more
+    service.hubspot.replies = [lambda inputs: answer([], errors=[{"message": "typeId 3 is too high"}])]
+
+    (outcome,) = service.run(ASKED)
+
+    assert outcome.inputs[0].result is result
+    assert "typeId 3 is too high" in (outcome.inputs[0].message or "")
+    assert ("9 is there" in (outcome.inputs[0].message or "")) == (there == 9)
 
 
 @pytest.mark.parametrize(("there", "calls"), [(5, ["read"]), (9, ["read", "read", "create"])])

@@ -23,6 +23,8 @@ from batch_create.contract import (
 )
 
 PORTALS = {"default", "acme"}
+INPUTS = [{"category": "HUBSPOT_DEFINED", "typeId": 3, "maxToObjectIds": 5}]
+PRINTABLE = st.characters(exclude_categories=["Cc", "Cs"])
 int32 = st.integers(1, INT32_MAX)
 inputs = st.builds(
     lambda category, type_id, number: {"category": category.value, "typeId": type_id, "maxToObjectIds": number},
@@ -39,8 +41,8 @@ envelopes: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     },
     optional={
         "portal": st.sampled_from(sorted(PORTALS)),
-        "idempotencyKey": st.text(min_size=1, max_size=255),
-        "requestedBy": st.text(max_size=256),
+        "idempotencyKey": st.text(PRINTABLE, min_size=1, max_size=255),
+        "requestedBy": st.text(PRINTABLE, max_size=256),
     },
 )
 json_values = st.recursive(
@@ -90,6 +92,34 @@ def test_any_bytes_are_either_json_or_explained(text: bytes) -> None:
             parse_json(text)
     else:
         assert parse_json(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ['{"inputs": [], "inputs": []}', '{"inputs": [{"typeId": 3, "typeId": 4}]}', '[{"a": 1, "a": 1}]']
+)
+@pytest.mark.parametrize("encoded", [True, False])
+def test_a_key_that_is_given_twice_is_no_json(text: str, encoded: bool) -> None:
+    with pytest.raises(ContractError, match="not valid JSON"):
+        parse_json(text.encode() if encoded else text)
+
+
+@pytest.mark.parametrize(
+    "text", ["NaN", "[Infinity]", "[" * 300 + "]" * 300, "9" * 5_000, '"\\ud800"', '"\ud800"', '"\x01"', "\ufeff{}", ""]
+)
+def test_what_readers_of_json_take_differently_or_not_at_all_is_refused(text: str) -> None:
+    with pytest.raises(ContractError, match="not valid JSON"):
+        parse_json(text)
+
+
+@pytest.mark.parametrize("name", ["idempotencyKey", "requestedBy"])
+@given(control=st.characters(categories=["Cc"]))
+def test_free_text_holds_no_control_characters(name: str, control: str) -> None:
+    value = {"fromObjectType": "deals", "toObjectType": "contacts", "inputs": INPUTS, name: f"a{control}"}
+
+    with pytest.raises(ContractError) as refused:
+        parse_envelope(value, PORTALS)
+
+    assert refused.value.problems == [Problem(name, "must be text without control characters")]
 
 
 @pytest.mark.parametrize("number", [0, -1, INT32_MAX + 1, 10**400, 5.0, 5.5, "5", True, None, [5]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from base64 import b64encode
 from typing import Any
@@ -100,6 +101,60 @@ def test_another_portals_outcome_is_as_unknown_as_none(functions: Deployment) ->
     assert status == 404
     assert is_hubspots_error(body)
     assert get("/outcomes/none")[0] == 404
+
+
+@pytest.mark.parametrize(
+    "content_type", [None, "", "text/plain", "application/x-www-form-urlencoded", "application/jsonx"]
+)
+def test_a_body_that_is_not_said_to_be_json_is_415(
+    functions: Deployment, hubspot: FakeHubSpot, content_type: str | None
+) -> None:
+    status, error, _ = call(api_event("POST", PATH, body=BODY, Content_Type=content_type))
+
+    assert status == 415
+    assert is_hubspots_error(error)
+    assert "Content-Type: application/json" in error["message"]
+    assert hubspot.calls == []
+
+
+def test_a_media_type_may_have_parameters_and_knows_no_case(functions: Deployment) -> None:
+    assert call(api_event("POST", PATH, body=BODY, Content_Type="Application/JSON; charset=utf-8"))[0] == 201
+
+
+@pytest.mark.parametrize("encoded", [True, False])
+@pytest.mark.parametrize(("beyond", "expected"), [(0, 201), (1, 413)])
+def test_a_body_of_more_than_256_kib_is_413(
+    functions: Deployment, hubspot: FakeHubSpot, beyond: int, expected: int, encoded: bool
+) -> None:
+    text = json.dumps(BODY)
+    text += " " * (256 * 1024 + beyond - len(text))
+    event = api_event("POST", PATH, body=base64.b64encode(text.encode()).decode() if encoded else text)
+
+    status, body, _ = call(event | {"isBase64Encoded": encoded})
+
+    assert status == expected
+    assert expected == 201 or (is_hubspots_error(body) and not hubspot.calls)
+
+
+@pytest.mark.parametrize(("body", "encoded"), [("\ud800", False), ("not Base64", True), ("/w==", True), (None, False)])
+def test_a_body_that_is_no_text_is_400(functions: Deployment, body: str | None, encoded: bool) -> None:
+    status, error, _ = call(api_event("POST", PATH, body=body) | {"isBase64Encoded": encoded})
+
+    assert status == 400
+    assert is_hubspots_error(error)
+
+
+@pytest.mark.parametrize("authorization", ["Bearer crm-key", "Bearer unknown"])
+@pytest.mark.parametrize(("method", "path"), [("POST", PATH), ("GET", "/outcomes"), ("GET", "/nowhere")])
+def test_every_answer_forbids_to_keep_it_to_guess_its_type_and_to_ask_in_clear(
+    functions: Deployment, authorization: str, method: str, path: str
+) -> None:
+    _, _, headers = call(api_event(method, path, body=BODY, Authorization=authorization))
+
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Strict-Transport-Security"].startswith("max-age=31536000")
+    assert not [name for name in headers if name.lower().startswith("access-control-")]
 
 
 def test_every_bad_field_is_named(functions: Deployment, hubspot: FakeHubSpot) -> None:
