@@ -28,7 +28,8 @@ class Fate:
     """What became of one input. From an answer alone, UNCONFIRMED means: not proven yet, read the pair back.
 
     `exists`: refused, it seems, because the limit is set already. `echoed`: another number that HubSpot confirmed.
-    `read`: decided by reading back, and not by an answer.
+    `read`: decided by reading back, and not by an answer. `instead`: of what was refused after a send in doubt, the
+    other number that is there.
     """
 
     result: Result
@@ -37,6 +38,7 @@ class Fate:
     exists: bool = False
     echoed: int | None = None
     read: bool = False
+    instead: int | None = None
 
 
 def refused(refusal: Refused) -> Fate:

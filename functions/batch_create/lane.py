@@ -17,7 +17,7 @@ from batch_create.outcomes import Outcome, Result, Status
 from batch_create.overtaken import overtaken
 from batch_create.plan import Demand, chunks, concerned, is_label, plan
 from batch_create.ports import Point, Ports
-from batch_create.proof import there
+from batch_create.proof import provable, there
 from batch_create.table import STATEMENTS_IN_ONE_WRITE
 from batch_create.telemetry import count, logger
 
@@ -136,12 +136,12 @@ class Lane:
                 if decision.deferral:
                     request.defer(decision.deferral)
             elif demand.item == winner.item:
-                request.decide(key, fate)
-            elif fate.result is Result.UNCONFIRMED and not fate.read:
+                request.decide(key, provable(fate))
+            elif fate.result is Result.UNCONFIRMED:
                 message = f"outcome {winner.request_id} asked for another number later, and cannot be confirmed"
                 request.decide(key, Fate(Result.UNCONFIRMED, message))
-            elif fate.result not in (Result.REJECTED, Result.UNCONFIRMED):
-                # A later number that was refused, or that is not there, changes nothing: the earlier is planned again.
+            elif fate.result is not Result.REJECTED:
+                # A later number that was refused changes nothing: then the earlier one is planned again.
                 request.supersede(key, by=winner.request_id)
         return touched
 

@@ -7,6 +7,7 @@ reading that does not show it is believed only when it is repeated after a pause
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from batch_create.attribution import Fate
@@ -87,8 +88,8 @@ class Proof:
 
     def look_behind_refusals(self, decision: Decision) -> None:
         """Where a limit was refused because it exists: unchanged if it has the number asked for. Where it was refused
-        after an earlier send in doubt: applied if that send has set it after all; unconfirmed if another number is
-        there, which may have been there before that send or have been set since."""
+        after an earlier send in doubt: applied if that send has set it after all; else it is told which other
+        number is there, which may have been there before that send or have been set since."""
         winners = {winner.item.key: winner for winner in decision.call.winners}
         refusals = {
             key: fate for key, fate in decision.fates.items() if fate.result is Result.REJECTED and not fate.read
@@ -118,7 +119,7 @@ class Proof:
                 why = "it was refused, perhaps because an earlier call has set it, and reads can lag behind"
                 self._leave_open(decision, [key], Unavailable(why, retry_after=READ_LAG - age))
             elif doubt and not doubt.refused and seen.get(key) is not None:
-                decision.fates[key] = _overwritten_perhaps(refusals[key], seen[key])
+                decision.fates[key] = replace(refusals[key], instead=seen[key])
 
     @staticmethod
     def _leave_open(decision: Decision, keys: list[LimitKey], failure: HubSpotFailure) -> None:
@@ -137,12 +138,15 @@ def there(doubt: Doubt | None) -> Fate:
     return Fate(Result.UNCHANGED) if doubt and doubt.refused else Fate(Result.APPLIED, "proved by reading back")
 
 
-def _overwritten_perhaps(refusal: Fate, number: int | None) -> Fate:
+def provable(fate: Fate) -> Fate:
+    """What a fate proves: nothing, where an input was refused after a send in doubt and another number is there."""
+    if fate.result is not Result.REJECTED or fate.instead is None:
+        return fate
     message = (
-        f"{refusal.message or 'HubSpot refuses it.'} An earlier call came to no clear answer, and {number} is there: "
-        "whether that call had set this one in between cannot be known"
+        f"{fate.message or 'HubSpot refuses it.'} An earlier call came to no clear answer, and {fate.instead} is there:"
+        " whether that call had set this one in between cannot be known"
     )
-    return Fate(Result.UNCONFIRMED, message, refusal.correlation_id, read=True)
+    return Fate(Result.UNCONFIRMED, message, fate.correlation_id)
 
 
 def _seconds(moment: datetime, *, since: datetime) -> float:

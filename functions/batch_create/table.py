@@ -148,6 +148,8 @@ class Table:
     def _execute(self, statements: Iterable[tuple[str, Iterable[Any]]]) -> list[bool]:
         """Write by PartiQL, the one way to make many conditional writes in one call of which each fails alone."""
         told = [{"Statement": text, "Parameters": [typed(value) for value in values]} for text, values in statements]
+        if not told:
+            return []
         answer = self._call("batch_execute_statement", Statements=told)
         return ["Error" not in each for each in answer["Responses"]]
 

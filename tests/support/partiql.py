@@ -17,6 +17,7 @@ UPDATE = re.compile(r'UPDATE "(?P<table>[\w.-]+)" (?P<clauses>.+) WHERE (?P<cond
 CLAUSE = re.compile(r'(?:SET "(\w+)" = \?|REMOVE "(\w+)")(?: |$)')
 EQUAL = re.compile(r'"(\w+)" = \?(?: AND |$)')
 
+MOST = 25  # statements of a batch
 Write = Callable[..., Any]
 
 
@@ -26,6 +27,9 @@ class Unsupported(Exception):
 
 def execute(statements: list[dict[str, Any]], put_item: Write, update_item: Write) -> dict[str, Any]:
     """Carry out statements one after the other, and answer as DynamoDB does: what one fails of is told of it alone."""
+    if not 0 < len(statements) <= MOST:
+        error: Any = {"Error": {"Code": "ValidationException", "Message": f"{len(statements)} statements"}}
+        raise ClientError(error, "BatchExecuteStatement")
     return {
         "Responses": [_execute(each["Statement"], each["Parameters"], put_item, update_item) for each in statements]
     }

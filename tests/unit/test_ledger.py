@@ -79,6 +79,12 @@ def test_of_many_claims_in_one_write_those_of_new_requests_are_made(ledger: Ledg
     assert ledger.claim(reused, START, LEASE, new=False).standing is Standing.ANOTHER_REQUEST
 
 
+def test_where_no_request_can_be_new_nothing_is_written(ledger: Ledger) -> None:
+    queued = [replace(request(f"m-{n}", (3, 5)), outcome_id=f"m-{n}") for n in range(2)]
+
+    assert ledger.claim_new(queued, START, LEASE) == [None, None]
+
+
 def test_of_many_settlements_in_one_write_only_a_holders_are_made(ledger: Ledger) -> None:
     asked = [request(f"m-{number}", (3, 5)) for number in range(3)]
     claims = [claim for claim in ledger.claim_new(asked, START, LEASE) if claim]
