@@ -219,7 +219,7 @@ class Scenario:
         self.functions.invoke("scheduled", event, SECONDS["scheduled"], done)
 
     def _call(self, ask: Ask, envelope: dict[str, Any], attempt: int) -> None:
-        headers = {"Authorization": f"Bearer {CLIENT_KEY}"}
+        headers = {"Authorization": f"Bearer {CLIENT_KEY}", "Content-Type": "application/json"}
         if ask.key:
             headers["Idempotency-Key"] = ask.key
         if ask.way == "async":
@@ -241,6 +241,8 @@ class Scenario:
             status = answer["statusCode"] if answer else 504
             found = answer["multiValueHeaders"].get("Outcome-Id") if answer else None
             self.world.note("answered", ask.key, status)
+            if status in (413, 415):
+                raise AssertionError(f"the webhook refuses the simulation's own form of a call: {answer}")
             if found and status not in (409, 422):
                 self.accepted.setdefault(found[0], []).append(ask)
             elif ask.key and status not in (400, 401, 403, 404, 422) and attempt < 20:
