@@ -60,7 +60,7 @@ class Services:
         finally:
             self.counts[self._counted(name, asked)] += 1
             self._table.writes.clear()  # the simulation's record of them
-        return 200, answer, len(asked.get("Statements", "1"))
+        return 200, answer, len(asked["Statements"]) if "Statements" in asked else 1
 
     def _counted(self, name: str, asked: Values) -> str:
         key = (asked.get("Key") or asked.get("Item") or {}).get("id", {}).get("S", "")

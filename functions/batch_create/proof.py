@@ -21,6 +21,7 @@ from batch_create.plan import latest
 
 PAUSE = 2.0  # seconds between a first reading that does not show a limit and the one that is believed
 READ_LAG = 45.0  # seconds; HubSpot's reads have been seen to lag behind its writes by up to about 40
+NO_LIMIT = (None, 500_000)  # what HubSpot has been seen to show where no limit is set
 SENT_IN_VAIN = 5  # answers of COMPLETE that changed nothing, until HubSpot is taken at what it does
 
 
@@ -118,7 +119,7 @@ class Proof:
             elif doubt and not doubt.refused and (age := _seconds(asked_at, since=doubt.since)) < READ_LAG:
                 why = "it was refused, perhaps because an earlier call has set it, and reads can lag behind"
                 self._leave_open(decision, [key], Unavailable(why, retry_after=READ_LAG - age))
-            elif doubt and not doubt.refused and seen.get(key) is not None:
+            elif doubt and not doubt.refused and seen.get(key) not in NO_LIMIT:
                 decision.fates[key] = replace(refusals[key], instead=seen[key])
 
     @staticmethod

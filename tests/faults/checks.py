@@ -10,6 +10,7 @@ from batch_create.outcomes import InputOutcome, Outcome, Result, Status, Trigger
 from batch_create.proof import PAUSE
 from local.hubspot.catalogue import Pair
 from tests.faults.evidence import Call, Evidence, Key, key_of
+from tests.support.words import INSTEAD
 
 # Both sides keep milliseconds, and a read's answer is on its way a moment longer than the journal knows.
 SLACK = 0.5
@@ -56,10 +57,7 @@ def _results(evidence: Evidence, outcome: Outcome, unreadable: Pair | None) -> I
             case Result.UNCONFIRMED:
                 there = unreadable is not None and key_of(outcome, item)[:2] == tuple(unreadable)
                 given_up = outcome.status is Status.FAILED and (outcome.reason or "").startswith(GIVEN_UP)
-                # In doubt, refused when it was sent again, and another number there.
-                overwritten = (item.message or "").endswith("cannot be known")
-                refused = overwritten and evidence.sent[key_of(outcome, item), item.max_to_object_ids]
-                problem = "" if there or given_up or refused else "but HubSpot could be read"
+                problem = "" if there or given_up else _not_overwritten(evidence, outcome, item)
             case _:
                 problem = f"in an outcome that is {outcome.status}"
         if problem:
@@ -82,6 +80,14 @@ def _not_set(evidence: Evidence, outcome: Outcome, item: InputOutcome) -> str:
         if spell.number == item.max_to_object_ids and spell.begin <= end and spell.end >= begin:
             return ""
     return f"but HubSpot did not have it between request and settlement, only {[spell.number for spell in spells]}"
+
+
+def _not_overwritten(evidence: Evidence, outcome: Outcome, item: InputOutcome) -> str:
+    """What may have been set and overwritten was sent, and the number that is told was there instead."""
+    instead = INSTEAD.search(item.message or "")
+    if not instead or not evidence.sent[key_of(outcome, item), item.max_to_object_ids]:
+        return "but HubSpot could be read"
+    return _not_set(evidence, outcome, item.model_copy(update={"max_to_object_ids": int(instead[1])}))
 
 
 def _set_for_it_alone(evidence: Evidence, outcome: Outcome, item: InputOutcome) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from batch_create.contract import LimitInput
 from batch_create.items import deserialise, to_outcome
-from batch_create.outcomes import InputOutcome, Outcome, Result, Status
+from batch_create.outcomes import InputOutcome, Outcome, Result, Status, Verdict
 from batch_create.plan import is_label
 from local.hubspot.catalogue import object_type_id
 from local.hubspot.journal import Entry
@@ -19,6 +19,7 @@ from tests.simulation.plan import FEW_RECEIVES
 from tests.simulation.scenario import HUBS, Scenario
 from tests.simulation.transport import Heard, Key, Set
 from tests.simulation.world import START
+from tests.support.words import INSTEAD
 
 FINAL = {status.value for status in Status if status.final}
 STALE_AFTER = 120.0  # seconds between a settlement and the older send that undoes it; less is two workers at once
@@ -237,10 +238,15 @@ class _Checks:
     def _is_unconfirmed(self, outcome: Outcome, item: InputOutcome, history: list[Set]) -> str:
         if outcome.status is Status.FAILED:
             return ""
-        key, number = _key(outcome, item), item.max_to_object_ids
-        refusals = [entry for entry in self.creates[key, number] if _refused_by_itself(entry, key, number)]
-        if (item.message or "").endswith("cannot be known") and refusals:
-            return ""  # it was in doubt, refused when it was sent again, and another number was there
+        if instead := INSTEAD.search(item.message or ""):
+            # In doubt, refused when it was sent again, and another number there: each of these must be true.
+            key, number = _key(outcome, item), item.max_to_object_ids
+            if not any(_refused_by_itself(entry, key, number) for entry in self.creates[key, number]):
+                return "but HubSpot never refused it by itself"
+            if not any(attempt.verdict is Verdict.READ_BACK for attempt in outcome.attempts):
+                return "but was never read back"
+            told = item.model_copy(update={"max_to_object_ids": int(instead[1])})
+            return self._is_applied(outcome, told, history)
         unreadable = self.plan.unreadable
         pair = tuple(object_type_id(name or "") for name in (outcome.from_object_type, outcome.to_object_type))
         return "" if unreadable and pair == tuple(unreadable) else "but HubSpot could be read"

@@ -103,8 +103,8 @@ class Wire(BaseAdapter):
         if self._refuses():
             self._hear(started, "none", None, -1, refused=True)
             refused = NewConnectionError(None, "refused")  # type: ignore[arg-type] # there is no connection to name
-            # Nor is there a pool, which urllib3 names here.
-            raise requests.exceptions.ConnectionError(MaxRetryError(None, "", refused))  # type: ignore[arg-type]
+            failure = MaxRetryError(None, "", refused)  # type: ignore[arg-type] # nor a pool of connections
+            raise requests.exceptions.ConnectionError(failure)
         call = _call(request)
         exchange = self._standin.receive(call)
         sequence = self._standin.journal.total
