@@ -311,7 +311,9 @@ def test_an_older_number_that_was_seen_is_not_sent_again_when_the_younger_one_is
     assert [sorted(call) for call in service.hubspot.sent[sent:]] == [[3, 4]]  # of which 3 was the younger one's
 
 
-@pytest.mark.parametrize(("there", "result"), [(None, Result.REJECTED), (500_000, Result.REJECTED), (9, Result.UNCONFIRMED)])
+@pytest.mark.parametrize(
+    ("there", "result"), [(None, Result.REJECTED), (500_000, Result.REJECTED), (9, Result.UNCONFIRMED)]
+)
 def test_what_is_refused_after_a_send_in_doubt_is_rejected_only_if_nothing_could_have_set_it(
     there: int | None, result: Result
 ) -> None:
