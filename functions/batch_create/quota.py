@@ -71,7 +71,7 @@ class Bucket:
         window, free = self.quota.window, max(LEAST_FREE, head_room * self.quota.calls)
         first = max(self.following, now)
         mine = self._mine(first, free)
-        step = window / mine / self._near_the_end(first, free)
+        step = window / mine
         bucket = replace(
             self,
             following=first + step,
@@ -83,7 +83,7 @@ class Bucket:
             jump_after = max(self.jump_after, now) + jump_step
             return replace(bucket, handed_out=bucket._with(now), jump_after=jump_after), [now]
         slots: list[float] = []
-        most, slot = max(1, min(calls, HANDFUL, int(LONGEST_LEASE / step))), first
+        most, slot = max(1, min(calls, HANDFUL, int(LONGEST_LEASE / step))), first + step * self._hold(first, free)
         while len(slots) < most:
             # Where more went out until now, as before others began to call, the window must have room again.
             if bucket._ours(slot - window, slot) <= mine + 1:
@@ -132,11 +132,12 @@ class Bucket:
         others = self.others if self._heard_lately(at) else 0
         return max(LEAST * calls, calls - free - others) / self._slow(at)
 
-    def _near_the_end(self, at: float, free: float) -> float:
-        """Less than 1 where less remains than shall be left free."""
+    def _hold(self, at: float, free: float) -> float:
+        """How many steps a handful is held back: where less remains than shall be left free, but for the call in hand.
+        Once for a handful, as it is told of what remained once; more news of the kind holds the next ones, too."""
         remaining = self.quota.remaining
         known = remaining is not None and self._heard_lately(at)
-        return min(1.0, (remaining + 1) / free) if known and remaining is not None else 1.0
+        return max(0.0, free / (remaining + 1) - 1) if known and remaining is not None else 0.0
 
     def _heard_lately(self, at: float) -> bool:
         return at - self.heard_at < 2 * self.quota.window

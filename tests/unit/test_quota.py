@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -107,6 +108,16 @@ def test_what_others_take_is_left_to_them(others: int) -> None:
 
     per_window = (len(slots) - 1) / (slots[-1] - slots[0]) * WINDOW
     assert per_window == pytest.approx(max(190 * 0.05, 190 * 0.97 - others), rel=0.02)
+
+
+@pytest.mark.parametrize(("remaining", "steps"), [(0, 2), (1, 0.5), (2, 0), (50, 0)])
+def test_where_little_remains_a_handful_is_held_back_once_and_keeps_its_pace(remaining: int, steps: float) -> None:
+    told = replace(Bucket(Quota(100)), quota=Quota(100, 10, remaining), heard_at=NOW)
+
+    _, slots = told.taken(HANDFUL, NOW, HEAD_ROOM, urgent=False)
+
+    pace = WINDOW / 97
+    assert slots == pytest.approx([NOW + (steps + place) * pace for place in range(HANDFUL)])
 
 
 def test_a_late_slot_is_usable_for_longer_while_half_of_the_window_is_free() -> None:
