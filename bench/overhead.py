@@ -20,7 +20,7 @@ from bench.stage import TOKEN_SECRET_PREFIX, Stage, stage
 from bench.traffic import types
 from local import emulator
 from local.processes import ROOT, Server, free_port
-from tests.support.aws import clients_secret, make_table
+from tests.support.aws import client, clients_secret, make_table
 
 NO_QUOTA = "1000000"  # calls in ten seconds: requests one after the other are never to wait for their turn
 NAMES = {
@@ -94,7 +94,7 @@ def emulated(of: Stage) -> Iterator[dict[str, str]]:
         make_table(session.client("dynamodb", endpoint_url=endpoint), environment["OUTCOMES_TABLE"])
         secrets = session.client("secretsmanager", endpoint_url=endpoint)
         secrets.create_secret(Name=f"{TOKEN_SECRET_PREFIX}/default", SecretString=of.token)
-        secrets.create_secret(Name=environment["CLIENTS_SECRET"], SecretString=clients_secret(crm=["*"]))
+        secrets.create_secret(Name=environment["CLIENTS_SECRET"], SecretString=clients_secret(client("crm")))
         path = os.pathsep.join([str(ROOT), str(ROOT / "functions")])
         yield environment | {"PYTHONPATH": path, "QUOTA_CALLS": NO_QUOTA}
     finally:

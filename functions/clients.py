@@ -1,79 +1,137 @@
-"""Who may call the webhook: client keys, of which the secret holds only SHA-256 hashes."""
+"""Who may call the webhook: client keys, of which the secret holds only SHA-256 hashes, and what each client may do."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
+from batch_create.contract import Line, ObjectType, PortalName
 from batch_create.errors import Misconfigured
-from batch_create.secret_store import SecretStore
+from batch_create.secret_store import Secret, SecretStore
 
 ANY = "*"
 SCHEME = "bearer"
+MAX_KEYS = 2  # of a client: the one in use and the one that replaces it
+# For so long a key that is not known is not looked up again: new keys work at once, and guesses cost AWS no calls.
+ASKED_LATELY = timedelta(seconds=10)
+
+KeyHash = Annotated[str, StringConstraints(strip_whitespace=True, to_lower=True, pattern=r"^[0-9A-Fa-f]{64}$")]
 
 
 class Unauthenticated(Exception):
-    """No valid client key came with the request. Its text is safe to show: it never holds the key."""
+    """Nobody known sent this request. Its text is safe to show: it never holds the key. `reason` is for the metric."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class Forbidden(Exception):
-    """The client is known, but may not use this portal."""
+    """The client is known, but may not do this."""
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel)
+class Entry(BaseModel):
+    """A client as the secret tells of it. What is not known here is refused, lest a misspelt bound be none."""
 
-    name: str = Field(min_length=1)
-    # Several, so that a key can be changed without a moment in which none is valid.
-    key_sha256: list[str] = Field(alias="keySha256")
-    portals: list[str]
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", populate_by_name=True, serialize_by_alias=True)
+
+    name: Annotated[Line, StringConstraints(min_length=1, max_length=100)]
+    key_sha256: Annotated[list[KeyHash], Field(alias="keySha256", min_length=1, max_length=MAX_KEYS)]
+    portals: Annotated[list[PortalName | Literal["*"]], Field(min_length=1)]
+    object_types: Annotated[list[ObjectType | Literal["*"]], Field(min_length=1)] = [ANY]
+    expires_at: AwareDatetime | None = None
+    may_replay: bool = False
 
 
-class _Clients(BaseModel):
-    clients: list[_Entry]
+class Clients(BaseModel):
+    """What the secret holds."""
+
+    clients: list[Entry]
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> Self:
+        for what, values in (
+            ("name", [entry.name for entry in self.clients]),
+            ("keySha256", [known for entry in self.clients for known in entry.key_sha256]),
+        ):
+            if len(set(values)) < len(values):
+                raise ValueError(f"each {what} must be of one client only")
+        return self
 
 
 @dataclass(frozen=True)
 class Client:
-    """A known caller and the portals it may use; `*` stands for all."""
+    """A known caller, and the portals and object types it may use; `*` stands for all."""
 
     name: str
     portals: frozenset[str]
+    object_types: frozenset[str] = frozenset({ANY})
+    may_replay: bool = False
 
-    def may_use(self, portal: str) -> bool:
-        return ANY in self.portals or portal in self.portals
+    def may_see(self, portal: str, *object_types: str | None) -> bool:
+        """Whether it may use a portal, and each of these object types as they are spelt; None is one nobody knows."""
+        return _within(self.portals, portal) and all(_within(self.object_types, name) for name in object_types)
 
-    def require(self, portal: str) -> None:
-        """Raise Forbidden unless this client may use a portal."""
-        if not self.may_use(portal):
+    def require(self, portal: str, *object_types: str) -> None:
+        """Raise Forbidden unless this client may use a portal, and each of these object types as they are spelt."""
+        if not self.may_see(portal):
             raise Forbidden(f"the client {self.name} may not use the portal {portal}")
+        for name in object_types:
+            if not self.may_see(portal, name):
+                raise Forbidden(f"the client {self.name} may not use the object type {name}")
+
+    def require_replay(self) -> None:
+        """Raise Forbidden unless this client may replay outcomes."""
+        if not self.may_replay:
+            raise Forbidden(f"the client {self.name} may not replay: its entry needs mayReplay")
 
 
-def authenticate(authorization: str | None, secrets: SecretStore, secret: str) -> Client:
+def authenticate(authorization: str | None, secrets: SecretStore, secret: str, now: datetime) -> Client:
     """The client whose key an Authorization header presents. Raises Unauthenticated, or Misconfigured and Unavailable
     when the secret with the clients cannot be read."""
     scheme, _, key = (authorization or "").strip().partition(" ")
     if scheme.lower() != SCHEME or not key.strip():
-        raise Unauthenticated("send the header Authorization: Bearer <client key>")
+        raise Unauthenticated("missing", "send the header Authorization: Bearer <client key>")
     digest = hashlib.sha256(key.strip().encode()).hexdigest().encode()
-    found: _Entry | None = None
-    # Every hash of every client is compared, so that the time taken tells nothing about how near a guess was.
-    for entry in _clients(secrets.text(secret), secret).clients:
-        for known in entry.key_sha256:
-            if hmac.compare_digest(digest, known.strip().lower().encode()):
-                found = entry
+    remembered = secrets.current(secret)
+    found = _holder(digest, remembered, secret)
     if found is None:
-        raise Unauthenticated("the client key is not known")
-    return Client(found.name, frozenset(found.portals))
+        latest = secrets.current(secret, ASKED_LATELY)
+        if latest.version != remembered.version:
+            found = _holder(digest, latest, secret)
+    if found is None:
+        raise Unauthenticated("unknown", "the client key is not known")
+    if found.expires_at is not None and found.expires_at <= now:
+        raise Unauthenticated("expired", "the client key has expired")
+    return Client(found.name, frozenset(found.portals), frozenset(found.object_types), found.may_replay)
 
 
-def _clients(text: str, secret: str) -> _Clients:
+def parse(text: str, secret: str) -> Clients:
+    """The clients in a secret's text. Raises Misconfigured, which shows nothing of the text but where it is wrong."""
     try:
-        return _Clients.model_validate_json(text)
-    except ValidationError:
-        # Without the cause: its text would show parts of the secret.
-        raise Misconfigured(f"the secret {secret} does not hold a list of clients") from None
+        return Clients.model_validate_json(text)
+    except ValidationError as error:
+        details = error.errors(include_input=False, include_url=False, include_context=False)
+        wrong = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'the whole'}: {each['msg']}" for each in details)
+    # Outside of that block: the error's text would show parts of the secret, and would come along as a context.
+    raise Misconfigured(f"the secret {secret} does not hold a list of clients ({wrong})")
+
+
+def _holder(digest: bytes, secret: Secret, name: str) -> Entry | None:
+    found: Entry | None = None
+    # Every hash of every client is compared, so that the time taken tells nothing about how near a guess was.
+    for entry in parse(secret.text, name).clients:
+        for known in entry.key_sha256:
+            if hmac.compare_digest(digest, known.encode()):
+                found = entry
+    return found
+
+
+def _within(allowed: frozenset[str], name: str | None) -> bool:
+    return ANY in allowed or name in allowed

@@ -27,13 +27,14 @@ def batch_request(event: APIGatewayProxyEvent, client: Client, version: str, **p
     Raises Forbidden, NotFoundError (an API version that the settings do not allow), ServiceError (413, 415) and
     ContractError.
     """
-    client.require(path["portal"])
+    client.require(path["portal"])  # before anything else, so that refusals tell nothing about other portals
     allowed = settings().hubspot_api_versions
     if version not in allowed:
         raise NotFoundError(f"the API version {version} is not one of this deployment's: {', '.join(allowed)}")
     envelope = parse_batch(
         parse_json(_body(event)), settings().portals, **path, idempotency_key=event.headers.get("Idempotency-Key")
     )
+    client.require(envelope.portal, envelope.from_object_type, envelope.to_object_type)
     return Request(
         envelope,
         Trigger.WEBHOOK,

@@ -19,11 +19,12 @@ from batch_create.errors import HubSpotFailure, LedgerUnavailable, QueueUnavaila
 from batch_create.handler import Ran
 from batch_create.ledger import Standing
 from batch_create.outcomes import Outcome, Status, iso
-from batch_create.telemetry import logger
+from batch_create.telemetry import count, logger
 from clients import Forbidden, Unauthenticated
 from security_headers import SECURITY_HEADERS
 
 FORM = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE}
+REFUSED = "CallerRefused"  # by reason: missing, unknown, expired or forbidden
 RETRY_SECONDS = "30"  # what a caller is asked to wait when AWS, not HubSpot, is in the way
 
 
@@ -121,6 +122,7 @@ def refusal(failure: Exception, correlation_id: str) -> Response[str]:
             message = f"Invalid request: {failure}"
             return error(HTTPStatus.BAD_REQUEST, "VALIDATION_ERROR", message, correlation_id, failure.problems)
         case Unauthenticated():
+            count(REFUSED, reason=failure.reason)
             headers = {"WWW-Authenticate": "Bearer"}
             return error(
                 HTTPStatus.UNAUTHORIZED,
@@ -132,6 +134,7 @@ def refusal(failure: Exception, correlation_id: str) -> Response[str]:
         case NotReplayable():
             return error(HTTPStatus.CONFLICT, "CONFLICT", f"{failure}.", correlation_id)
         case Forbidden():
+            count(REFUSED, reason="forbidden")
             return error(HTTPStatus.FORBIDDEN, "FORBIDDEN", str(failure), correlation_id)
         case ServiceError():
             status = HTTPStatus(failure.status_code)

@@ -66,6 +66,7 @@ def read_outcome(outcome_id: str) -> Response[str]:
 def replay_outcome(outcome_id: str) -> Response[str]:
     """Run an outcome's request again as a new outcome: what was not applied, or with `?all=true` all of it."""
     client = _client()
+    client.require_replay()
     everything = wants_all(dict(app.current_event.query_string_parameters or {}))
     outcome = _outcome(outcome_id, client)
     request = replay(outcome, client.name, now(), everything=everything)
@@ -83,18 +84,23 @@ def replay_outcome(outcome_id: str) -> Response[str]:
 def list_outcomes() -> Response[str]:
     """A page of a portal's outcomes, newest first."""
     client, wanted = _client(), parse_filter(dict(app.current_event.query_string_parameters or {}))
-    client.require(wanted.portal)
+    client.require(wanted.portal, *(wanted.pair or ()))
     page = history().page(wanted)
     following = {"paging": {"next": {"after": page_token(page.after)}}} if page.after else {}
-    return replies.reply(200, {"results": [readable(outcome) for outcome in page.outcomes], **following})
+    shown = [readable(outcome) for outcome in page.outcomes if _may_see(client, outcome)]
+    return replies.reply(200, {"results": shown, **following})
 
 
 def _outcome(outcome_id: str, client: Client) -> Outcome:
-    """Another portal's outcome is answered like none, so that ids tell nothing about other portals."""
+    """An outcome that the client may not see is answered like none, so that ids tell nothing about other portals."""
     outcome = ledger().get(outcome_id) if ID.fullmatch(outcome_id) else None
-    if outcome is None or not client.may_use(outcome.portal):
+    if outcome is None or not _may_see(client, outcome):
         raise NotFoundError(f"there is no outcome {outcome_id}")
     return outcome
+
+
+def _may_see(client: Client, outcome: Outcome) -> bool:
+    return client.may_see(outcome.portal, outcome.from_object_type, outcome.to_object_type)
 
 
 def _accept(request: Request) -> Response[str]:
@@ -112,7 +118,8 @@ def _accept(request: Request) -> Response[str]:
 
 
 def _client() -> Client:
-    return authenticate(app.current_event.headers.get("Authorization"), secret_store(), settings().clients_secret)
+    presented = app.current_event.headers.get("Authorization")
+    return authenticate(presented, secret_store(), settings().clients_secret, now())
 
 
 def _correlation_id() -> str:

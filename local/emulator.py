@@ -88,6 +88,11 @@ class Aws:
         assert stack is not None
         return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
+    def secret(self, name: str) -> str:
+        """The current text of a secret."""
+        client = self._session.client("secretsmanager", endpoint_url=self.endpoint)
+        return client.get_secret_value(SecretId=name)["SecretString"]
+
     def put_secret(self, name: str, value: str) -> None:
         """Make `value` the current version of a secret."""
         client = self._session.client("secretsmanager", endpoint_url=self.endpoint)

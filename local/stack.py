@@ -57,7 +57,8 @@ def up(port: int | None, hubspot_base_url: str | None, schedule: str | None, loc
     with step("Secrets"):
         outputs = aws.outputs(settings["stackName"])
         key = client_key()
-        aws.put_secret(outputs["ClientsSecretName"], clients_secret(key))
+        if key_hash(key) not in aws.secret(outputs["ClientsSecretName"]):  # else clients made since are kept
+            aws.put_secret(outputs["ClientsSecretName"], clients_secret(key))
         if hubspot_base_url:
             # A token is of one account. Only the first portal has it, so that nothing is written for another.
             aws.put_secret(outputs["TokenSecretName"], os.environ.get("HUBSPOT_TOKEN", DEFAULT_TOKEN))
@@ -133,8 +134,13 @@ def client_key() -> str:
 
 def clients_secret(key: str) -> str:
     """The secret by which the service knows the one client of this stack: it may use every portal."""
-    client = {"name": "local", "keySha256": [hashlib.sha256(key.encode()).hexdigest()], "portals": ["*"]}
+    client = {"name": "local", "keySha256": [key_hash(key)], "portals": ["*"], "mayReplay": True}
     return json.dumps({"clients": [client]})
+
+
+def key_hash(key: str) -> str:
+    """What a secret with clients holds of a key."""
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def down() -> None:

@@ -16,11 +16,12 @@ metrics = Metrics()
 _counting = Lock()  # Powertools' metrics are not made for threads
 
 
-def count(name: str, portal: str | None = None) -> None:
-    """Count something that an alarm or a dashboard shows, for a portal where its owner is the one to act."""
+def count(name: str, **dimensions: str) -> None:
+    """Count something that an alarm or a dashboard shows, by portal where its owner is the one to act, or by reason."""
     with _counting:
-        if portal is None:
+        if not dimensions:
             metrics.add_metric(name=name, unit=MetricUnit.Count, value=1)
             return
         with single_metric(name=name, unit=MetricUnit.Count, value=1) as metric:
-            metric.add_dimension("portal", portal)
+            for dimension, value in dimensions.items():
+                metric.add_dimension(dimension, value)

@@ -132,7 +132,7 @@ class Scenario:
     def _store_secrets(self) -> None:
         plan, world = self.plan, self.world
         digest = hashlib.sha256(CLIENT_KEY.encode()).hexdigest()
-        client = {"name": "crm", "keySha256": [digest], "portals": ["*"]}
+        client = {"name": "crm", "keySha256": [digest], "portals": ["*"], "mayReplay": True}
         self.secrets.set(CLIENTS, json.dumps({"clients": [client]}))
         self.secrets.set(f"{PREFIX}/default", "static-1")
         if plan.oauth:

@@ -68,12 +68,14 @@ class Deployment:
         return list(answer.get("Messages", []))
 
 
-def clients_secret(**portals_by_client: list[str]) -> str:
-    """The secret of clients whose key is their name followed by `-key`."""
-    entries = [
-        {"name": name, "keySha256": [hashlib.sha256(f"{name}-key".encode()).hexdigest()], "portals": portals}
-        for name, portals in portals_by_client.items()
-    ]
+def client(name: str, /, **entry: object) -> dict[str, object]:
+    """A client as the secret tells of it, whose key is its name followed by `-key`. It may do everything."""
+    known = hashlib.sha256(f"{name}-key".encode()).hexdigest()
+    return {"name": name, "keySha256": [known], "portals": ["*"], "mayReplay": True, **entry}
+
+
+def clients_secret(*entries: dict[str, object]) -> str:
+    """The secret of these clients, as a deployment and its owner leave it."""
     return json.dumps({"clients": entries, "placeholder": "made by the deployment"})
 
 
@@ -84,10 +86,18 @@ def deploy(dynamodb: DynamoDBClient, sqs: SQSClient, secrets: SecretsManagerClie
     return Deployment(dynamodb, sqs, secrets, name, sqs.create_queue(QueueName=name)["QueueUrl"])
 
 
+# `guest` may use some object types, and may not replay.
+KNOWN = (
+    client("crm"),
+    client("sales", portals=["acme"]),
+    client("guest", objectTypes=["deals", "contacts", "0-3"], mayReplay=False),
+)
+
+
 def make_secrets(secrets: SecretsManagerClient) -> None:
     secrets.create_secret(Name=f"{PREFIX}/default", SecretString="token-default")
     secrets.create_secret(Name=f"{PREFIX}/acme", SecretString='{"accessToken": "token-acme"}')
-    secrets.create_secret(Name=CLIENTS, SecretString=clients_secret(crm=["*"], sales=["acme"]))
+    secrets.create_secret(Name=CLIENTS, SecretString=clients_secret(*KNOWN))
 
 
 def clients() -> tuple[DynamoDBClient, SQSClient, SecretsManagerClient]:

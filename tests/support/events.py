@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 EVENTS = Path(__file__).parent.parent / "events"
 
@@ -37,6 +38,7 @@ def api_event(
     """A call of the API; headers are given with underscores, and None takes one away."""
     event = load("api_gateway")
     event |= {"httpMethod": method, "path": path, "queryStringParameters": query}
+    event["requestContext"]["requestId"] = str(uuid4())
     event["body"] = body if isinstance(body, str) or body is None else json.dumps(body)
     for given, value in headers.items():
         name = given.replace("_", "-")

@@ -19,6 +19,7 @@ from batch_create.ledger import Ledger
 from batch_create.table import Table
 from tests.support.aws import ACCOUNT, Deployment, clients, deploy, make_secrets, partiql
 from tests.support.fakes import Clock, FakeHubSpot
+from tests.support.vault import Vault
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -44,6 +45,11 @@ def aws() -> Iterator[tuple[DynamoDBClient, SQSClient, SecretsManagerClient]]:
         made = clients()
         make_secrets(made[2])
         yield made
+
+
+@pytest.fixture
+def vault(aws: tuple[object, object, SecretsManagerClient], clock: Clock) -> Vault:
+    return Vault(aws[2], clock)
 
 
 @pytest.fixture

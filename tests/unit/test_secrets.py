@@ -1,46 +1,20 @@
-"""Secrets and client keys: found, remembered for a while, replaced only unchanged, and never shown."""
+"""Secrets: found, remembered for a while, replaced only unchanged, and never shown."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from batch_create.errors import HubSpotFailure, Misconfigured, Unavailable
 from batch_create.secret_store import NO_MEMORY, Secret, SecretStore
-from clients import Unauthenticated, authenticate
-from tests.support.aws import clients_secret
 from tests.support.fakes import Clock
+from tests.support.vault import Vault
 
 if TYPE_CHECKING:
     from types_boto3_secretsmanager import SecretsManagerClient
-
-
-class Vault:
-    """Secrets by name, for one test."""
-
-    def __init__(self, client: SecretsManagerClient, clock: Clock) -> None:
-        self.client = client
-        self.prefix = uuid4().hex
-        self.store = SecretStore(client, clock)
-
-    def put(self, name: str, text: str) -> str:
-        full = f"{self.prefix}/{name}"
-        try:
-            self.client.put_secret_value(SecretId=full, SecretString=text)
-        except self.client.exceptions.ResourceNotFoundException:
-            self.client.create_secret(Name=full, SecretString=text)
-        return full
-
-
-@pytest.fixture
-def vault(aws: tuple[object, object, SecretsManagerClient], clock: Clock) -> Vault:
-    return Vault(aws[2], clock)
 
 
 def test_a_secret_is_remembered_for_five_minutes(vault: Vault, clock: Clock) -> None:
@@ -200,46 +174,3 @@ def test_a_secret_that_cannot_be_reached_is_misconfigured_or_passing(
         store.text("p/default")
     with pytest.raises(kind, match="the secret p/default could not be written"):
         store.replace("p/default", "v1", "text")
-
-
-def test_a_client_is_known_by_its_key(vault: Vault) -> None:
-    secret = vault.put("clients", clients_secret(crm=["*"], sales=["acme"]))
-
-    crm = authenticate("Bearer crm-key", vault.store, secret)
-    sales = authenticate("bearer  sales-key ", vault.store, secret)
-
-    assert (crm.name, sales.name) == ("crm", "sales")
-    assert crm.may_use("anything")
-    assert sales.may_use("acme")
-    assert not sales.may_use("default")
-
-
-def test_a_key_can_be_changed_without_a_moment_in_which_none_is_valid(vault: Vault) -> None:
-    hashes = [hashlib.sha256(key).hexdigest() for key in (b"old", b"new")]
-    entry = {"name": "crm", "keySha256": hashes, "portals": ["*"]}
-    secret = vault.put("clients", json.dumps({"clients": [entry]}))
-
-    assert {authenticate(f"Bearer {key}", vault.store, secret).name for key in ("old", "new")} == {"crm"}
-
-
-def test_a_hash_is_no_key(vault: Vault) -> None:
-    secret = vault.put("clients", clients_secret(crm=["*"]))
-
-    with pytest.raises(Unauthenticated):
-        authenticate(f"Bearer {hashlib.sha256(b'crm-key').hexdigest()}", vault.store, secret)
-
-
-def test_a_new_deployment_knows_nobody(vault: Vault) -> None:
-    secret = vault.put("clients", '{"clients": [], "placeholder": "x"}')
-
-    with pytest.raises(Unauthenticated):
-        authenticate("Bearer x", vault.store, secret)
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"clients": [{"name": "crm"}]}', '{"clients": "hidden"}'])
-def test_a_secret_that_holds_no_clients_is_our_fault_and_not_the_callers(vault: Vault, text: str) -> None:
-    secret = vault.put("clients", text or " ")
-
-    with pytest.raises(Misconfigured) as caught:
-        authenticate("Bearer crm-key", vault.store, secret)
-    assert "hidden" not in caught.value.message

@@ -517,3 +517,62 @@ def test_a_body_in_base64_is_read_and_bad_utf_8_in_it_is_400(functions: Deployme
 @pytest.mark.parametrize("outcome_id", ["%20", "a" * 2049, "é", "'"])
 def test_what_cannot_be_an_id_is_no_outcome(functions: Deployment, outcome_id: str) -> None:
     assert get(f"/outcomes/{outcome_id}")[0] == 404
+
+
+# ------------------------------------------------------------------------------------------- what a client may do
+def refusals(printed: str) -> list[str]:
+    """The reasons that the metric counted."""
+    lines = [json.loads(line) for line in printed.splitlines() if "CallerRefused" in line]
+    return [line["reason"] for line in lines if line["CallerRefused"] == [1.0]]
+
+
+@pytest.mark.parametrize(
+    ("key_presented", "path", "status", "reason"),
+    [
+        (None, PATH, 401, "missing"),
+        ("nobody", PATH, 401, "unknown"),
+        ("sales", PATH, 403, "forbidden"),
+        ("guest", PATH.replace("deals", "companies"), 403, "forbidden"),
+        ("guest", PATH.replace("contacts", "0-1"), 403, "forbidden"),
+    ],
+)
+def test_a_caller_that_is_refused_is_counted_by_reason_and_never_by_key(
+    functions: Deployment,
+    hubspot: FakeHubSpot,
+    capsys: pytest.CaptureFixture[str],
+    key_presented: str | None,
+    path: str,
+    status: int,
+    reason: str,
+) -> None:
+    authorization = key_presented and f"Bearer {key_presented}-key"
+
+    answered, body, _ = call(api_event("POST", path, body=BODY, Authorization=authorization))
+
+    printed = capsys.readouterr().out
+    assert (answered, is_hubspots_error(body)) == (status, True)
+    assert refusals(printed) == [reason]
+    assert "-key" not in printed
+    assert hubspot.created == []
+
+
+def test_a_client_sees_the_outcomes_of_its_object_types_alone(functions: Deployment, hubspot: FakeHubSpot) -> None:
+    _, _, own = call(api_event("POST", PATH, body=BODY))
+    _, _, other = call(api_event("POST", PATH.replace("deals", "companies"), body=BODY))
+
+    def seen(path: str, **query: str) -> tuple[int, dict[str, Any]]:
+        return call(api_event("GET", path, query=query, Authorization="Bearer guest-key"))[:2]
+
+    assert seen(own["Location"])[0] == 200
+    assert seen(other["Location"])[0] == 404
+    assert [outcome["id"] for outcome in seen("/outcomes")[1]["results"]] == [own["Outcome-Id"]]
+    assert seen("/outcomes", **{"from": "companies", "to": "contacts"})[0] == 403
+
+
+def test_a_client_that_may_not_replay_is_refused(functions: Deployment, hubspot: FakeHubSpot) -> None:
+    _, _, own = call(api_event("POST", PATH, body=BODY))
+
+    status, body, _ = call(api_event("POST", f"{own['Location']}/replay", Authorization="Bearer guest-key"))
+
+    assert (status, body["category"]) == (403, "FORBIDDEN")
+    assert "mayReplay" in body["message"]

@@ -1,0 +1,206 @@
+"""A caller of the API: `python -m local.client`. People use `make client NAME=…`.
+
+It changes the secret with the clients: of the local stack where this checkout has one up, else of the stack in the AWS
+account of the environment. The key is printed once, to standard output; the secret holds only its SHA-256.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import secrets
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import ValidationError
+
+from batch_create.contract import ContractError, problems_of
+from batch_create.errors import HubSpotFailure
+from batch_create.secret_store import NO_MEMORY, SecretStore
+from clients import MAX_KEYS, Clients, Entry, parse
+from local import emulator
+from local.processes import ROOT
+from local.stack import STACK_FILE, key_hash
+
+if TYPE_CHECKING:
+    from types_boto3_secretsmanager import SecretsManagerClient
+
+KEY_BYTES = 32
+TRIES = 5  # where others change the secret at the same moment
+OUTPUT = "ClientsSecretName"
+
+
+class NotDone(Exception):
+    """Nothing was changed. The message says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the clients of one stack are kept."""
+
+    title: str
+    secret: str
+    client: SecretsManagerClient
+
+
+def new_key() -> str:
+    """A key that nobody guesses: 256 bits, safe in a header as it is."""
+    return secrets.token_urlsafe(KEY_BYTES)
+
+
+def added(known: Clients, entry: Entry) -> Clients:
+    """With one client more. Raises NotDone where its name is taken."""
+    if any(each.name == entry.name for each in known.clients):
+        raise NotDone(f"there is a client {entry.name} already; ROTATE=1 gives it a second key")
+    return Clients(clients=[*known.clients, entry])
+
+
+def rotated(known: Clients, name: str, key_hash: str) -> Clients:
+    """With a second key for a client, beside the one in use. Raises NotDone where it has two, or is not there."""
+    hashes = _named(known, name).key_sha256
+    if len(hashes) >= MAX_KEYS:
+        raise NotDone(f"{name} has {len(hashes)} keys; RETIRE=1 ends the older one, once nobody uses it any more")
+    return _with(known, name, [*hashes, key_hash])
+
+
+def retired(known: Clients, name: str) -> Clients:
+    """With the newest key of a client alone. Raises NotDone where it has no other, or is not there."""
+    hashes = _named(known, name).key_sha256
+    if len(hashes) == 1:
+        raise NotDone(f"{name} has one key only; ROTATE=1 gives it a second one first, REMOVE=1 removes the client")
+    return _with(known, name, hashes[-1:])
+
+
+def removed(known: Clients, name: str) -> Clients:
+    """Without a client. Raises NotDone where it is not there."""
+    _named(known, name)
+    return Clients(clients=[each for each in known.clients if each.name != name])
+
+
+def _named(known: Clients, name: str) -> Entry:
+    for each in known.clients:
+        if each.name == name:
+            return each
+    raise NotDone(f"there is no client {name}; known are: {', '.join(each.name for each in known.clients) or 'none'}")
+
+
+def _with(known: Clients, name: str, hashes: list[str]) -> Clients:
+    return Clients(
+        clients=[
+            each.model_copy(update={"key_sha256": hashes}) if each.name == name else each for each in known.clients
+        ]
+    )
+
+
+def change(place: Place, how: Callable[[Clients], Clients]) -> None:
+    """Replace the clients as they are by what `how` makes of them, and nobody else's change. Raises NotDone."""
+    store = SecretStore(place.client, lambda: datetime.now(UTC))
+    try:
+        for _ in range(TRIES):
+            current = store.current(place.secret, NO_MEMORY)
+            wanted = how(parse(current.text, place.secret))
+            if store.replace(place.secret, current.version, wanted.model_dump_json(exclude_none=True)):
+                return
+    except HubSpotFailure as failure:
+        raise NotDone(failure.message) from None
+    raise NotDone(f"the secret {place.secret} was changed by others again and again; try again")
+
+
+def place(stack: str | None) -> Place:
+    """The stack of that name in the environment's account; without a name the local stack, where one is up. Raises
+    NotDone."""
+    if stack is None and STACK_FILE.exists():
+        described = json.loads(STACK_FILE.read_text())
+        emulator.isolate()
+        os.environ.update(emulator.credentials(described["awsEndpointUrl"]))
+        return _place("the local stack", _default_name())
+    name = stack or _default_name()
+    return _place(f"the stack {name} in AWS", name)
+
+
+def _place(title: str, name: str) -> Place:
+    try:
+        session = boto3.session.Session()
+        cloudformation = session.client("cloudformation")
+        (described,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
+        if OUTPUT not in outputs:
+            raise NotDone(f"{title} has no output {OUTPUT}: it is not this service's, or an older one")
+        return Place(title, outputs[OUTPUT], session.client("secretsmanager"))
+    except (ClientError, BotoCoreError) as error:
+        raise NotDone(f"{title} was not found: {error}") from error
+
+
+def _default_name() -> str:
+    settings: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]["settings"]
+    return str(settings["stackName"])
+
+
+def _entry(options: argparse.Namespace, key_hash: str) -> Entry:
+    told: dict[str, object] = {
+        "name": options.name,
+        "keySha256": [key_hash],
+        "portals": options.portals.split(","),
+        "objectTypes": options.object_types.split(","),
+        "expiresAt": options.expires,
+        "mayReplay": options.replay,
+    }
+    try:
+        return Entry.model_validate(told)
+    except ValidationError as error:
+        raise NotDone(str(ContractError(problems_of(error)))) from None
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make client", description="Make, change or remove a caller of the API.")
+    parser.add_argument("name")
+    parser.add_argument("--portals", default="*", help="that it may use, joined by commas (default: all)")
+    parser.add_argument("--object-types", default="*", help="that it may use, as spelt in paths (default: all)")
+    parser.add_argument("--expires", help="when its keys end, such as 2027-01-01T00:00:00Z (default: never)")
+    parser.add_argument("--replay", action="store_true", help="let it replay outcomes")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--rotate", action="store_true", help="give it a second key")
+    instead.add_argument("--retire", action="store_true", help="end the older of its two keys")
+    instead.add_argument("--remove", action="store_true", help="end all its keys")
+    parser.add_argument("--stack", help="a stack in the AWS account of the environment")
+    options = parser.parse_args()
+    bounds = (options.portals, options.object_types, options.expires, options.replay)
+    if (options.rotate or options.retire or options.remove) and bounds != ("*", "*", None, False):
+        parser.error("what a client may do is set when it is made; remove it and make it anew")
+    return options
+
+
+def main() -> None:
+    """Do as told, and print the key where one was made. Exits 1 with the reason where nothing was changed."""
+    options = _options()
+    name, key = options.name, new_key()
+    try:
+        where = place(options.stack)
+        if options.remove:
+            change(where, lambda known: removed(known, name))
+            said = f"removed {name}: warm functions forget it within five minutes"
+        elif options.retire:
+            change(where, lambda known: retired(known, name))
+            said = f"the older key of {name} ends: warm functions forget it within five minutes"
+        elif options.rotate:
+            change(where, lambda known: rotated(known, name, key_hash(key)))
+            said = f"{name} has a second key, shown once. Once its holder uses it, RETIRE=1 ends the older one:"
+        else:
+            entry = _entry(options, key_hash(key))
+            change(where, lambda known: added(known, entry))
+            said = f"{name} has a key, shown once. Send it as `Authorization: Bearer <key>`:"
+    except NotDone as failure:
+        sys.exit(f"client: {failure}")
+    print(f"client: in {where.title}, {said}", file=sys.stderr)
+    if not (options.remove or options.retire):
+        print(key)
+
+
+if __name__ == "__main__":
+    main()
