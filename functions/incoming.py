@@ -32,7 +32,10 @@ def batch_request(event: APIGatewayProxyEvent, client: Client, version: str, **p
     if version not in allowed:
         raise NotFoundError(f"the API version {version} is not one of this deployment's: {', '.join(allowed)}")
     envelope = parse_batch(
-        parse_json(_body(event)), settings().portals, **path, idempotency_key=event.headers.get("Idempotency-Key")
+        parse_json(body_of(event)),
+        settings().portals,
+        **path,
+        idempotency_key=client.signed_as or event.headers.get("Idempotency-Key"),
     )
     client.require(envelope.portal, envelope.from_object_type, envelope.to_object_type)
     return Request(
@@ -51,8 +54,8 @@ def prefers_async(event: APIGatewayProxyEvent) -> bool:
     return "respond-async" in {name.strip().lower() for name in event.headers.get("Prefer", "").split(",")}
 
 
-def _body(event: APIGatewayProxyEvent) -> bytes:
-    """The body's own bytes, of which not one is parsed before they are known to be few and to be JSON by their name."""
+def body_of(event: APIGatewayProxyEvent) -> bytes:
+    """The body's own bytes, few enough, and JSON by their name. Raises ServiceError (413, 415) and ContractError."""
     media_type = event.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if media_type != JSON:
         raise ServiceError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send the header Content-Type: {JSON}")

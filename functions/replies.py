@@ -24,7 +24,7 @@ from clients import Forbidden, Unauthenticated
 from security_headers import SECURITY_HEADERS
 
 FORM = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE}
-REFUSED = "CallerRefused"  # by reason: missing, unknown, expired or forbidden
+REFUSED = "CallerRefused"  # by reason: missing, unknown, expired, signature, time or forbidden
 RETRY_SECONDS = "30"  # what a caller is asked to wait when AWS, not HubSpot, is in the way
 
 

@@ -42,6 +42,13 @@ def _hubspot_url(value: str) -> str:
     raise ValueError("must be an https URL such as https://api.hubapi.com; plain http is only for 127.0.0.1")
 
 
+def _https_or_empty(value: str) -> str:
+    url = urlsplit(value)
+    if value and (url.scheme != "https" or not url.hostname or url.query or url.fragment):
+        raise ValueError('must be an https URL without a query, such as https://limits.example.com, or ""')
+    return value.rstrip("/")
+
+
 def _kept_by_cloudwatch(value: int) -> int:
     if value not in RETENTION:
         raise ValueError(
@@ -150,6 +157,8 @@ class Settings(_Section):
     outcome_retention_days: Annotated[int, Field(ge=1)] = 400
     log_retention_days: Annotated[int, AfterValidator(_kept_by_cloudwatch)] = 90
     deletion_protection: bool = True
+    # By which HubSpot reaches the API, where that is neither API Gateway's own address nor a domain name of it.
+    public_url: Annotated[str, AfterValidator(_https_or_empty)] = ""
     alarm_email: Annotated[str, AfterValidator(_address_or_empty)] = ""
     throttle: Throttle = Throttle()
     batch_size: Annotated[int, Field(ge=1, le=2_000)] = 100  # 2,000: the most of a neighbouring HubSpot batch endpoint

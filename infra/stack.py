@@ -74,7 +74,7 @@ class AssociationLimitsStack(Stack):
             description="Answers HTTP requests: runs them now or queues them, and shows outcomes",
             timeout=WEBHOOK_TIMEOUT,
             permissions=[*run, *storage.search_outcomes(BY_PAIR, BY_STATUS), storage.read_clients(), queue.send()],
-            environment={"CLIENTS_SECRET": storage.clients_name},
+            environment={"CLIENTS_SECRET": storage.clients_name, "PUBLIC_URL": settings.public_url},
         )
         consumer = ServiceFunction(
             self,

@@ -113,6 +113,12 @@ def parse(secret: Secret) -> Credentials:
     return Credentials(secret.version, token, document, oauth, expires_at, _margin(document), hub_id)
 
 
+def app_secret(secret: Secret) -> str:
+    """What HubSpot signs the requests of the portal's app with, or nothing where the secret does not tell it. It is not
+    an OAuth app's clientSecret: an app of many portals signs for all of them alike."""
+    return _text(_document(secret.text.strip()) or {}, "appSecret")
+
+
 def _document(text: str) -> dict[str, Any] | None:
     if not text.startswith("{"):
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -62,6 +62,15 @@ class SecretStore:
         secret = Secret(answer.get("SecretString", ""), answer["VersionId"])
         self._remember(name, secret, now)
         return secret
+
+    def recent(self, name: str, lately: timedelta) -> Iterator[Secret]:
+        """The version that is remembered, and, for whom that is not the right one, the current one where it is another.
+        Secrets Manager is asked for it once in `lately` at most."""
+        remembered = self.current(name)
+        yield remembered
+        latest = self.current(name, lately)
+        if latest.version != remembered.version:
+            yield latest
 
     def replace(self, name: str, old_version: str, text: str) -> Secret | None:
         """Make `text` the current version if `old_version` still is, or return None: another's is never overwritten.

@@ -54,6 +54,7 @@ class Settings(BaseModel):
     queue_url: Annotated[str, Field(min_length=1)]
     portal_time_zones: Annotated[dict[str, ZoneInfo], BeforeValidator(_zones)] = {}
     clients_secret: str = ""  # only the webhook has callers to know
+    public_url: str = ""  # by which callers reach the API, where it is not API Gateway's own address
 
     def zone(self, portal: str) -> tzinfo:
         """The time zone of a portal's account, at whose midnight its daily quota is full again; UTC if not set."""

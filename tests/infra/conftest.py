@@ -27,6 +27,7 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
         logRetentionDays=7,
         deletionProtection=False,
         alarmEmail="ops@example.com",
+        publicUrl="https://limits.example.com/api/",
         throttle={"ratePerSecond": 2.5, "burst": 7},
         batchSize=50,
         quota={"callsPer10Seconds": 190, "headRoomPercent": 12.5},

@@ -73,6 +73,8 @@ def test_plain_http_is_for_this_machine_only(url: str) -> None:
         ("outcomeRetentionDays", "400", "settings.outcomeRetentionDays", "must be a whole number, without quotes"),
         ("logRetentionDays", 91, "settings.logRetentionDays", "CloudWatch Logs accepts: 1, 3, 5, 7"),
         ("deletionProtection", "no", "settings.deletionProtection", "must be true or false, without quotes"),
+        ("publicUrl", "http://limits.example.com", "settings.publicUrl", "must be an https URL"),
+        ("publicUrl", "https://limits.example.com?a=b", "settings.publicUrl", "must be an https URL"),
         ("alarmEmail", "ops", "settings.alarmEmail", "must be one e-mail address"),
         ("throttle", {"ratePerSecond": 0}, "settings.throttle.ratePerSecond", "must be more than 0"),
         ("throttle", {"burst": 5001}, "settings.throttle.burst", "must be at most 5000"),

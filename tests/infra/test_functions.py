@@ -185,6 +185,7 @@ def test_the_settings_reach_every_function(other: Synthesised) -> None:
     environments = {name: dict(function(other, name)["Environment"]["Variables"]) for name in ALLOWED}
 
     assert environments["Webhook"].pop("CLIENTS_SECRET") == "Another/clients"
+    assert environments["Webhook"].pop("PUBLIC_URL") == "https://limits.example.com/api"
     assert environments == dict.fromkeys(ALLOWED, shared)
 
 

@@ -8,6 +8,7 @@ import pytest
 import pytest_socket
 from moto import mock_aws
 
+import callers
 import consumer
 import dead_letters
 import incoming
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from types_boto3_secretsmanager import SecretsManagerClient
     from types_boto3_sqs import SQSClient
 
-TELL_THE_TIME = (ports, incoming, webhook, consumer, scheduled, dead_letters, sweep)
+TELL_THE_TIME = (ports, callers, incoming, webhook, consumer, scheduled, dead_letters, sweep)
 
 
 @pytest.fixture(autouse=True)
