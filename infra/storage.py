@@ -62,7 +62,7 @@ class Storage(Construct):
             "Clients",
             settings,
             name=self.clients_name,
-            description='Callers of the API: JSON {"clients": [{"name", "keySha256": [...], "portals": [...]}]}',
+            description='Callers of the API: {"clients": [{"name", "keySha256", "portals", ...}]}, docs/security.md',
             template='{"clients": []}',
             rotation="A client's key is changed together with its owner; both hashes are valid in the meantime.",
         )

@@ -18,10 +18,13 @@ from batch_create.contract import BatchAnswer, ErrorBody, Lenient, LimitInput, L
 from batch_create.errors import HubSpotFailure, Misconfigured, Refused, Unavailable, Uncertain
 from batch_create.quota import Quota, quota
 from batch_create.retry import rule
+from batch_create.time_limit import time_limit, watched_session
 
 USER_AGENT = f"hubspot-association-limits/{__version__}"
 CONNECT_TIMEOUT = 3.05  # seconds; slightly over 3, TCP's first retransmission, as the requests documentation advises
 LONGEST_READ = 20.0  # seconds; HubSpot answers well within this or not at all
+LARGEST_ANSWER = 4 * 2**20  # bytes; to a batch of 2,000 inputs it answers with less than one
+CHUNK = 2**16  # bytes, read and unpacked at once
 
 
 T = TypeVar("T", bound=Lenient)
@@ -72,7 +75,7 @@ class HubSpot:
 
     def __init__(self, base_url: str, session: requests.Session | None = None) -> None:
         self._base_url = base_url
-        self._session = session or requests.Session()
+        self._session = session or watched_session()
         self._session.headers["User-Agent"] = USER_AGENT
 
     def batch_create(self, token: str, pair: Pair, inputs: Sequence[LimitInput], seconds: float) -> Answer:
@@ -141,19 +144,22 @@ class HubSpot:
         read_timeout = min(LONGEST_READ, seconds - CONNECT_TIMEOUT)
         if read_timeout <= 0:
             raise Unavailable("no time was left in this invocation to call HubSpot")
-        try:
-            response = self._session.request(
-                method,
-                f"{self._base_url}{path}",
-                json=json,
-                data=data,
-                auth=auth,
-                timeout=(CONNECT_TIMEOUT, read_timeout),
-                allow_redirects=False,  # a redirect must never carry the token to another place
-            )
-        except requests.exceptions.RequestException as error:
-            raise _transport_failure(error) from error
-        reply = _Reply(response.status_code, response.content.decode(errors="replace"), response.headers)
+        with time_limit(read_timeout) as limit:
+            try:
+                response = self._session.request(
+                    method,
+                    f"{self._base_url}{path}",
+                    json=json,
+                    data=data,
+                    auth=auth,
+                    timeout=(CONNECT_TIMEOUT, read_timeout),
+                    allow_redirects=False,  # a redirect must never carry the token to another place
+                    stream=True,
+                )
+                text = _text_of(response)
+            except requests.exceptions.RequestException as error:
+                raise _transport_failure(error, sent=limit.sent) from error
+        reply = _Reply(response.status_code, text, response.headers)
         if not 200 <= reply.status < 300:
             raise _status_failure(reply.without(secrets), secrets)
         return reply
@@ -198,10 +204,22 @@ def _without(text: str, secrets: Collection[str]) -> str:
     return text
 
 
-def _transport_failure(error: requests.exceptions.RequestException) -> HubSpotFailure:
+def _text_of(response: requests.Response) -> str:
+    """The body of an answer, or none where it is larger than HubSpot has any reason for, packed or unpacked: then it is
+    one that cannot be read, under the status that it came with."""
+    body = bytearray()
+    with response:
+        for chunk in response.iter_content(CHUNK):
+            body += chunk
+            if len(body) > LARGEST_ANSWER:
+                return ""
+    return body.decode(errors="replace")
+
+
+def _transport_failure(error: requests.exceptions.RequestException, *, sent: bool) -> HubSpotFailure:
     reason = error.args[0].reason if error.args and isinstance(error.args[0], MaxRetryError) else None
     never_connected = isinstance(error, (requests.exceptions.ConnectTimeout, requests.exceptions.SSLError))
-    if never_connected or isinstance(reason, (NewConnectionError, ProxyError)):
+    if not sent and (never_connected or isinstance(reason, (NewConnectionError, ProxyError))):
         return Unavailable(f"HubSpot could not be reached ({type(reason or error).__name__})")
     return Uncertain(f"the connection to HubSpot broke before it answered ({type(error).__name__})")
 

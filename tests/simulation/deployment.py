@@ -18,9 +18,11 @@ os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "simulation")
 os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "simulation")
 
 
+import callers
 import consumer
 import dead_letters
 import incoming
+import replies
 import scheduled
 import sweep
 import webhook
@@ -195,7 +197,7 @@ def _remembering(deserialise: Callable[[Any], dict[str, Any]]) -> Callable[[Any]
     return remembered
 
 
-def _count_nothing(name: str, portal: str | None = None) -> None:
+def _count_nothing(name: str, **dimensions: str) -> None:
     """Metrics are lines on standard output, and here nobody reads those either."""
 
 
@@ -208,7 +210,7 @@ def _dispatch(port: str) -> Callable[[], Any]:
 @contextmanager
 def installed() -> Iterator[None]:
     """Let the entry points find their ports in the running simulation."""
-    modules = (webhook, consumer, scheduled, dead_letters, sweep, incoming)
+    modules = (webhook, callers, consumer, scheduled, dead_letters, sweep, incoming)
     found = [(module, port, getattr(module, port)) for module in modules for port in PORTS if hasattr(module, port)]
     level = logger.log_level
     logger.setLevel("CRITICAL")  # some hundred thousand lines that nobody reads
@@ -217,7 +219,7 @@ def installed() -> Iterator[None]:
         setattr(module, port, _dispatch(port))
     found.append((table, "deserialise", items.deserialise))
     vars(table)["deserialise"] = _remembering(items.deserialise)
-    for module in (lane, budget, dead_letters, sweep):
+    for module in (lane, budget, dead_letters, sweep, replies):
         found.append((module, "count", count))
         vars(module)["count"] = _count_nothing
     try:

@@ -104,7 +104,7 @@ class Scenario:
         self.standin.settings = self.standin.settings.changed(plan.switches)
         for order in plan.faults:
             self.standin.faults.add(FaultOrder.model_validate(order))
-        self._store_secrets()
+        self.store_secrets()
         for ask in plan.asks:
             world.at(START + ask.after, partial(self._ask, ask, 1))
         world.at(START + plan.heal_after, self._heal)
@@ -129,7 +129,8 @@ class Scenario:
         items = {key: deserialise(item) for key, item in self.dynamo.items.items() if "inputs" in item}
         return {key: to_outcome(item) for key, item in items.items()}
 
-    def _store_secrets(self) -> None:
+    def store_secrets(self) -> None:
+        """Let every secret be there."""
         plan, world = self.plan, self.world
         digest = hashlib.sha256(CLIENT_KEY.encode()).hexdigest()
         client = {"name": "crm", "keySha256": [digest], "portals": ["*"], "mayReplay": True}
@@ -199,11 +200,11 @@ class Scenario:
         elif ask.way == "schedule":
             event = {**envelope, "idempotencyKey": ask.key}
             self.accepted.setdefault(hashed(ask, None), []).append(ask)
-            self._fire(event, 1)
+            self.fire(event)
         else:
             self._call(ask, envelope, attempt)
 
-    def _fire(self, event: dict[str, Any], attempt: int) -> None:
+    def fire(self, event: Any, attempt: int = 1) -> None:
         """Invoked asynchronously: Lambda tries twice more, and then gives the event to the dead-letter queue."""
 
         def done(answer: Any) -> None:
@@ -211,7 +212,7 @@ class Scenario:
             if answer is not None:
                 return
             if attempt < 3:
-                world.at(world.now + 60 * attempt, lambda: self._fire(event, attempt + 1))
+                world.at(world.now + 60 * attempt, lambda: self.fire(event, attempt + 1))
             else:
                 request_id = {"RequestID": {"StringValue": world.new_id()}}
                 self.dead_letters.send(json.dumps(event), request_id)

@@ -133,6 +133,7 @@ class Wire(BaseAdapter):
         response.status_code = answer.status
         response.headers = CaseInsensitiveDict(answer.headers)
         response._content = answer.body
+        response._content_consumed = True  # type: ignore[attr-defined]  # there is no connection to read it from
         response.url, response.request = request.url or "", request
         return response
 

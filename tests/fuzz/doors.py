@@ -1,0 +1,184 @@
+"""The four doors, into the real entry points in virtual time, and what must be true of whatever came in."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain, cycle
+from typing import Any
+
+import requests
+from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+from hypothesis import strategies as st
+from requests.structures import CaseInsensitiveDict
+
+from batch_create.contract import ContractError
+from batch_create.outcomes import Outcome, Result, Status
+from tests.fuzz import inputs
+from tests.fuzz.inputs import Said
+from tests.simulation.deployment import installed
+from tests.simulation.plan import make
+from tests.simulation.scenario import SECONDS, Scenario
+from tests.simulation.world import World
+
+SECRETS = re.compile(r"static-1|static-acme|client-key|app-secret")
+AFTER = 3_600.0  # seconds of virtual time until all is looked at: schedules are tried three times within minutes
+WAITING = {Status.DEFERRED, Status.QUEUED}
+
+
+def calm() -> Scenario:
+    """A world in which nothing fails by itself: HubSpot, AWS and our workers are well."""
+    plan = replace(
+        make(1, 1),
+        asks=[],
+        faults=[],
+        switches={},
+        crash=0,
+        stall=0,
+        aws_fails=0,
+        refused_connections=0,
+        duplicates=0,
+        token_change=None,
+        oauth=False,
+        broken_oauth=None,
+        unreadable=None,
+    )
+    scenario = Scenario(plan)
+    scenario.store_secrets()
+    return scenario
+
+
+def webhook(scenario: Scenario, event: dict[str, Any]) -> str:
+    """One HTTP event: answered in JSON and below 500, and what is promised is in the ledger."""
+    answers: list[dict[str, Any] | None] = []
+    scenario.functions.invoke("webhook", event, SECONDS["webhook"], answers.append)
+    _settle(scenario)
+    (answer,) = answers
+    assert answer is not None, "the function failed"
+    status = answer["statusCode"]
+    assert 200 <= status < 500, answer
+    body = json.loads(answer["body"])
+    assert not SECRETS.search(json.dumps(answer))
+    if status >= 400:
+        assert {"status", "message", "correlationId", "category"} <= body.keys(), body
+    promised = answer["multiValueHeaders"].get("Outcome-Id", [])
+    assert set(promised) <= scenario.outcomes.keys()
+    _all_answered(scenario)
+    return str(status)
+
+
+def queue(scenario: Scenario, message: tuple[str, str | None]) -> str:
+    """One message: deleted, and one outcome is in the ledger, with an end."""
+    body, outcome_id = message
+    scenario.queue.send(body, {"OutcomeId": {"StringValue": outcome_id}} if outcome_id else {})
+    _settle(scenario)
+    assert not scenario.queue.messages, "the message came back"
+    assert len(scenario.outcomes) == 1
+    return _all_answered(scenario)
+
+
+def schedule(scenario: Scenario, event: Any) -> str:
+    """One input: run, or refused by a ContractError three times and then settled as a dead letter."""
+    scenario.fire(event)
+    _settle(scenario, expected=ContractError)
+    assert not scenario.dead_letters.messages, "the dead letter came back"
+    assert len(scenario.outcomes) == 1
+    return _all_answered(scenario)
+
+
+def hubspot(scenario: Scenario, said: list[Said]) -> str:
+    """HubSpot's answers to the calls of one request: the outcome says nothing that was not said."""
+    asked = json.dumps(inputs.VALID)
+    left = chain(said, cycle([said[-1]]))
+    scenario.wire.send = lambda request, **_: _response(request, next(left))  # type: ignore[method-assign]  # instead
+    message_id = scenario.queue.send(asked, {})
+    _settle(scenario)
+    outcome = scenario.outcomes[message_id]
+    assert outcome.status in WAITING or all(item.result is not Result.PENDING for item in outcome.inputs)
+    if not any(200 <= each.status < 300 for each in said):
+        assert all(item.result not in {Result.APPLIED, Result.UNCHANGED} for item in outcome.inputs)
+    _nothing_leaks(scenario)
+    return outcome.status.value
+
+
+@dataclass(frozen=True)
+class Door:
+    """Where something comes in: what that can be, and what is done with it. `enter` tells what became of it."""
+
+    inputs: st.SearchStrategy[Any]
+    enter: Callable[[Scenario, Any], str]
+
+
+DOORS = {
+    "webhook": Door(inputs.webhook_inputs, webhook),
+    "queue": Door(inputs.queue_inputs, queue),
+    "schedule": Door(inputs.schedule_inputs, schedule),
+    "hubspot": Door(inputs.said_inputs, hubspot),
+}
+
+
+def fuzz(door: Door, examples: int, first: int) -> Counter[str]:
+    """Let so many inputs in, and count what became of them. Raises what the smallest input found does wrong."""
+    counted: Counter[str] = Counter()
+
+    @seed(first)
+    @settings(
+        max_examples=examples,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate, Phase.shrink],
+        verbosity=Verbosity.normal,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(door.inputs)
+    def enter(value: Any) -> None:
+        counted[door.enter(calm(), value)] += 1
+
+    with installed():
+        enter()
+    return counted
+
+
+def _settle(scenario: Scenario, expected: type[Exception] | None = None) -> None:
+    world: World = scenario.world
+    world.run(world.now + AFTER)
+    world.close()
+    unexpected = [
+        failure for _, failure in scenario.functions.failures if not (expected and isinstance(failure, expected))
+    ]
+    if unexpected:
+        raise unexpected[0]
+
+
+def _all_answered(scenario: Scenario) -> str:
+    """Every outcome has an end, and so has each of its inputs; their statuses."""
+    outcomes: list[Outcome] = list(scenario.outcomes.values())
+    for outcome in outcomes:
+        assert outcome.status.final, outcome
+        assert all(item.result is not Result.PENDING for item in outcome.inputs), outcome
+    _nothing_leaks(scenario)
+    return " ".join(sorted(outcome.status.value for outcome in outcomes))
+
+
+def _nothing_leaks(scenario: Scenario) -> None:
+    for item in scenario.dynamo.items.values():
+        assert not SECRETS.search(json.dumps(item, default=str)), item
+
+
+def _response(request: requests.PreparedRequest, said: Said) -> requests.Response:
+    response = requests.Response()
+    response.status_code = said.status
+    response.headers = CaseInsensitiveDict(said.headers)
+    response._content = said.body
+    response._content_consumed = True  # type: ignore[attr-defined]  # there is no connection to read it from
+    response.url, response.request = request.url or "", request
+    return response
+
+
+def spread(total: int) -> Iterator[tuple[str, int]]:
+    """So many inputs over the doors, as evenly as can be."""
+    for place, name in enumerate(DOORS):
+        yield name, total // len(DOORS) + (place < total % len(DOORS))
