@@ -195,8 +195,6 @@ anything = st.builds(
 )
 let_in = st.one_of(calls, calls, reads, anything).map(_let_in)
 webhook_inputs = st.one_of(calls, anything, let_in, let_in, let_in, let_in)
-    calls, calls.map(_let_in), calls.map(_let_in), reads.map(_let_in), anything.map(_let_in), anything
-)
 
 # --------------------------------------------------------------------------------------------- the queue, the schedule
 queue_inputs = st.tuples(texts(VALID), st.none() | st.sampled_from(WORDS))
