@@ -1,6 +1,6 @@
 # The only door for people. `make` alone says what is behind it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test check client synth simulate campaign kill twice fuzz bench deploy lock clean
+.PHONY: help setup demo up down test check client synth simulate campaign kill twice fuzz security bench deploy lock clean
 .SILENT:
 MAKEFLAGS += --no-print-directory
 
@@ -66,6 +66,9 @@ twice: setup ## deliver messages to two workers at once [N=messages] [SEED=n]
 
 fuzz: setup ## let hostile input in at every door [N=inputs] [SEED=n]
 	PYTHONPATH=functions python -m tests.fuzz $(if $(N),--inputs '$(N)') $(if $(SEED),--seed '$(SEED)')
+
+security: setup ## list every finding of cdk-nag that is lived with, and why
+	PYTHONPATH=functions python -m local.security
 
 bench: setup ## measure everything side by side, into bench/report.md [ONLY=cold,calls] [QUICK=1]
 	PYTHONPATH=functions python -m bench $(if $(ONLY),--only '$(ONLY)') $(if $(QUICK),--quick)

@@ -49,5 +49,7 @@ def sender_of(event: APIGatewayProxyEvent, portal: str) -> Client:
 def _addresses(event: APIGatewayProxyEvent) -> list[str]:
     """The URLs by which this request may have been sent: at the public address, or at API Gateway's own one."""
     context, public = event.request_context, settings().public_url
+    if not public and not context.domain_name:
+        return []
     address = public + event.path if public else f"https://{context.domain_name}{context.path}"
     return [address + query for query in queries(event.get("multiValueQueryStringParameters"))]

@@ -159,6 +159,7 @@ class Settings(_Section):
     deletion_protection: bool = True
     # By which HubSpot reaches the API, where that is neither API Gateway's own address nor a domain name of it.
     public_url: Annotated[str, AfterValidator(_https_or_empty)] = ""
+    web_acl: bool = False  # what it costs: docs/security.md
     alarm_email: Annotated[str, AfterValidator(_address_or_empty)] = ""
     throttle: Throttle = Throttle()
     batch_size: Annotated[int, Field(ge=1, le=2_000)] = 100  # 2,000: the most of a neighbouring HubSpot batch endpoint

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from aws_cdk import RemovalPolicy
+from aws_cdk import RemovalPolicy, Stack
 from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
 from infra.logs import log_group
@@ -37,12 +39,20 @@ REFUSALS = {
     ),
     "MISSING_AUTHENTICATION_TOKEN": ("404", "OBJECT_NOT_FOUND", '"There is no such route."'),
     "REQUEST_TOO_LARGE": ("413", "VALIDATION_ERROR", '"The body is larger than API Gateway takes (10 MB)."'),
+    "WAF_FILTERED": ("403", "FORBIDDEN", '"The web ACL of this service refuses this request."'),
     "THROTTLED": ("429", "RATE_LIMITS", '"Too many requests to this service; try again in a second."'),
     "INTEGRATION_TIMEOUT": (
         "504",
         "INTERNAL_ERROR",
         '"No answer in time; ask for the outcome before sending it again."',
     ),
+}
+# AWS's own rule groups, and their rules that only count: a batch of inputs may be larger than 8 KB, which one refuses.
+# docs.aws.amazon.com/waf/latest/developerguide/aws-managed-rule-groups-list.html
+MANAGED_RULES: dict[str, Sequence[str]] = {
+    "AWSManagedRulesAmazonIpReputationList": (),
+    "AWSManagedRulesCommonRuleSet": ("SizeRestrictions_BODY",),
+    "AWSManagedRulesKnownBadInputsRuleSet": (),
 }
 ACCESS_LOG = {
     "requestId": "$context.requestId",
@@ -106,7 +116,9 @@ class Ingress(Construct):
             self._acknowledge_own_authorization(
                 self.api.root.resource_for_path(path).add_method(http_method, integration)
             )
-        self._acknowledge_rest()
+        if settings.web_acl:
+            self._filter()
+        self._acknowledge_rest(settings)
 
     def _refuse_old_tls(self) -> None:
         # A regional API without a domain name of its own takes TLS 1.0 unless told otherwise. This policy takes 1.3
@@ -124,24 +136,41 @@ class Ingress(Construct):
         )
         self.api.deployment_stage.node.add_dependency(log)
 
+    def _filter(self) -> None:
+        name = Stack.of(self).stack_name
+        acl = wafv2.CfnWebACL(
+            self,
+            "WebAcl",
+            scope="REGIONAL",
+            default_action=wafv2.CfnWebACL.DefaultActionProperty(allow={}),
+            visibility_config=_seen_as(name),
+            rules=[
+                _managed(priority, group, counted) for priority, (group, counted) in enumerate(MANAGED_RULES.items())
+            ],
+        )
+        wafv2.CfnWebACLAssociation(
+            self, "WebAclAssociation", resource_arn=self.api.deployment_stage.stage_arn, web_acl_arn=acl.attr_arn
+        )
+
     def _acknowledge_own_authorization(self, method: apigateway.Method) -> None:
         reason = "The function checks the client's key and its portals itself: a refusal has HubSpot's error shape."
         acknowledge(method, "AwsSolutions-APIG4", reason)
         acknowledge(method, "AwsSolutions-COG4", f"Callers are programs with a key, not users of a pool. {reason}")
 
-    def _acknowledge_rest(self) -> None:
+    def _acknowledge_rest(self, settings: Settings) -> None:
         acknowledge(
             self.api,
             "AwsSolutions-APIG2",
             "The function validates bodies and names every bad field; the gateway's validator would answer first, "
             "with one sentence in another shape.",
         )
-        acknowledge(
-            self.api.deployment_stage,
-            "AwsSolutions-APIG3",
-            "A web ACL has a monthly price and rules only its owner can choose; it can be associated with this stage. "
-            "Without it the stage throttles and every route needs a key.",
-        )
+        if not settings.web_acl:
+            acknowledge(
+                self.api.deployment_stage,
+                "AwsSolutions-APIG3",
+                "A web ACL has a monthly price, so its owner decides by the setting webAcl. Without it the stage "
+                "throttles, and every route needs a key or a signature.",
+            )
         role = self.api.node.find_child("CloudWatchRole")
         acknowledge(
             role,
@@ -149,6 +178,32 @@ class Ingress(Construct):
             "AmazonAPIGatewayPushToCloudWatchLogs]",
             "The role belongs to API Gateway in the whole account, and this managed policy is the one it documents.",
         )
+
+
+def _managed(priority: int, group: str, counted: Sequence[str]) -> wafv2.CfnWebACL.RuleProperty:
+    only_count = wafv2.CfnWebACL.RuleActionProperty(count={})
+    statement = wafv2.CfnWebACL.ManagedRuleGroupStatementProperty(
+        vendor_name="AWS",
+        name=group,
+        rule_action_overrides=[
+            wafv2.CfnWebACL.RuleActionOverrideProperty(name=rule, action_to_use=only_count) for rule in counted
+        ],
+    )
+    return wafv2.CfnWebACL.RuleProperty(
+        name=group,
+        priority=priority,
+        statement=wafv2.CfnWebACL.StatementProperty(managed_rule_group_statement=statement),
+        override_action=wafv2.CfnWebACL.OverrideActionProperty(none={}),
+        visibility_config=_seen_as(group),
+    )
+
+
+def _seen_as(metric: str) -> wafv2.CfnWebACL.VisibilityConfigProperty:
+    return wafv2.CfnWebACL.VisibilityConfigProperty(
+        cloud_watch_metrics_enabled=True,
+        metric_name=metric,
+        sampled_requests_enabled=False,  # samples show headers, and so keys
+    )
 
 
 def _hubspot_error(category: str, message: str) -> str:

@@ -8,6 +8,8 @@ from aws_cdk import Acknowledgment, App, Validations
 from cdk_nag import AwsSolutionsChecks, ServerlessChecks
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from constructs import IConstruct
 
 
@@ -23,3 +25,12 @@ def acknowledge(construct: IConstruct, rule: str, reason: str) -> None:
     if resource is None:
         raise ValueError(f"{construct.node.path} has no core resource")
     Validations.of(resource).acknowledge(Acknowledgment(id=rule, reason=reason))
+
+
+def acknowledged(app: App) -> Iterator[tuple[IConstruct, str, str]]:
+    """Every finding that `app` lives with: the construct, the rule, and why."""
+    for construct in app.node.find_all():
+        for entry in construct.node.metadata:
+            if entry.type == Validations.ACKNOWLEDGED_RULES_METADATA_KEY:
+                for rule, reason in entry.data.items():
+                    yield construct, rule.removeprefix("Annotation::"), reason

@@ -24,6 +24,9 @@ SOURCES = [
 ]
 ASSEMBLY = "cdk.out"
 LINES_SHOWN = 30
+PUBLIC_URL = (
+    "https://limits.localhost"  # by which HubSpot would sign its requests: the emulator tells no host of its own
+)
 
 
 class DeploymentFailed(Exception):
@@ -46,6 +49,7 @@ def local_settings(hubspot_base_url: str) -> dict[str, Any]:
         "architecture": ARCHITECTURES[platform.machine()],
         "bundling": "host",
         "deletionProtection": False,
+        "publicUrl": PUBLIC_URL,
     }
 
 

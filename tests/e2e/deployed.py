@@ -32,6 +32,7 @@ class LocalStack:
     started: datetime
     api: requests.Session = field(default_factory=requests.Session)
     clients: dict[str, Any] = field(default_factory=dict)
+    answers: list[str] = field(default_factory=list)  # of the API, for who looks at them all
 
     def __getitem__(self, name: str) -> str:
         return self.described[name]
@@ -52,7 +53,9 @@ class LocalStack:
     def call(self, method: str, path: str, **rest: Any) -> requests.Response:
         """A call of the API with the client key, unless `headers` bring another."""
         headers = {"Authorization": f"Bearer {self['clientKey']}"} | rest.pop("headers", {})
-        return self.api.request(method, self["apiUrl"] + path, headers=headers, timeout=40, **rest)
+        answer = self.api.request(method, self["apiUrl"] + path, headers=headers, timeout=40, **rest)
+        self.answers.append(f"{answer.headers}\n{answer.text}")
+        return answer
 
     def create(self, from_type: str, to_type: str, *limits: dict[str, Any], **headers: str) -> requests.Response:
         path = f"/crm/associations/2026-03/definitions/configurations/{from_type}/{to_type}/batch/create"

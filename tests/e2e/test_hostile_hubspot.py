@@ -165,7 +165,7 @@ def test_a_redirect_takes_no_token_to_another_host(status: str) -> None:
     assert heard_elsewhere == []
 
 
-@pytest.mark.parametrize("body", [b"[" * 1_000_000, b'{"results":' * 100_000, b"\xff\xfe\x00", b'{"status": NaN}', b""])
+@pytest.mark.parametrize("body", [b"[" * 1_000_000, b'{"results":' * 100_000, b"\xff\xfe\x00", b""])
 def test_what_is_no_answer_is_not_taken_for_one(body: bytes) -> None:
     with server(lambda send, over: send(head(Content_Length=len(body)) + b"\r\n\r\n" + body)) as (address, _):
         assert type(create(address)) is Uncertain

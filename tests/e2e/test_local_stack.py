@@ -242,24 +242,6 @@ def test_outcomes_are_listed_by_pair_and_by_status(local: LocalStack) -> None:
     assert {outcome["status"] for outcome in rejected} <= {"REJECTED"}
 
 
-@pytest.mark.parametrize("secret", ["client key", "token"])
-def test_no_secret_is_in_the_logs(local: LocalStack, secret: str) -> None:
-    local.create("contacts", "companies", limit(279, 40))
-    secrets = local.aws("secretsmanager")
-    token = secrets.get_secret_value(SecretId=local["tokenSecretName"])["SecretString"]
-    value = local["clientKey"] if secret == "client key" else token
-    logs = local.aws("logs")
-
-    said = [
-        event["message"]
-        for group in logs.describe_log_groups()["logGroups"]
-        for event in logs.filter_log_events(logGroupName=group["logGroupName"])["events"]
-    ]
-
-    assert any("settled" in line for line in said)
-    assert not [line for line in said if value in line]
-
-
 def test_nothing_is_listed_that_was_requested_before_the_time_asked_for(local: LocalStack) -> None:
     later = (local.started + timedelta(days=1)).isoformat()
 

@@ -133,3 +133,19 @@ def test_what_api_gateway_refuses_itself_has_hubspots_error_shape(
     }
     assert body.pop("message")
     assert body == {"status": "error", "correlationId": "$context.requestId", "category": category}
+
+
+def test_a_web_acl_is_there_where_the_settings_want_one(stack: Synthesised, other: Synthesised) -> None:
+    assert not stack.of_type("AWS::WAFv2::WebACL")
+    acl = other.properties("AWS::WAFv2::WebACL", "Ingress/WebAcl")
+    association = other.properties("AWS::WAFv2::WebACLAssociation", "Ingress/WebAclAssociation")
+
+    groups = [rule["Statement"]["ManagedRuleGroupStatement"] for rule in acl["Rules"]]
+    assert {group["Name"]: [rule["Name"] for rule in group["RuleActionOverrides"]] for group in groups} == {
+        "AWSManagedRulesAmazonIpReputationList": [],
+        "AWSManagedRulesCommonRuleSet": ["SizeRestrictions_BODY"],
+        "AWSManagedRulesKnownBadInputsRuleSet": [],
+    }
+    assert not acl["VisibilityConfig"]["SampledRequestsEnabled"]
+    assert association["WebACLArn"] == "Ingress/WebAcl"
+    assert "/stages/" in association["ResourceArn"]

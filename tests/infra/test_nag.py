@@ -11,6 +11,7 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk.assertions import Template
 
 from app import build
+from infra.nag import acknowledged
 from tests.infra.template import new_app
 
 
@@ -42,15 +43,9 @@ def test_every_finding_we_live_with_is_of_one_resource_and_has_a_reason(tmp_path
     app = new_app(tmp_path, alarmEmail="ops@example.com")
     build(app)
 
-    acknowledged = [
-        (construct, entry.data)
-        for construct in app.node.find_all()
-        for entry in construct.node.metadata
-        if entry.type == cdk.Validations.ACKNOWLEDGED_RULES_METADATA_KEY
-    ]
+    found = list(acknowledged(app))
 
-    assert acknowledged
-    for construct, reasons in acknowledged:
+    assert found
+    for construct, rule, reason in found:
         assert cdk.CfnResource.is_cfn_resource(construct), f"{construct.node.path} may be more than one resource"
-        for rule, reason in reasons.items():
-            assert len(reason.split()) > 8, f"why is {rule} no fault of {construct.node.path}?"
+        assert len(reason.split()) > 8, f"why is {rule} no fault of {construct.node.path}?"
