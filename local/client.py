@@ -190,7 +190,7 @@ def main() -> None:
             said = f"the older key of {name} ends: warm functions forget it within five minutes"
         elif options.rotate:
             change(where, lambda known: rotated(known, name, key_hash(key)))
-            said = f"{name} has a second key, shown once. Once its holder uses it, RETIRE=1 ends the older one:"
+            said = f"{name} has a second key, shown once and good in ten seconds. RETIRE=1 ends the older one:"
         else:
             entry = _entry(options, key_hash(key))
             change(where, lambda known: added(known, entry))

@@ -13,7 +13,6 @@ from typing import Any
 import requests
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
-from requests.structures import CaseInsensitiveDict
 
 from batch_create.contract import ContractError
 from batch_create.outcomes import Outcome, Result, Status
@@ -22,6 +21,7 @@ from tests.fuzz.inputs import Said
 from tests.simulation.deployment import installed
 from tests.simulation.plan import make
 from tests.simulation.scenario import SECONDS, Scenario
+from tests.simulation.transport import response
 from tests.simulation.world import World
 
 SECRETS = re.compile(r"static-1|static-acme|client-key|app-secret")
@@ -93,7 +93,12 @@ def hubspot(scenario: Scenario, said: list[Said]) -> str:
     """HubSpot's answers to the calls of one request: the outcome says nothing that was not said."""
     asked = json.dumps(inputs.VALID)
     left = chain(said, cycle([said[-1]]))
-    scenario.wire.send = lambda request, **_: _response(request, next(left))  # type: ignore[method-assign]  # instead
+
+    def send(request: requests.PreparedRequest, **_: Any) -> requests.Response:
+        answer = next(left)
+        return response(request, answer.status, answer.headers, answer.body)
+
+    vars(scenario.wire)["send"] = send
     message_id = scenario.queue.send(asked, {})
     _settle(scenario)
     outcome = scenario.outcomes[message_id]
@@ -166,16 +171,6 @@ def _all_answered(scenario: Scenario) -> str:
 def _nothing_leaks(scenario: Scenario) -> None:
     for item in scenario.dynamo.items.values():
         assert not SECRETS.search(json.dumps(item, default=str)), item
-
-
-def _response(request: requests.PreparedRequest, said: Said) -> requests.Response:
-    response = requests.Response()
-    response.status_code = said.status
-    response.headers = CaseInsensitiveDict(said.headers)
-    response._content = said.body
-    response._content_consumed = True  # type: ignore[attr-defined]  # there is no connection to read it from
-    response.url, response.request = request.url or "", request
-    return response
 
 
 def spread(total: int) -> Iterator[tuple[str, int]]:

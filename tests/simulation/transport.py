@@ -129,13 +129,7 @@ class Wire(BaseAdapter):
             self._hear(started, call.operation, None, sequence)
             raise requests.exceptions.ConnectionError(ProtocolError("closed"))
         self._hear(started, call.operation, answer.status, sequence)
-        response = requests.Response()
-        response.status_code = answer.status
-        response.headers = CaseInsensitiveDict(answer.headers)
-        response._content = answer.body
-        response._content_consumed = True  # type: ignore[attr-defined]  # there is no connection to read it from
-        response.url, response.request = request.url or "", request
-        return response
+        return response(request, answer.status, answer.headers, answer.body)
 
     def _waited(self, seconds: float, started: float, operation: str, sequence: int) -> None:
         done = False
@@ -151,6 +145,19 @@ class Wire(BaseAdapter):
     ) -> None:
         worker = self._world.current.name if self._world.current else ""
         self.heard.append(Heard(sequence, started, self._world.now, operation, worker, status, refused))
+
+
+def response(
+    request: requests.PreparedRequest, status: int, headers: Mapping[str, str], body: bytes
+) -> requests.Response:
+    """An answer as a session hands it on."""
+    made = requests.Response()
+    made.status_code = status
+    made.headers = CaseInsensitiveDict(headers)
+    made._content = body
+    made._content_consumed = True  # type: ignore[attr-defined]  # there is no connection to read it from
+    made.url, made.request = request.url or "", request
+    return made
 
 
 def _forget(answer: object) -> None:
