@@ -157,7 +157,7 @@ def believe_a_refusal_after_a_doubt(put: Put) -> None:
 
 @bug
 def take_a_timeout_for_nothing_sent(put: Put) -> None:
-    def failure(error: Exception) -> HubSpotFailure:
+    def failure(error: Exception, *, sent: bool) -> HubSpotFailure:
         return Unavailable("HubSpot could not be reached")
 
     put(hubspot, "_transport_failure", failure)
