@@ -194,7 +194,7 @@ def main() -> None:
         else:
             entry = _entry(options, key_hash(key))
             change(where, lambda known: added(known, entry))
-            said = f"{name} has a key, shown once. Send it as `Authorization: Bearer <key>`:"
+            said = f"{name} has a key, shown once and good in ten seconds. Send it as `Authorization: Bearer <key>`:"
     except NotDone as failure:
         sys.exit(f"client: {failure}")
     print(f"client: in {where.title}, {said}", file=sys.stderr)

@@ -74,6 +74,7 @@ def more(statuses: list[int]) -> None:
 
 def test_a_key_is_changed_under_load_and_no_request_is_refused(local: LocalStack) -> None:
     keys = [make_client("rotating", "--portals", "default", "--object-types", "contacts,companies")]
+    time.sleep(KNOWN_WITHIN)
 
     with load(local, keys) as statuses:
         more(statuses)
