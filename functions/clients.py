@@ -103,12 +103,13 @@ def authenticate(authorization: str | None, secrets: SecretStore, secret: str, n
     if scheme.lower() != SCHEME or not key.strip():
         raise Unauthenticated("missing", "send the header Authorization: Bearer <client key>")
     digest = hashlib.sha256(key.strip().encode(errors="replace")).hexdigest().encode()
+    refusal = Unauthenticated("unknown", "the client key is not known")
     for version in secrets.recent(secret, ASKED_LATELY):
         if found := _holder(digest, version, secret):
-            if found.expires_at is not None and found.expires_at <= now:
-                raise Unauthenticated("expired", "the client key has expired")
-            return Client(found.name, frozenset(found.portals), frozenset(found.object_types), found.may_replay)
-    raise Unauthenticated("unknown", "the client key is not known")
+            if found.expires_at is None or now < found.expires_at:
+                return Client(found.name, frozenset(found.portals), frozenset(found.object_types), found.may_replay)
+            refusal = Unauthenticated("expired", "the client key has expired")
+    raise refusal
 
 
 def parse(text: str, secret: str) -> Clients:

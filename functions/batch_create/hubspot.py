@@ -23,7 +23,7 @@ from batch_create.time_limit import time_limit, watched_session
 USER_AGENT = f"hubspot-association-limits/{__version__}"
 CONNECT_TIMEOUT = 3.05  # seconds; slightly over 3, TCP's first retransmission, as the requests documentation advises
 LONGEST_READ = 20.0  # seconds; HubSpot answers well within this or not at all
-LARGEST_ANSWER = 4 * 2**20  # bytes; to a batch of 2,000 inputs it answers with less than one
+LARGEST_ANSWER = 4 * 2**20  # bytes; a row of its answer has some 150, and the largest batch 2,000 rows
 CHUNK = 2**16  # bytes, read and unpacked at once
 
 

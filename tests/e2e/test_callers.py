@@ -41,21 +41,19 @@ def load(local: LocalStack, keys: list[str]) -> Iterator[list[int]]:
     statuses: list[int] = []
     over = threading.Event()
 
-    def calls(type_id: int) -> None:
+    def calls() -> None:
         with requests.Session() as session:
             number = 0
             while not over.is_set():
                 number += 1
-                body = {
-                    "inputs": [{"category": "HUBSPOT_DEFINED", "typeId": type_id, "maxToObjectIds": 20 + number % 5}]
-                }
+                body = {"inputs": [{"category": "HUBSPOT_DEFINED", "typeId": 279, "maxToObjectIds": 20 + number % 5}]}
                 headers = {"Authorization": f"Bearer {keys[-1]}"}
                 statuses.append(
                     session.post(local["apiUrl"] + PATH, json=body, headers=headers, timeout=40).status_code
                 )
                 time.sleep(0.1)
 
-    threads = [threading.Thread(target=calls, args=(279,)) for _ in range(CALLERS)]
+    threads = [threading.Thread(target=calls) for _ in range(CALLERS)]
     for thread in threads:
         thread.start()
     try:

@@ -7,6 +7,8 @@ from base64 import b64encode
 from collections.abc import Iterator
 from urllib.parse import quote
 
+import pytest
+
 from local.hubspot.server import DEFAULT_TOKEN
 from tests.e2e.deployed import LocalStack
 from tests.e2e.test_callers import APP_SECRET, NEW_TOKEN
@@ -20,6 +22,16 @@ def written(secret: str) -> set[str]:
         # Without the characters that what is around it has a part in.
         forms.add(whole[4 if before else 0 : len(whole) - 4])
     return forms
+
+
+@pytest.mark.parametrize("before", ["", "a", "ab", "Bearer "])
+@pytest.mark.parametrize("after", ["", "z", "yz", " at the end"])
+def test_a_secret_is_found_amid_other_text_in_each_of_these_ways(before: str, after: str) -> None:
+    secret = "pat-eu1-0123/4567+89"
+    amid = before + secret + after
+
+    for text in (amid, amid[::-1], quote(amid, safe=""), b64encode(amid.encode()).decode()):
+        assert any(form in text for form in written(secret)), text
 
 
 def left_behind(local: LocalStack) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from itertools import chain, cycle
 from typing import Any
 
 import requests
-from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from batch_create.contract import ContractError
@@ -135,7 +135,6 @@ def fuzz(door: Door, examples: int, first: int) -> Counter[str]:
         database=None,
         deadline=None,
         phases=[Phase.generate, Phase.shrink],
-        verbosity=Verbosity.normal,
         suppress_health_check=list(HealthCheck),
     )
     @given(door.inputs)

@@ -127,6 +127,17 @@ def test_a_client_that_has_expired_is_refused_from_that_moment_on(vault: Vault, 
     assert refused(vault, clock, "crm-key", secret) == "expired"
 
 
+def test_a_client_whose_end_was_put_off_gets_in_again_at_once(vault: Vault, clock: Clock) -> None:
+    ends = [iso(clock() + timedelta(seconds=seconds)) for seconds in (60, 6_000)]
+    secret = vault.put("clients", clients_secret(client("crm", expiresAt=ends[0])))
+    assert enter(vault, clock, "crm-key", secret).name == "crm"
+
+    vault.put("clients", clients_secret(client("crm", expiresAt=ends[1])))
+    clock.advance(60)
+
+    assert enter(vault, clock, "crm-key", secret).name == "crm"
+
+
 def test_a_hash_is_no_key(vault: Vault, clock: Clock) -> None:
     secret = vault.put("clients", clients_secret(client("crm")))
 
