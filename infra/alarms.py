@@ -8,7 +8,6 @@ from aws_cdk import ArnFormat, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
@@ -17,7 +16,10 @@ from infra.nag import acknowledge
 from infra.telemetry import counted
 
 if TYPE_CHECKING:
+    from aws_cdk import aws_kms as kms
+
     from infra.config import Settings
+    from infra.encryption import Encryption
     from infra.telemetry import Watched
 
 # Longer than every deferral but that of a spent daily quota, which is worth knowing.
@@ -27,9 +29,11 @@ OLDEST_MESSAGE = Duration.hours(1)
 class Alarms(Construct):
     """Alarms on `topic`: bad ends, portals that refuse us, stuck queues, errors and throttles of functions and API."""
 
-    def __init__(self, scope: Construct, id: str, settings: Settings, watched: Watched) -> None:
+    def __init__(
+        self, scope: Construct, id: str, settings: Settings, watched: Watched, encryption: Encryption
+    ) -> None:
         super().__init__(scope, id)
-        self.topic = self._topic(settings)
+        self.topic = self._topic(settings, encryption.key)
         self._watch_outcomes(watched)
         self._watch_queues(watched)
         for name, function in watched.functions.items():
@@ -114,16 +118,9 @@ class Alarms(Construct):
         alarm.add_alarm_action(action)
         alarm.add_ok_action(action)
 
-    def _topic(self, settings: Settings) -> sns.Topic:
+    def _topic(self, settings: Settings, key: kms.Key) -> sns.Topic:
         # CloudWatch cannot publish to a topic encrypted with the key that AWS manages for SNS:
         # docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html
-        key = kms.Key(
-            self,
-            "Key",
-            description=f"Alarms of {settings.stack_name}",
-            enable_key_rotation=True,
-            removal_policy=settings.removal_policy,
-        )
         topic = sns.Topic(self, "Topic", display_name=settings.stack_name, master_key=key, enforce_ssl=True)
         # A topic with a policy no longer has the default one, by which the account's alarms may publish.
         cloudwatch = iam.ServicePrincipal("cloudwatch.amazonaws.com")

@@ -160,6 +160,7 @@ class Settings(_Section):
     # By which HubSpot reaches the API, where that is neither API Gateway's own address nor a domain name of it.
     public_url: Annotated[str, AfterValidator(_https_or_empty)] = ""
     web_acl: bool = False  # what it costs: docs/security.md
+    customer_managed_key: bool = False  # of all that is kept; without it, of the alarms' topic only
     alarm_email: Annotated[str, AfterValidator(_address_or_empty)] = ""
     throttle: Throttle = Throttle()
     batch_size: Annotated[int, Field(ge=1, le=2_000)] = 100  # 2,000: the most of a neighbouring HubSpot batch endpoint

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from aws_cdk import aws_sqs as sqs
 
     from infra.config import Settings
+    from infra.encryption import Encryption
 
 RUNTIME = lambda_.Runtime.PYTHON_3_13
 ARCHITECTURES = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}
@@ -34,15 +35,16 @@ SYNCHRONOUS = "Only invoked synchronously (API Gateway, SQS source mapping), whe
 
 @dataclass(frozen=True)
 class Package:
-    """What all functions share: their code, their dependencies and their environment."""
+    """What all functions share: their code, their dependencies, their environment and what encrypts it."""
 
     code: lambda_.Code
     dependencies: lambda_.LayerVersion
     environment: Mapping[str, str]
+    encryption: Encryption
 
 
 class ServiceFunction(Construct):
-    """`function`, whose role allows exactly `permissions`, its own log and its traces.
+    """`function`, whose role allows exactly `permissions`, its own log, its traces, and the key of the data if any.
 
     `invoked` is what others call: with SnapStart the newest published version, of which Lambda has a snapshot, and
     else the function itself.
@@ -67,10 +69,12 @@ class ServiceFunction(Construct):
         no_dead_letters: str = SYNCHRONOUS,
     ) -> None:
         super().__init__(scope, id)
-        log = log_group(self, "Log", settings)
+        data_key = package.encryption.data_key
+        log = log_group(self, "Log", settings, data_key)
         own = [
             iam.PolicyStatement(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log.log_group_arn]),
             iam.PolicyStatement(actions=["xray:PutTraceSegments", "xray:PutTelemetryRecords"], resources=["*"]),
+            *package.encryption.keep_data(),
         ]
         if dead_letters:
             own.append(iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[dead_letters.queue_arn]))
@@ -95,6 +99,7 @@ class ServiceFunction(Construct):
             timeout=timeout,
             memory_size=settings.memory_mib,
             environment={**package.environment, **(environment or {})},
+            environment_encryption=data_key,
             # Read only, so that what the role may do stands above in full and CDK adds nothing of its own.
             role=role.without_policy_updates(),
             log_group=log,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from aws_cdk import aws_lambda as lambda_
 
     from infra.config import Settings
+    from infra.encryption import Encryption
 
 STAGE = "v1"
 BATCH_CREATE = "crm/associations/{version}/definitions/configurations/{from}/{to}/batch/create"
@@ -76,8 +77,11 @@ ACCESS_LOG = {
 class Ingress(Construct):
     """`api`, deployed as stage `v1`."""
 
-    def __init__(self, scope: Construct, id: str, settings: Settings, function: lambda_.IFunction) -> None:
+    def __init__(
+        self, scope: Construct, id: str, settings: Settings, encryption: Encryption, function: lambda_.IFunction
+    ) -> None:
         super().__init__(scope, id)
+        access_log = log_group(self, "AccessLog", settings, encryption.data_key)
         self.api = apigateway.RestApi(
             self,
             "Api",
@@ -90,7 +94,7 @@ class Ingress(Construct):
             cloud_watch_role_removal_policy=RemovalPolicy.RETAIN,
             deploy_options=apigateway.StageOptions(
                 stage_name=STAGE,
-                access_log_destination=apigateway.LogGroupLogDestination(log_group(self, "AccessLog", settings)),
+                access_log_destination=apigateway.LogGroupLogDestination(access_log),
                 access_log_format=apigateway.AccessLogFormat.custom(json.dumps(ACCESS_LOG)),
                 logging_level=apigateway.MethodLoggingLevel.ERROR,
                 data_trace_enabled=False,  # it would write bodies and headers into the log
@@ -102,7 +106,7 @@ class Ingress(Construct):
         )
         self.api.node.try_remove_child("Endpoint")  # an output of its own, under a name nobody can guess
         self._refuse_old_tls()
-        self._keep_execution_log(settings)
+        self._keep_execution_log(settings, encryption)
         for name, (status, category, message) in REFUSALS.items():
             self.api.add_gateway_response(
                 name,
@@ -129,11 +133,10 @@ class Ingress(Construct):
         resource.security_policy = "SecurityPolicy_TLS13_1_2_PFS_PQ_2025_09"
         resource.endpoint_access_mode = "STRICT"
 
-    def _keep_execution_log(self, settings: Settings) -> None:
+    def _keep_execution_log(self, settings: Settings, encryption: Encryption) -> None:
         # API Gateway would make this group itself, kept for ever, at the first error it logs.
-        log = log_group(
-            self, "ExecutionLog", settings, name=f"API-Gateway-Execution-Logs_{self.api.rest_api_id}/{STAGE}"
-        )
+        name = f"API-Gateway-Execution-Logs_{self.api.rest_api_id}/{STAGE}"
+        log = log_group(self, "ExecutionLog", settings, encryption.data_key, name)
         self.api.deployment_stage.node.add_dependency(log)
 
     def _filter(self) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from aws_cdk import aws_logs as logs
 
 if TYPE_CHECKING:
+    from aws_cdk import aws_kms as kms
     from constructs import Construct
 
     from infra.config import Settings
@@ -38,12 +39,15 @@ RETENTION = {
 }
 
 
-def log_group(scope: Construct, id: str, settings: Settings, name: str | None = None) -> logs.LogGroup:
+def log_group(
+    scope: Construct, id: str, settings: Settings, key: kms.IKey | None, name: str | None = None
+) -> logs.LogGroup:
     """A log group kept as long as the settings say; `name` only where AWS dictates one."""
     return logs.LogGroup(
         scope,
         id,
         log_group_name=name,
+        encryption_key=key,
         retention=RETENTION[settings.log_retention_days],
         removal_policy=settings.removal_policy,
     )

@@ -14,6 +14,7 @@ from infra.nag import acknowledge
 
 if TYPE_CHECKING:
     from infra.config import Settings
+    from infra.encryption import Encryption
 
 # The most SQS keeps. A message keeps its first date when it moves to the dead-letter queue, so that a request that was
 # deferred for days has the rest of the fortnight there.
@@ -28,8 +29,12 @@ class RequestQueue(Construct):
     `dead_letters_timeout` is that of the function which drains the dead letters.
     """
 
-    def __init__(self, scope: Construct, id: str, settings: Settings, dead_letters_timeout: Duration) -> None:
+    def __init__(
+        self, scope: Construct, id: str, settings: Settings, encryption: Encryption, dead_letters_timeout: Duration
+    ) -> None:
         super().__init__(scope, id)
+        data_key = encryption.data_key
+        encrypted = sqs.QueueEncryption.KMS if data_key else sqs.QueueEncryption.SQS_MANAGED
         self._consumer = settings.consumer
         # Named, because each queue's policy has to name the other and one of the two names must come first.
         name = f"{settings.stack_name}-requests"
@@ -40,7 +45,8 @@ class RequestQueue(Construct):
             visibility_timeout=_hidden(dead_letters_timeout.to_seconds()),
             retention_period=RETENTION,
             enforce_ssl=True,
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            encryption=encrypted,
+            encryption_master_key=data_key,
             redrive_allow_policy=sqs.RedriveAllowPolicy(
                 redrive_permission=sqs.RedrivePermission.BY_QUEUE,
                 source_queues=[sqs.Queue.from_queue_arn(self, "MainByName", main_arn)],
@@ -58,11 +64,14 @@ class RequestQueue(Construct):
             visibility_timeout=_hidden(self._consumer.timeout_seconds, self._consumer.batch_window_seconds),
             retention_period=RETENTION,
             enforce_ssl=True,
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            encryption=encrypted,
+            encryption_master_key=data_key,
             dead_letter_queue=sqs.DeadLetterQueue(
                 queue=self.dead_letters, max_receive_count=self._consumer.max_receives
             ),
         )
+        for queue in (self.main, self.dead_letters):
+            _refuse_other_accounts(queue)
 
     def send(self) -> iam.PolicyStatement:
         """Leave to hand a request over."""
@@ -110,6 +119,23 @@ class RequestQueue(Construct):
             "Serverless-LambdaEventSourceMappingDestination",
             "Lambda has no failure destination for SQS; a letter that was not settled comes back, and an alarm rings.",
         )
+
+
+def _refuse_other_accounts(queue: sqs.Queue) -> None:
+    # Whatever else a policy comes to allow. AWS's own services have no account; each must be allowed by name.
+    queue.add_to_resource_policy(
+        iam.PolicyStatement(
+            sid="OtherAccounts",
+            effect=iam.Effect.DENY,
+            principals=[iam.AnyPrincipal()],
+            actions=["sqs:*"],
+            resources=[queue.queue_arn],
+            conditions={
+                "StringNotEquals": {"aws:PrincipalAccount": Stack.of(queue).account},
+                "Bool": {"aws:PrincipalIsAWSService": "false"},
+            },
+        )
+    )
 
 
 def _hidden(timeout_seconds: float, window_seconds: float = 0) -> Duration:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from aws_cdk import aws_lambda as lambda_
     from aws_cdk import aws_sqs as sqs
 
+    from infra.encryption import Encryption
     from infra.limits import ScheduledRequest
 
 
@@ -33,6 +34,7 @@ class Schedules(Construct):
         requests: Sequence[ScheduledRequest],
         function: lambda_.IFunction,
         dead_letters: sqs.Queue,
+        encryption: Encryption,
     ) -> None:
         super().__init__(scope, id)
         group = scheduler.ScheduleGroup(self, "Group")
@@ -41,6 +43,7 @@ class Schedules(Construct):
             group,
             iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[function.function_arn]),
             iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[dead_letters.queue_arn]),
+            *encryption.send_data(),
         )
         for request in requests:
             event = request.envelope.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -11,6 +11,7 @@ from batch_create.contract import DEFAULT_PORTAL
 from infra import bundling
 from infra.alarms import Alarms
 from infra.dashboard import Dashboard
+from infra.encryption import Encryption
 from infra.environment import environment
 from infra.function import ARCHITECTURES, RUNTIME, Package, ServiceFunction
 from infra.ingress import Ingress
@@ -49,8 +50,9 @@ class AssociationLimitsStack(Stack):
             description="Sets HubSpot association limits by webhook, queue and schedule, and keeps every outcome",
             termination_protection=settings.deletion_protection,
         )
-        storage = Storage(self, "Storage", settings)
-        queue = RequestQueue(self, "Queue", settings, DEAD_LETTERS_TIMEOUT)
+        encryption = Encryption(self, "Encryption", settings)
+        storage = Storage(self, "Storage", settings, encryption)
+        queue = RequestQueue(self, "Queue", settings, encryption, DEAD_LETTERS_TIMEOUT)
         package = Package(
             code=bundling.code(source, settings),
             dependencies=lambda_.LayerVersion(
@@ -62,6 +64,7 @@ class AssociationLimitsStack(Stack):
                 compatible_architectures=[ARCHITECTURES[settings.architecture]],
             ),
             environment=environment(settings, storage, queue),
+            encryption=encryption,
         )
         run = [storage.keep_outcomes(), storage.renew_tokens()]
         run_many = [*run, storage.keep_many_outcomes(), *storage.search_outcomes(BY_PAIR)]
@@ -118,10 +121,10 @@ class AssociationLimitsStack(Stack):
             permissions=[*storage.search_outcomes(BY_STATUS), storage.update_outcomes(), queue.send()],
             no_dead_letters="Its event holds no request, and the next hour's run repeats the work of one that failed.",
         )
-        ingress = Ingress(self, "Ingress", settings, webhook.invoked)
+        ingress = Ingress(self, "Ingress", settings, encryption, webhook.invoked)
         queue.drained_by(consumer.invoked)
         queue.dead_letters_drained_by(dead_letters.invoked)
-        self.schedules = Schedules(self, "Schedules", scheduled, clock.invoked, queue.dead_letters)
+        self.schedules = Schedules(self, "Schedules", scheduled, clock.invoked, queue.dead_letters, encryption)
         HourlySweep(self, "HourlySweep", sweep.invoked)
         functions = {
             "Webhook": webhook.function,
@@ -131,7 +134,7 @@ class AssociationLimitsStack(Stack):
             "Sweep": sweep.function,
         }
         watched = Watched(functions, queue, ingress, storage)
-        Alarms(self, "Alarms", settings, watched)
+        Alarms(self, "Alarms", settings, watched, encryption)
         Dashboard(self, "Dashboard", settings, watched)
         token_names = storage.token_names
         outputs = {

@@ -13,6 +13,7 @@ from infra.nag import acknowledge
 
 if TYPE_CHECKING:
     from infra.config import Settings
+    from infra.encryption import Encryption
 
 BY_PAIR = "by-pair"
 BY_STATUS = "by-status"
@@ -23,8 +24,9 @@ INDEXES = {BY_PAIR: "pairKey", BY_STATUS: "statusKey"}
 class Storage(Construct):
     """The table `outcomes`, one item per request, and secrets by name: `token_names` by portal, and `clients_name`."""
 
-    def __init__(self, scope: Construct, id: str, settings: Settings) -> None:
+    def __init__(self, scope: Construct, id: str, settings: Settings, encryption: Encryption) -> None:
         super().__init__(scope, id)
+        self._data_key = encryption.data_key
         self.outcomes = dynamodb.Table(
             self,
             "Outcomes",
@@ -34,6 +36,7 @@ class Storage(Construct):
                 point_in_time_recovery_enabled=True
             ),
             time_to_live_attribute="expiresAt",
+            encryption_key=self._data_key,
             deletion_protection=settings.deletion_protection,
             removal_policy=settings.removal_policy,
         )
@@ -75,6 +78,7 @@ class Storage(Construct):
             id,
             secret_name=name,
             description=description,
+            encryption_key=self._data_key,
             # What is generated only fills the place: an object without accessToken can never be sent as a token.
             generate_secret_string=secrets.SecretStringGenerator(
                 secret_string_template=template, generate_string_key="placeholder"
