@@ -1,4 +1,4 @@
-"""The public CI: it runs no code that can change under its name, may change nothing, and audits every lock."""
+"""The locks, and the public CI: it audits them, runs no code that can change under its name, and may change nothing."""
 
 from __future__ import annotations
 
@@ -80,6 +80,14 @@ def test_every_lock_is_made_and_audited() -> None:
     assert set(LOCKS) == asked
     for target in ("lock", "audit"):
         assert [names.split() for names in re.findall(r"for name in (.*?);", commands(target))] == [LOCKS]
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_names_no_registry(lock: str) -> None:
+    written = (ROOT / f"{lock}.txt").read_text(encoding="utf-8")
+
+    assert "--hash=sha256:" in written
+    assert not re.search(r"://|^-|@ ", written, re.MULTILINE)  # an address, an option or a direct reference
 
 
 @pytest.mark.parametrize("lock", LOCKS)
