@@ -1,6 +1,6 @@
 # The only door for people. `make` alone says what is behind it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test check client synth simulate campaign kill twice fuzz security bench deploy lock clean
+.PHONY: help setup demo up down test check client synth simulate campaign kill twice fuzz security sbom audit bench deploy lock clean
 .SILENT:
 MAKEFLAGS += --no-print-directory
 
@@ -10,6 +10,7 @@ export CDK_DISABLE_CLI_TELEMETRY := true
 
 CDK := cdk --no-notices --no-version-reporting
 UV := .venv/uv/bin/uv
+LOCKS := functions/requirements requirements local/ministack-requirements local/audit-requirements bench/requirements
 
 help: ## this list
 	awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -70,6 +71,22 @@ fuzz: setup ## let hostile input in at every door [N=inputs] [SEED=n]
 security: setup ## list every finding of cdk-nag that is lived with, and why
 	PYTHONPATH=functions python -m local.security
 
+sbom: setup ## list what is deployed as CycloneDX, with versions, licences and hashes, into sbom.cdx.json
+	.venv/audit/bin/python -m local.sbom
+
+# Without --strict a package that could not be looked up would pass. One lock at a time: they differ in versions.
+audit: setup ## look every locked package up in the databases of known vulnerabilities, on the internet
+	passed=1; \
+	for name in $(LOCKS); do \
+		echo "audit: $$name.txt"; \
+		.venv/audit/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off --requirement $$name.txt || passed=; \
+	done; \
+	echo 'audit: package-lock.json'; \
+	npm audit && npm audit signatures || passed=; \
+	test "$$passed" || { \
+		echo 'audit: not passed. A package has a known vulnerability, or could not be looked up: see above.' >&2; \
+		exit 1; }
+
 bench: setup ## measure everything side by side, into bench/report.md [ONLY=cold,calls] [QUICK=1]
 	PYTHONPATH=functions python -m bench $(if $(ONLY),--only '$(ONLY)') $(if $(QUICK),--quick)
 
@@ -82,7 +99,7 @@ deploy: setup ## deploy to the AWS account and region of your environment
 # The extras stay in the lock: the pip of Python 3.11 looks for `coverage[toml]` elsewhere where it lists `coverage` alone.
 lock: setup ## pin the newest versions that *.in and package.json allow
 	test -x $(UV) || { python -m venv .venv/uv && .venv/uv/bin/pip install --quiet uv==0.13.9; }
-	for name in functions/requirements requirements local/ministack-requirements bench/requirements; do \
+	for name in $(LOCKS); do \
 		$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--no-emit-find-links --no-strip-extras --custom-compile-command 'make lock' --output-file $$name.txt $$name.in || exit 1; \
 	done
@@ -90,4 +107,4 @@ lock: setup ## pin the newest versions that *.in and package.json allow
 
 clean: ## stop the local stack and remove everything that make made
 	test ! -e .local || $(MAKE) down
-	rm -rf .venv node_modules cdk.out .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf .venv node_modules cdk.out sbom.cdx.json .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -1,4 +1,5 @@
-"""Brings this checkout's own tools into being: Python packages, Node, the CDK command line and the AWS emulator.
+"""Brings this checkout's own tools into being: Python packages, Node, the CDK command line, the AWS emulator and what
+audits them all.
 
 Runs before any package is installed, so it uses the standard library alone. Each step is marked as done by a
 digest of what went into it, written last: an unchanged step costs nothing, and one that was interrupted or whose
@@ -20,6 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 EMULATOR = VENV / "ministack"
+AUDIT = VENV / "audit"
 NODE_MODULES = ROOT / "node_modules"
 # The interpreter itself, found while it can be: what runs this may be a link in the environment about to be removed.
 PYTHON = os.path.realpath(sys.executable)
@@ -37,6 +39,7 @@ def main() -> None:
         fcntl.flock(checkout, fcntl.LOCK_EX)
         step("Python packages", VENV, [ROOT / "requirements.txt"], python_packages)
         step("AWS emulator", EMULATOR, [ROOT / "local/ministack-requirements.txt"], emulator)
+        step("Audit tools", AUDIT, [ROOT / "local/audit-requirements.txt"], audit_tools)
         step("CDK command line", NODE_MODULES, [ROOT / "package.json", ROOT / "package-lock.json"], cdk)
     except SetupFailed as failure:
         sys.exit(f"set-up: {failure}")
@@ -74,6 +77,10 @@ def python_packages() -> None:
 
 def emulator() -> None:
     new_environment(EMULATOR, ROOT / "local/ministack-requirements.txt")
+
+
+def audit_tools() -> None:
+    new_environment(AUDIT, ROOT / "local/audit-requirements.txt")
 
 
 def cdk() -> None:

@@ -1,9 +1,13 @@
-"""The assets as Lambda would unpack them, for tests that run what is in them."""
+"""The assets as Lambda would unpack them, for tests that run what is in them, and what must be in their lock."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from app import ROOT
 from infra import bundling
@@ -53,3 +57,14 @@ def build_bundle(folder: Path) -> BuiltBundle:
     bundling.build_code(ROOT / "functions", settings, built.code)
     bundling.build_dependencies(ROOT / "functions", settings, built.layer)
     return built
+
+
+def locked_for_lambda(lock: str) -> dict[str, str]:
+    """The versions that a lock has for Lambda, by canonical name."""
+    wanted = [Requirement(line) for line in re.findall(r"^([a-z0-9].*?) \\$", lock, re.MULTILINE)]
+    lambdas = {"python_full_version": "3.13.0", "python_version": "3.13", "sys_platform": "linux", "os_name": "posix"}
+    return {
+        canonicalize_name(each.name): str(each.specifier).removeprefix("==")
+        for each in wanted
+        if each.marker is None or each.marker.evaluate(lambdas)
+    }

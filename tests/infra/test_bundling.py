@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import marshal
-import re
 import shutil
 import subprocess
 import sys
@@ -14,14 +13,13 @@ from types import CodeType
 import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_lambda as lambda_
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from app import ROOT
 from infra import bundling, pruning
 from infra.config import Settings
 from infra.function import RUNTIME
-from tests.infra.bundle import BuiltBundle
+from tests.infra.bundle import BuiltBundle, locked_for_lambda
 
 FUNCTIONS = ROOT / "functions"
 HOST = Settings(bundling="host")
@@ -192,18 +190,12 @@ def test_bytecode_is_never_stale_and_names_lambdas_paths(built_bundle: BuiltBund
 
 @pytest.mark.bundle
 def test_the_layer_holds_exactly_the_locked_distributions(built_bundle: BuiltBundle) -> None:
-    lock = (FUNCTIONS / "requirements.txt").read_text()
-    wanted = [Requirement(line) for line in re.findall(r"^([a-z0-9].*?) \\$", lock, re.MULTILINE)]
-    lambdas = {"python_full_version": "3.13.0", "python_version": "3.13", "sys_platform": "linux", "os_name": "posix"}
-
     found = (built_bundle.layer / "python").glob("*.dist-info")
     names = (path.name.removesuffix(".dist-info").rsplit("-", 1) for path in found)
 
-    assert {f"{canonicalize_name(name)}=={version}" for name, version in names} == {
-        f"{canonicalize_name(each.name)}{each.specifier}"
-        for each in wanted
-        if each.marker is None or each.marker.evaluate(lambdas)
-    }
+    assert {canonicalize_name(name): version for name, version in names} == locked_for_lambda(
+        (FUNCTIONS / "requirements.txt").read_text()
+    )
 
 
 @pytest.mark.bundle

@@ -1,64 +1,15 @@
-"""Each function: what it may do, and how it runs."""
+"""Each function: what it may do, which docs/security.md says, and how it runs."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
+from app import ROOT
 from tests.infra.template import Synthesised
 
-TRACES = {("xray:PutTraceSegments", "*"), ("xray:PutTelemetryRecords", "*")}
-LEDGER = {
-    ("dynamodb:GetItem", "Storage/Outcomes"),
-    ("dynamodb:PutItem", "Storage/Outcomes"),
-    ("dynamodb:UpdateItem", "Storage/Outcomes"),
-}
-TOKEN_ACTIONS = {
-    "secretsmanager:GetSecretValue",
-    "secretsmanager:PutSecretValue",
-    "secretsmanager:UpdateSecretVersionStage",
-}
-# The ledger, the newer outcomes of a pair, and the token, which is written back where it was refreshed.
-RUN = LEDGER | {
-    ("dynamodb:Query", "Storage/Outcomes/index/by-pair"),
-    ("dynamodb:BatchGetItem", "Storage/Outcomes"),
-    *((action, "Storage/Token-default") for action in TOKEN_ACTIONS),
-}
-# The webhook has one request at a time, and never a batch of them.
-RUN_MANY = RUN | {("dynamodb:PartiQLInsert", "Storage/Outcomes"), ("dynamodb:PartiQLUpdate", "Storage/Outcomes")}
-ALLOWED = {
-    "Webhook": RUN
-    | {
-        ("secretsmanager:GetSecretValue", "Storage/Clients"),
-        ("dynamodb:Query", "Storage/Outcomes/index/by-status"),
-        ("sqs:SendMessage", "Queue/Main"),
-    },
-    "Consumer": RUN_MANY
-    | {
-        ("sqs:ReceiveMessage", "Queue/Main"),
-        ("sqs:DeleteMessage", "Queue/Main"),
-        ("sqs:GetQueueAttributes", "Queue/Main"),
-        ("sqs:ChangeMessageVisibility", "Queue/Main"),
-    },
-    "Scheduled": RUN_MANY
-    | {
-        ("sqs:SendMessage", "Queue/Main"),
-        ("sqs:SendMessage", "Queue/DeadLetters"),
-    },
-    "DeadLetters": LEDGER
-    | {
-        ("sqs:ReceiveMessage", "Queue/DeadLetters"),
-        ("sqs:DeleteMessage", "Queue/DeadLetters"),
-        ("sqs:GetQueueAttributes", "Queue/DeadLetters"),
-    },
-    "Sweep": {
-        ("dynamodb:Query", "Storage/Outcomes/index/by-status"),
-        ("dynamodb:BatchGetItem", "Storage/Outcomes"),
-        ("dynamodb:UpdateItem", "Storage/Outcomes"),
-        ("sqs:SendMessage", "Queue/Main"),
-    },
-}
 HANDLERS = {
     "Webhook": "webhook.handler",
     "Consumer": "consumer.handler",
@@ -66,22 +17,62 @@ HANDLERS = {
     "DeadLetters": "dead_letters.handler",
     "Sweep": "sweep.handler",
 }
-EVERY_FUNCTION = pytest.mark.parametrize("name", ALLOWED)
+EVERY_FUNCTION = pytest.mark.parametrize("name", HANDLERS)
 
 
 def function(stack: Synthesised, name: str) -> dict[str, Any]:
     return stack.properties("AWS::Lambda::Function", f"{name}/Function")
 
 
+def documented(stack: Synthesised, name: str, lead: str = "## What each function may do") -> set[tuple[str, str]]:
+    """Every (action, resource) that docs/security.md gives a function, in the first table after the line `lead`."""
+    resources = {
+        "X-Ray": ["*"],
+        "own log group": [f"{name}/Log"],
+        "outcomes": ["Storage/Outcomes"],
+        "outcomes by pair": ["Storage/Outcomes/index/by-pair"],
+        "outcomes by status": ["Storage/Outcomes/index/by-status"],
+        "tokens": [path for path in stack.of_type("AWS::SecretsManager::Secret") if path.startswith("Storage/Token-")],
+        "clients": ["Storage/Clients"],
+        "queue": ["Queue/Main"],
+        "dead letters": ["Queue/DeadLetters"],
+    }
+    rows = table(lead)
+    entry_points = {handler.removesuffix(".handler"): each for each, handler in HANDLERS.items()}
+    assert {function for function, _, _ in rows} <= {"each", *entry_points}
+    pairs = [
+        (action, path)
+        for function, resource, actions in rows
+        if function == "each" or entry_points[function] == name
+        for action in actions
+        for path in resources[resource]
+    ]
+    assert len(pairs) == len(set(pairs)), "something is written twice"
+    return set(pairs)
+
+
+def table(lead: str) -> list[tuple[str, str, list[str]]]:
+    """Function, resource and actions in each row of a table in docs/security.md. `sqs: A, B` are two actions."""
+    text = (ROOT / "docs/security.md").read_text(encoding="utf-8")
+    found = re.search(rf"^{re.escape(lead)}\n(?:[^|\n].*\n|\n)*((?:\|.*\n)+)", text, re.MULTILINE)
+    assert found, f"docs/security.md has no table after {lead!r}"
+    header, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in found[1].splitlines()]
+    assert header == ["function", "resource", "actions"]
+    parsed = []
+    for function, resource, actions in rows:
+        service, names = actions.split(": ")
+        parsed.append((function, resource, [f"{service}:{name}" for name in names.split(", ")]))
+    return parsed
+
+
 def test_there_are_five_functions_and_none_else(stack: Synthesised) -> None:
-    assert set(stack.of_type("AWS::Lambda::Function")) == {f"{name}/Function" for name in ALLOWED}
+    assert set(stack.of_type("AWS::Lambda::Function")) == {f"{name}/Function" for name in HANDLERS}
 
 
 @EVERY_FUNCTION
-def test_a_function_may_do_exactly_what_it_needs(stack: Synthesised, name: str) -> None:
-    log = {("logs:CreateLogStream", f"{name}/Log"), ("logs:PutLogEvents", f"{name}/Log")}
-
-    assert stack.allowed(f"{name}/Role") == TRACES | log | ALLOWED[name]
+def test_a_function_may_do_exactly_what_is_documented(stack: Synthesised, other: Synthesised, name: str) -> None:
+    assert stack.allowed(f"{name}/Role") == documented(stack, name)
+    assert other.allowed(f"{name}/Role") == documented(other, name)
 
 
 @EVERY_FUNCTION
@@ -102,9 +93,12 @@ def test_no_policy_stands_outside_the_roles(stack: Synthesised) -> None:
 
 def test_every_portal_of_the_settings_has_a_token_that_may_be_read_and_renewed(other: Synthesised) -> None:
     secrets = {pair for pair in other.allowed("Consumer/Role") if pair[0].startswith("secretsmanager:")}
+    actions = ("GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage")
 
     assert secrets == {
-        (action, token) for action in TOKEN_ACTIONS for token in ("Storage/Token-acme", "Storage/Token-globex")
+        (f"secretsmanager:{action}", token)
+        for action in actions
+        for token in ("Storage/Token-acme", "Storage/Token-globex")
     }
 
 
@@ -142,7 +136,7 @@ def test_every_log_group_ends_when_the_settings_say(stack: Synthesised, other: S
     def days(of: Synthesised) -> dict[str, int]:
         return {path: log["Properties"]["RetentionInDays"] for path, log in of.of_type("AWS::Logs::LogGroup").items()}
 
-    groups = {*(f"{name}/Log" for name in ALLOWED), "Ingress/AccessLog", "Ingress/ExecutionLog"}
+    groups = {*(f"{name}/Log" for name in HANDLERS), "Ingress/AccessLog", "Ingress/ExecutionLog"}
     assert days(stack) == dict.fromkeys(groups, 90)
     assert days(other) == dict.fromkeys(groups, 7)
 
@@ -160,7 +154,7 @@ def test_a_scheduled_request_that_fails_for_good_becomes_a_dead_letter(stack: Sy
 
 
 def test_no_other_event_becomes_a_dead_letter(stack: Synthesised) -> None:
-    assert [name for name in ALLOWED if "DeadLetterConfig" in function(stack, name)] == ["Scheduled"]
+    assert [name for name in HANDLERS if "DeadLetterConfig" in function(stack, name)] == ["Scheduled"]
 
 
 def test_the_settings_reach_every_function(other: Synthesised) -> None:
@@ -182,11 +176,11 @@ def test_the_settings_reach_every_function(other: Synthesised) -> None:
         "PYDANTIC_DISABLE_PLUGINS": "__all__",
     }
 
-    environments = {name: dict(function(other, name)["Environment"]["Variables"]) for name in ALLOWED}
+    environments = {name: dict(function(other, name)["Environment"]["Variables"]) for name in HANDLERS}
 
     assert environments["Webhook"].pop("CLIENTS_SECRET") == "Another/clients"
     assert environments["Webhook"].pop("PUBLIC_URL") == "https://limits.example.com/api"
-    assert environments == dict.fromkeys(ALLOWED, shared)
+    assert environments == dict.fromkeys(HANDLERS, shared)
 
 
 @EVERY_FUNCTION

@@ -11,7 +11,7 @@ import pytest
 
 from app import ROOT
 from tests.infra.template import Synthesised
-from tests.infra.test_functions import ALLOWED, EVERY_FUNCTION, function
+from tests.infra.test_functions import EVERY_FUNCTION, HANDLERS, function
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_a_function_is_snapped_when_a_version_is_published_and_the_alias_names_i
 def test_a_version_that_was_replaced_goes_with_its_snapshot(snapped: Synthesised) -> None:
     versions = snapped.of_type("AWS::Lambda::Version")
 
-    assert len(versions) == len(ALLOWED)
+    assert len(versions) == len(HANDLERS)
     assert {version.get("DeletionPolicy", "Delete") for version in versions.values()} == {"Delete"}
 
 
