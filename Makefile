@@ -1,6 +1,6 @@
 # The only door for people. `make` alone says what is behind it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test check client synth simulate campaign kill twice fuzz security sbom audit bench deploy lock clean
+.PHONY: help setup security-tools demo up down test check client synth simulate campaign kill twice fuzz security sbom audit bench deploy lock clean
 .SILENT:
 MAKEFLAGS += --no-print-directory
 
@@ -10,7 +10,7 @@ export CDK_DISABLE_CLI_TELEMETRY := true
 
 CDK := cdk --no-notices --no-version-reporting
 UV := .venv/uv/bin/uv
-LOCKS := functions/requirements requirements local/ministack-requirements local/audit-requirements bench/requirements
+LOCKS := functions/requirements requirements local/ministack-requirements local/audit-requirements local/checkov-requirements bench/requirements
 
 help: ## this list
 	awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -24,6 +24,9 @@ setup: ## install everything this checkout needs, inside it; every other target 
 	done; \
 	echo 'set-up: no working Python from 3.11 on was found. Install Python 3.13 (python3.13 on PATH), then run make again.' >&2; \
 	exit 1
+
+security-tools: setup
+	python local/setup.py --security
 
 demo: setup ## show the whole product on this machine, with no account [STAY=1]
 	python -m local.demo $(if $(STAY),--stay)
@@ -42,7 +45,7 @@ client: setup ## make a caller's key NAME=… [PORTALS=a,b] [OBJECT_TYPES=…] [
 		$(if $(REPLAY),--replay) $(if $(ROTATE),--rotate) $(if $(RETIRE),--retire) $(if $(REMOVE),--remove) \
 		$(if $(STACK),--stack '$(STACK)')
 
-test: check ## check, then every test
+test: check security-tools ## check, then every test
 	python -m pytest
 
 check: setup ## lint, format and types
@@ -68,14 +71,14 @@ twice: setup ## deliver messages to two workers at once [N=messages] [SEED=n]
 fuzz: setup ## let hostile input in at every door [N=inputs] [SEED=n]
 	PYTHONPATH=functions python -m tests.fuzz $(if $(N),--inputs '$(N)') $(if $(SEED),--seed '$(SEED)')
 
-security: setup ## list every finding of cdk-nag that is lived with, and why
+security: security-tools ## check the stack by cdk-nag and checkov, and list every finding that is lived with, and why
 	PYTHONPATH=functions python -m local.security
 
-sbom: setup ## list what is deployed as CycloneDX, with versions, licences and hashes, into sbom.cdx.json
+sbom: security-tools ## list what is deployed as CycloneDX, with versions, licences and hashes, into sbom.cdx.json
 	.venv/audit/bin/python -m local.sbom
 
 # Without --strict a package that could not be looked up would pass. One lock at a time: they differ in versions.
-audit: setup ## look every locked package up in the databases of known vulnerabilities, on the internet
+audit: security-tools ## look every locked package up in the databases of known vulnerabilities, on the internet
 	passed=1; \
 	for name in $(LOCKS); do \
 		echo "audit: $$name.txt"; \

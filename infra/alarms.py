@@ -29,9 +29,7 @@ OLDEST_MESSAGE = Duration.hours(1)
 class Alarms(Construct):
     """Alarms on `topic`: bad ends, portals that refuse us, stuck queues, errors and throttles of functions and API."""
 
-    def __init__(
-        self, scope: Construct, id: str, settings: Settings, watched: Watched, encryption: Encryption
-    ) -> None:
+    def __init__(self, scope: Construct, id: str, settings: Settings, watched: Watched, encryption: Encryption) -> None:
         super().__init__(scope, id)
         self.topic = self._topic(settings, encryption.key)
         self._watch_outcomes(watched)

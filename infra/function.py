@@ -69,8 +69,7 @@ class ServiceFunction(Construct):
         no_dead_letters: str = SYNCHRONOUS,
     ) -> None:
         super().__init__(scope, id)
-        data_key = package.encryption.data_key
-        log = log_group(self, "Log", settings, data_key)
+        log = log_group(self, "Log", settings, package.encryption)
         own = [
             iam.PolicyStatement(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log.log_group_arn]),
             iam.PolicyStatement(actions=["xray:PutTraceSegments", "xray:PutTelemetryRecords"], resources=["*"]),
@@ -99,7 +98,7 @@ class ServiceFunction(Construct):
             timeout=timeout,
             memory_size=settings.memory_mib,
             environment={**package.environment, **(environment or {})},
-            environment_encryption=data_key,
+            environment_encryption=package.encryption.data_key,
             # Read only, so that what the role may do stands above in full and CDK adds nothing of its own.
             role=role.without_policy_updates(),
             log_group=log,
@@ -121,5 +120,18 @@ class ServiceFunction(Construct):
                 rule,
                 "Lambda supports Python 3.13 until 2029; the tests and the compiled bytecode are of that version.",
             )
+        package.encryption.acknowledge(self.function, "CKV_AWS_173")
+        acknowledge(
+            self.function,
+            "CKV_AWS_115",
+            "Reserved concurrency would take from all else in the account; the stage's throttle and the event source's "
+            "maximumConcurrency bound it.",
+        )
+        acknowledge(
+            self.function,
+            "CKV_AWS_117",
+            "It reaches public addresses of AWS and HubSpot and nothing within a VPC, where it would need a gateway.",
+        )
         if not dead_letters:
-            acknowledge(self.function, "Serverless-LambdaDLQ", no_dead_letters)
+            for rule in ("Serverless-LambdaDLQ", "CKV_AWS_116"):
+                acknowledge(self.function, rule, no_dead_letters)

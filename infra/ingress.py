@@ -81,7 +81,7 @@ class Ingress(Construct):
         self, scope: Construct, id: str, settings: Settings, encryption: Encryption, function: lambda_.IFunction
     ) -> None:
         super().__init__(scope, id)
-        access_log = log_group(self, "AccessLog", settings, encryption.data_key)
+        access_log = log_group(self, "AccessLog", settings, encryption)
         self.api = apigateway.RestApi(
             self,
             "Api",
@@ -136,7 +136,7 @@ class Ingress(Construct):
     def _keep_execution_log(self, settings: Settings, encryption: Encryption) -> None:
         # API Gateway would make this group itself, kept for ever, at the first error it logs.
         name = f"API-Gateway-Execution-Logs_{self.api.rest_api_id}/{STAGE}"
-        log = log_group(self, "ExecutionLog", settings, encryption.data_key, name)
+        log = log_group(self, "ExecutionLog", settings, encryption, name)
         self.api.deployment_stage.node.add_dependency(log)
 
     def _filter(self) -> None:
@@ -158,6 +158,7 @@ class Ingress(Construct):
     def _acknowledge_own_authorization(self, method: apigateway.Method) -> None:
         reason = "The function checks the client's key and its portals itself: a refusal has HubSpot's error shape."
         acknowledge(method, "AwsSolutions-APIG4", reason)
+        acknowledge(method, "CKV_AWS_59", reason)
         acknowledge(method, "AwsSolutions-COG4", f"Callers are programs with a key, not users of a pool. {reason}")
 
     def _acknowledge_rest(self, settings: Settings) -> None:
@@ -174,6 +175,11 @@ class Ingress(Construct):
                 "A web ACL has a monthly price, so its owner decides by the setting webAcl. Without it the stage "
                 "throttles, and every route needs a key or a signature.",
             )
+        acknowledge(
+            self.api.deployment_stage,
+            "CKV_AWS_120",
+            "An answer is one caller's own, and an outcome changes: there is nothing to keep in a cache for others.",
+        )
         role = self.api.node.find_child("CloudWatchRole")
         acknowledge(
             role,

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from aws_cdk import aws_logs as logs
 
 if TYPE_CHECKING:
-    from aws_cdk import aws_kms as kms
     from constructs import Construct
 
     from infra.config import Settings
+    from infra.encryption import Encryption
 
 # The days CloudWatch Logs accepts: docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy
 RETENTION = {
@@ -40,14 +40,16 @@ RETENTION = {
 
 
 def log_group(
-    scope: Construct, id: str, settings: Settings, key: kms.IKey | None, name: str | None = None
+    scope: Construct, id: str, settings: Settings, encryption: Encryption, name: str | None = None
 ) -> logs.LogGroup:
     """A log group kept as long as the settings say; `name` only where AWS dictates one."""
-    return logs.LogGroup(
+    group = logs.LogGroup(
         scope,
         id,
         log_group_name=name,
-        encryption_key=key,
+        encryption_key=encryption.data_key,
         retention=RETENTION[settings.log_retention_days],
         removal_policy=settings.removal_policy,
     )
+    encryption.acknowledge(group, "CKV_AWS_158")
+    return group

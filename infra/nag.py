@@ -1,16 +1,18 @@
-"""cdk-nag: the gate that every synth passes, and the findings we live with."""
+"""cdk-nag, the gate that every synth passes, and the findings that we live with: its own, and those of checkov."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import Acknowledgment, App, Validations
+from aws_cdk import Acknowledgment, App, CfnResource, Validations
 from cdk_nag import AwsSolutionsChecks, ServerlessChecks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from constructs import IConstruct
+
+CHECKOV = "CKV_"
 
 
 def check(app: App) -> None:
@@ -24,7 +26,13 @@ def acknowledge(construct: IConstruct, rule: str, reason: str) -> None:
     resource = construct.node.default_child
     if resource is None:
         raise ValueError(f"{construct.node.path} has no core resource")
-    Validations.of(resource).acknowledge(Acknowledgment(id=rule, reason=reason))
+    if rule.startswith(CHECKOV):
+        # What checkov looks for in a template: checkov.io, "Suppressing and skipping policies".
+        assert isinstance(resource, CfnResource)
+        skipped = resource.get_metadata("checkov") or {"skip": []}
+        resource.add_metadata("checkov", {"skip": [*skipped["skip"], {"id": rule, "comment": reason}]})
+    else:
+        Validations.of(resource).acknowledge(Acknowledgment(id=rule, reason=reason))
 
 
 def acknowledged(app: App) -> Iterator[tuple[IConstruct, str, str]]:
@@ -34,3 +42,6 @@ def acknowledged(app: App) -> Iterator[tuple[IConstruct, str, str]]:
             if entry.type == Validations.ACKNOWLEDGED_RULES_METADATA_KEY:
                 for rule, reason in entry.data.items():
                     yield construct, rule.removeprefix("Annotation::"), reason
+        if isinstance(construct, CfnResource):
+            for each in (construct.get_metadata("checkov") or {"skip": []})["skip"]:
+                yield construct, each["id"], each["comment"]

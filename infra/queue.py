@@ -72,6 +72,7 @@ class RequestQueue(Construct):
         )
         for queue in (self.main, self.dead_letters):
             _refuse_other_accounts(queue)
+            encryption.acknowledge(queue, "CKV_AWS_27")
 
     def send(self) -> iam.PolicyStatement:
         """Leave to hand a request over."""

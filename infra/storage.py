@@ -26,7 +26,7 @@ class Storage(Construct):
 
     def __init__(self, scope: Construct, id: str, settings: Settings, encryption: Encryption) -> None:
         super().__init__(scope, id)
-        self._data_key = encryption.data_key
+        self._encryption = encryption
         self.outcomes = dynamodb.Table(
             self,
             "Outcomes",
@@ -36,10 +36,11 @@ class Storage(Construct):
                 point_in_time_recovery_enabled=True
             ),
             time_to_live_attribute="expiresAt",
-            encryption_key=self._data_key,
+            encryption_key=encryption.data_key,
             deletion_protection=settings.deletion_protection,
             removal_policy=settings.removal_policy,
         )
+        encryption.acknowledge(self.outcomes, "CKV_AWS_119")
         for name, partition_key in INDEXES.items():
             self.outcomes.add_global_secondary_index(
                 index_name=name,
@@ -78,7 +79,7 @@ class Storage(Construct):
             id,
             secret_name=name,
             description=description,
-            encryption_key=self._data_key,
+            encryption_key=self._encryption.data_key,
             # What is generated only fills the place: an object without accessToken can never be sent as a token.
             generate_secret_string=secrets.SecretStringGenerator(
                 secret_string_template=template, generate_string_key="placeholder"
@@ -86,6 +87,7 @@ class Storage(Construct):
             removal_policy=settings.removal_policy,
         )
         acknowledge(secret, "AwsSolutions-SMG4", rotation)
+        self._encryption.acknowledge(secret, "CKV_AWS_149")
         return secret
 
     def keep_outcomes(self) -> iam.PolicyStatement:

@@ -1,5 +1,5 @@
-"""Brings this checkout's own tools into being: Python packages, Node, the CDK command line, the AWS emulator and what
-audits them all.
+"""Brings this checkout's own tools into being: Python packages, Node, the CDK command line and the AWS emulator; with
+`--security`, also what checks the template and the packages.
 
 Runs before any package is installed, so it uses the standard library alone. Each step is marked as done by a
 digest of what went into it, written last: an unchanged step costs nothing, and one that was interrupted or whose
@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 EMULATOR = VENV / "ministack"
 AUDIT = VENV / "audit"
+CHECKOV = VENV / "checkov"
 NODE_MODULES = ROOT / "node_modules"
 # The interpreter itself, found while it can be: what runs this may be a link in the environment about to be removed.
 PYTHON = os.path.realpath(sys.executable)
@@ -39,8 +40,10 @@ def main() -> None:
         fcntl.flock(checkout, fcntl.LOCK_EX)
         step("Python packages", VENV, [ROOT / "requirements.txt"], python_packages)
         step("AWS emulator", EMULATOR, [ROOT / "local/ministack-requirements.txt"], emulator)
-        step("Audit tools", AUDIT, [ROOT / "local/audit-requirements.txt"], audit_tools)
         step("CDK command line", NODE_MODULES, [ROOT / "package.json", ROOT / "package-lock.json"], cdk)
+        if "--security" in sys.argv:  # apart, because a demo needs neither and checkov alone is 300 MB
+            step("Audit tools", AUDIT, [ROOT / "local/audit-requirements.txt"], audit_tools)
+            step("checkov", CHECKOV, [ROOT / "local/checkov-requirements.txt"], checkov)
     except SetupFailed as failure:
         sys.exit(f"set-up: {failure}")
     except KeyboardInterrupt:
@@ -81,6 +84,10 @@ def emulator() -> None:
 
 def audit_tools() -> None:
     new_environment(AUDIT, ROOT / "local/audit-requirements.txt")
+
+
+def checkov() -> None:
+    new_environment(CHECKOV, ROOT / "local/checkov-requirements.txt")
 
 
 def cdk() -> None:

@@ -29,6 +29,7 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
         alarmEmail="ops@example.com",
         publicUrl="https://limits.example.com/api/",
         webAcl=True,
+        customerManagedKey=True,
         throttle={"ratePerSecond": 2.5, "burst": 7},
         batchSize=50,
         quota={"callsPer10Seconds": 190, "headRoomPercent": 12.5},

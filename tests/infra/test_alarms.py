@@ -115,7 +115,7 @@ def test_the_topic_is_encrypted_and_takes_messages_only_by_tls_and_only_from_ala
     policy = stack.properties("AWS::SNS::TopicPolicy", "Alarms/Topic/Policy")["PolicyDocument"]["Statement"]
     denied, allowed = sorted(policy, key=lambda statement: str(statement["Effect"]), reverse=True)
 
-    assert topic["KmsMasterKeyId"] == "Alarms/Key"
+    assert topic["KmsMasterKeyId"] == "Encryption/Key"
     assert (denied["Effect"], denied["Principal"], denied["Action"]) == ("Deny", "*", "sns:Publish")
     assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     assert (allowed["Effect"], allowed["Action"]) == ("Allow", "sns:Publish")
@@ -124,7 +124,7 @@ def test_the_topic_is_encrypted_and_takes_messages_only_by_tls_and_only_from_ala
 
 
 def test_alarms_may_use_the_key_that_rotates(stack: Synthesised) -> None:
-    key = stack.properties("AWS::KMS::Key", "Alarms/Key")
+    key = stack.properties("AWS::KMS::Key", "Encryption/Key")
     (for_alarms,) = [
         statement
         for statement in key["KeyPolicy"]["Statement"]

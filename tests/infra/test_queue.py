@@ -34,15 +34,23 @@ def test_a_dead_letter_stays_hidden_for_six_timeouts_of_the_function_that_settle
 
 
 @BOTH
-def test_a_queue_is_encrypted_and_speaks_only_tls(stack: Synthesised, path: str) -> None:
+def test_a_queue_is_encrypted_and_refuses_plain_http_and_other_accounts(stack: Synthesised, path: str) -> None:
     policy = stack.properties("AWS::SQS::QueuePolicy", f"{path}/Policy")
 
     assert queue(stack, path)["SqsManagedSseEnabled"] is True
     assert policy["Queues"] == [path]
-    (statement,) = policy["PolicyDocument"]["Statement"]
-    assert (statement["Effect"], statement["Action"], statement["Principal"]) == ("Deny", "sqs:*", {"AWS": "*"})
-    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-    assert statement["Resource"] == path
+    statements = policy["PolicyDocument"]["Statement"]
+    for statement in statements:
+        assert (statement["Effect"], statement["Action"], statement["Principal"]) == ("Deny", "sqs:*", {"AWS": "*"})
+        assert statement["Resource"] == path
+    assert [statement["Condition"] for statement in statements] == [
+        {"Bool": {"aws:SecureTransport": "false"}},
+        # Services of AWS have no account: whoever lets one in names it.
+        {
+            "StringNotEquals": {"aws:PrincipalAccount": "<AWS::AccountId>"},
+            "Bool": {"aws:PrincipalIsAWSService": "false"},
+        },
+    ]
 
 
 @BOTH

@@ -21,7 +21,7 @@ KEPT = {
         "Ingress/AccessLog",
         "Ingress/ExecutionLog",
     },
-    "AWS::KMS::Key": {"Alarms/Key"},
+    "AWS::KMS::Key": {"Encryption/Key"},
 }
 
 
