@@ -38,11 +38,12 @@ up: setup ## start the local stack [PORT=n] [HUBSPOT_BASE_URL=url] [SCHEDULE='ra
 down: setup ## stop all of the local stack
 	python -m local.stack down
 
-client: setup ## make a caller's key NAME=… [PORTALS=a,b] [OBJECT_TYPES=…] [EXPIRES=…] [REPLAY=1] [ROTATE=1|RETIRE=1|REMOVE=1] [STACK=…]
+client: setup ## make a caller's key NAME=… [PORTALS=a,b] [OBJECT_TYPES=…] [EXPIRES=…] [REPLAY=1] [RATE=…] [PRINCIPALS=arn,…] [ROTATE=1|RETIRE=1|REMOVE=1] [STACK=…]
 	test -n '$(NAME)' || { echo 'client: say whose key it is: make client NAME=crm' >&2; exit 1; }
 	PYTHONPATH=functions python -m local.client '$(NAME)' $(if $(PORTALS),--portals '$(PORTALS)') \
 		$(if $(OBJECT_TYPES),--object-types '$(OBJECT_TYPES)') $(if $(EXPIRES),--expires '$(EXPIRES)') \
-		$(if $(REPLAY),--replay) $(if $(ROTATE),--rotate) $(if $(RETIRE),--retire) $(if $(REMOVE),--remove) \
+		$(if $(REPLAY),--replay) $(if $(RATE),--rate '$(RATE)') $(if $(PRINCIPALS),--principals '$(PRINCIPALS)') \
+		$(if $(ROTATE),--rotate) $(if $(RETIRE),--retire) $(if $(REMOVE),--remove) \
 		$(if $(STACK),--stack '$(STACK)')
 
 test: check security-tools ## check, then every test

@@ -1,4 +1,4 @@
-"""Who sent a request: a client with its key, or HubSpot itself with its signature."""
+"""Who sent a request: a client with its key or as an IAM role, or HubSpot itself with its signature."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from batch_create.credentials import app_secret
-from batch_create.ports import now, secret_store, settings
-from clients import ASKED_LATELY, HUBSPOT, Client, Unauthenticated, authenticate
+from batch_create.ports import now, rates, secret_store, settings
+from clients import ASKED_LATELY, HUBSPOT, Client, TooManyRequests, Unauthenticated, authenticate, recognise
 from incoming import body_of
 from signature import SIGNATURE, TIME, is_signed, is_timely, queries
 
@@ -20,17 +20,26 @@ NOT_NOW = f"{TIME} must be in milliseconds since 1970, and within five minutes o
 
 
 def client_of(event: APIGatewayProxyEvent) -> Client:
-    """The client whose key came along. Raises Unauthenticated, Misconfigured and Unavailable."""
-    return authenticate(event.headers.get("Authorization"), secret_store(), settings().clients_secret, now())
+    """The client who sent this. Raises Unauthenticated, TooManyRequests, Misconfigured, Unavailable and
+    LedgerUnavailable."""
+    known, moment = settings(), now()
+    if known.authorization == "iam":
+        client = recognise(event.request_context.identity.user_arn, secret_store(), known.clients_secret, moment)
+    else:
+        client = authenticate(event.headers.get("Authorization"), secret_store(), known.clients_secret, moment)
+    most = client.requests_per_minute
+    if most and not rates().admit(client.name, most, moment):
+        raise TooManyRequests(client.name, most, 60 - moment.second)
+    return client
 
 
 def sender_of(event: APIGatewayProxyEvent, portal: str) -> Client:
-    """The client whose key came along, or HubSpot, where it came without one and is signed for that portal.
+    """The client who sent this, or HubSpot, where it came without a key and is signed for that portal.
 
-    Raises Unauthenticated, Misconfigured, Unavailable, and what `body_of` raises.
+    Raises what `client_of` and `body_of` raise.
     """
     presented = event.headers.get(SIGNATURE)
-    if not presented or event.headers.get("Authorization"):
+    if not presented or event.headers.get("Authorization") or settings().authorization == "iam":
         return client_of(event)
     time = event.headers.get(TIME, "")
     if not is_timely(time, now()):

@@ -19,19 +19,22 @@ from batch_create.errors import HubSpotFailure, LedgerUnavailable, QueueUnavaila
 from batch_create.handler import Ran
 from batch_create.ledger import Standing
 from batch_create.outcomes import Outcome, Status, iso
+from batch_create.ports import allowed_origin
 from batch_create.telemetry import count, logger
-from clients import Forbidden, Unauthenticated
-from security_headers import SECURITY_HEADERS
+from clients import Forbidden, TooManyRequests, Unauthenticated
+from security_headers import answer_headers
 
 FORM = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE}
-REFUSED = "CallerRefused"  # by reason: missing, unknown, expired, signature, time or forbidden
+REFUSED = "CallerRefused"  # by reason: missing, unknown, expired, signature, time, forbidden or rate
 RETRY_SECONDS = "30"  # what a caller is asked to wait when AWS, not HubSpot, is in the way
 
 
 def reply(status: int, body: object, headers: Mapping[str, str] | None = None) -> Response[str]:
     """A JSON answer; text is taken as JSON already."""
     text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return Response(status, content_types.APPLICATION_JSON, text, headers={**SECURITY_HEADERS, **(headers or {})})
+    return Response(
+        status, content_types.APPLICATION_JSON, text, headers={**answer_headers(allowed_origin()), **(headers or {})}
+    )
 
 
 def error(
@@ -136,6 +139,10 @@ def refusal(failure: Exception, correlation_id: str) -> Response[str]:
         case Forbidden():
             count(REFUSED, reason="forbidden")
             return error(HTTPStatus.FORBIDDEN, "FORBIDDEN", str(failure), correlation_id)
+        case TooManyRequests():
+            count(REFUSED, reason="rate")
+            headers = {"Retry-After": str(failure.seconds)}
+            return error(HTTPStatus.TOO_MANY_REQUESTS, "RATE_LIMITS", f"{failure}.", correlation_id, headers=headers)
         case ServiceError():
             status = HTTPStatus(failure.status_code)
             # What is refused for its form is so in HubSpot's word for it, as is a bad field.

@@ -49,6 +49,13 @@ def _https_or_empty(value: str) -> str:
     return value.rstrip("/")
 
 
+def _origin_or_empty(value: str) -> str:
+    # It becomes a header within quotes, so it is held to the letter.
+    if value and not re.fullmatch(r"https://[a-z0-9.-]+(:\d{1,5})?", value):
+        raise ValueError('must be one origin such as https://admin.example.com, without a path, or ""')
+    return value
+
+
 def _kept_by_cloudwatch(value: int) -> int:
     if value not in RETENTION:
         raise ValueError(
@@ -160,6 +167,13 @@ class Settings(_Section):
     # By which HubSpot reaches the API, where that is neither API Gateway's own address nor a domain name of it.
     public_url: Annotated[str, AfterValidator(_https_or_empty)] = ""
     web_acl: bool = False  # what it costs: docs/security.md
+    # `key`: Authorization: Bearer. `iam`: AWS's Signature Version 4, for callers within AWS; HubSpot cannot sign so.
+    authorization: Literal["key", "iam"] = "key"
+    # Only through these is the API reached then, and not from the internet; HubSpot cannot either.
+    vpc_endpoints: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^vpce-[0-9a-f]{8,17}$")], ...], AfterValidator(_unique)
+    ] = ()
+    cors_origin: Annotated[str, AfterValidator(_origin_or_empty)] = ""  # the one web site whose pages may call the API
     customer_managed_key: bool = False  # of all that is kept; without it, of the alarms' topic only
     alarm_email: Annotated[str, AfterValidator(_address_or_empty)] = ""
     throttle: Throttle = Throttle()

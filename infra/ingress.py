@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import RemovalPolicy
 from aws_cdk import aws_apigateway as apigateway
-from aws_cdk import aws_wafv2 as wafv2
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infra.logs import log_group
 from infra.nag import acknowledge
-from security_headers import SECURITY_HEADERS
+from infra.web_acl import WebAcl
+from security_headers import answer_headers
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from aws_cdk import aws_lambda as lambda_
 
     from infra.config import Settings
@@ -48,13 +51,18 @@ REFUSALS = {
         '"No answer in time; ask for the outcome before sending it again."',
     ),
 }
-# AWS's own rule groups, and their rules that only count: a batch of inputs may be larger than 8 KB, which one refuses.
-# docs.aws.amazon.com/waf/latest/developerguide/aws-managed-rule-groups-list.html
-MANAGED_RULES: dict[str, Sequence[str]] = {
-    "AWSManagedRulesAmazonIpReputationList": (),
-    "AWSManagedRulesCommonRuleSet": ("SizeRestrictions_BODY",),
-    "AWSManagedRulesKnownBadInputsRuleSet": (),
+# Where API Gateway checks signatures, it answers so where there is none, too.
+UNSIGNED = {
+    "MISSING_AUTHENTICATION_TOKEN": (
+        "403",
+        "FORBIDDEN",
+        '"There is no such route, or the request is not signed (AWS Signature Version 4)."',
+    ),
 }
+OWN_CHECK = "The function checks who calls, and for which portals, itself: a refusal has HubSpot's error shape."
+# What a page may send. A preflight asks for it, which a browser remembers for so long.
+CORS_HEADERS = "Authorization, Content-Type, Idempotency-Key, Prefer"
+CORS_SECONDS = 3600
 ACCESS_LOG = {
     "requestId": "$context.requestId",
     "requestTime": "$context.requestTime",
@@ -81,13 +89,14 @@ class Ingress(Construct):
         self, scope: Construct, id: str, settings: Settings, encryption: Encryption, function: lambda_.IFunction
     ) -> None:
         super().__init__(scope, id)
+        by_iam = settings.authorization == "iam"
         access_log = log_group(self, "AccessLog", settings, encryption)
         self.api = apigateway.RestApi(
             self,
             "Api",
             rest_api_name=settings.stack_name,
             description="HubSpot's batch create of association limits, and the outcomes",
-            endpoint_types=[apigateway.EndpointType.REGIONAL],
+            **_endpoint(self, settings),
             # API Gateway writes access logs with one role for the account and region. A fresh account has none, and
             # without it the stage cannot be deployed. It outlives the stack, because other APIs come to depend on it.
             cloud_watch_role=True,
@@ -107,21 +116,28 @@ class Ingress(Construct):
         self.api.node.try_remove_child("Endpoint")  # an output of its own, under a name nobody can guess
         self._refuse_old_tls()
         self._keep_execution_log(settings, encryption)
-        for name, (status, category, message) in REFUSALS.items():
+        headers = {header: f"'{value}'" for header, value in answer_headers(settings.cors_origin).items()}
+        for name, (status, category, message) in (REFUSALS | (UNSIGNED if by_iam else {})).items():
             self.api.add_gateway_response(
                 name,
                 type=apigateway.ResponseType.of(name),
                 status_code=status,
                 templates={"application/json": _hubspot_error(category, message)},
-                response_headers={header: f"'{value}'" for header, value in SECURITY_HEADERS.items()},
+                response_headers=headers,
             )
         integration = apigateway.LambdaIntegration(function, allow_test_invoke=False)
+        authorization = apigateway.AuthorizationType.IAM if by_iam else apigateway.AuthorizationType.NONE
         for http_method, path in ROUTES:
-            self._acknowledge_own_authorization(
-                self.api.root.resource_for_path(path).add_method(http_method, integration)
-            )
+            resource = self.api.root.resource_for_path(path)
+            method = resource.add_method(http_method, integration, authorization_type=authorization)
+            acknowledge(method, "AwsSolutions-COG4", f"Callers are programs, not users of a pool. {OWN_CHECK}")
+            if not by_iam:
+                for rule in ("AwsSolutions-APIG4", "CKV_AWS_59"):
+                    acknowledge(method, rule, OWN_CHECK)
+            if settings.cors_origin:
+                _preflight(resource, http_method, headers)
         if settings.web_acl:
-            self._filter()
+            WebAcl(self, "WebAcl", self.api.deployment_stage)
         self._acknowledge_rest(settings)
 
     def _refuse_old_tls(self) -> None:
@@ -138,28 +154,6 @@ class Ingress(Construct):
         name = f"API-Gateway-Execution-Logs_{self.api.rest_api_id}/{STAGE}"
         log = log_group(self, "ExecutionLog", settings, encryption, name)
         self.api.deployment_stage.node.add_dependency(log)
-
-    def _filter(self) -> None:
-        name = Stack.of(self).stack_name
-        acl = wafv2.CfnWebACL(
-            self,
-            "WebAcl",
-            scope="REGIONAL",
-            default_action=wafv2.CfnWebACL.DefaultActionProperty(allow={}),
-            visibility_config=_seen_as(name),
-            rules=[
-                _managed(priority, group, counted) for priority, (group, counted) in enumerate(MANAGED_RULES.items())
-            ],
-        )
-        wafv2.CfnWebACLAssociation(
-            self, "WebAclAssociation", resource_arn=self.api.deployment_stage.stage_arn, web_acl_arn=acl.attr_arn
-        )
-
-    def _acknowledge_own_authorization(self, method: apigateway.Method) -> None:
-        reason = "The function checks the client's key and its portals itself: a refusal has HubSpot's error shape."
-        acknowledge(method, "AwsSolutions-APIG4", reason)
-        acknowledge(method, "CKV_AWS_59", reason)
-        acknowledge(method, "AwsSolutions-COG4", f"Callers are programs with a key, not users of a pool. {reason}")
 
     def _acknowledge_rest(self, settings: Settings) -> None:
         acknowledge(
@@ -189,30 +183,57 @@ class Ingress(Construct):
         )
 
 
-def _managed(priority: int, group: str, counted: Sequence[str]) -> wafv2.CfnWebACL.RuleProperty:
-    only_count = wafv2.CfnWebACL.RuleActionProperty(count={})
-    statement = wafv2.CfnWebACL.ManagedRuleGroupStatementProperty(
-        vendor_name="AWS",
-        name=group,
-        rule_action_overrides=[
-            wafv2.CfnWebACL.RuleActionOverrideProperty(name=rule, action_to_use=only_count) for rule in counted
+def _endpoint(scope: Construct, settings: Settings) -> dict[str, Any]:
+    """Regional; or private, and then for requests through these VPC endpoints only."""
+    if not settings.vpc_endpoints:
+        return {"endpoint_types": [apigateway.EndpointType.REGIONAL]}
+    through = [
+        ec2.InterfaceVpcEndpoint.from_interface_vpc_endpoint_attributes(scope, name, vpc_endpoint_id=name, port=443)
+        for name in settings.vpc_endpoints
+    ]
+    invoke = iam.PolicyStatement(
+        principals=[iam.AnyPrincipal()],
+        actions=["execute-api:Invoke"],
+        resources=["execute-api:/*"],
+        conditions={"StringEquals": {"aws:SourceVpce": list(settings.vpc_endpoints)}},
+    )
+    return {
+        "endpoint_configuration": apigateway.EndpointConfiguration(
+            types=[apigateway.EndpointType.PRIVATE], vpc_endpoints=through
+        ),
+        "policy": iam.PolicyDocument(statements=[invoke]),
+    }
+
+
+def _preflight(resource: apigateway.IResource, http_method: str, headers: Mapping[str, str]) -> None:
+    # Not CDK's own, which cannot give its answers the headers that all others have.
+    answered = {
+        **headers,
+        "Access-Control-Allow-Methods": f"'{http_method}'",
+        "Access-Control-Allow-Headers": f"'{CORS_HEADERS}'",
+        "Access-Control-Max-Age": f"'{CORS_SECONDS}'",
+    }
+    method = resource.add_method(
+        "OPTIONS",
+        apigateway.MockIntegration(
+            passthrough_behavior=apigateway.PassthroughBehavior.NEVER,
+            request_templates={"application/json": '{"statusCode": 204}'},
+            integration_responses=[
+                apigateway.IntegrationResponse(
+                    status_code="204",
+                    response_parameters={f"method.response.header.{name}": value for name, value in answered.items()},
+                )
+            ],
+        ),
+        authorization_type=apigateway.AuthorizationType.NONE,
+        method_responses=[
+            apigateway.MethodResponse(
+                status_code="204", response_parameters={f"method.response.header.{name}": True for name in answered}
+            )
         ],
     )
-    return wafv2.CfnWebACL.RuleProperty(
-        name=group,
-        priority=priority,
-        statement=wafv2.CfnWebACL.StatementProperty(managed_rule_group_statement=statement),
-        override_action=wafv2.CfnWebACL.OverrideActionProperty(none={}),
-        visibility_config=_seen_as(group),
-    )
-
-
-def _seen_as(metric: str) -> wafv2.CfnWebACL.VisibilityConfigProperty:
-    return wafv2.CfnWebACL.VisibilityConfigProperty(
-        cloud_watch_metrics_enabled=True,
-        metric_name=metric,
-        sampled_requests_enabled=False,  # samples show headers, and so keys
-    )
+    for rule in ("AwsSolutions-APIG4", "AwsSolutions-COG4"):
+        acknowledge(method, rule, "A browser's preflight never has credentials, and its answer is the same for all.")
 
 
 def _hubspot_error(category: str, message: str) -> str:

@@ -77,7 +77,12 @@ class AssociationLimitsStack(Stack):
             description="Answers HTTP requests: runs them now or queues them, and shows outcomes",
             timeout=WEBHOOK_TIMEOUT,
             permissions=[*run, *storage.search_outcomes(BY_PAIR, BY_STATUS), storage.read_clients(), queue.send()],
-            environment={"CLIENTS_SECRET": storage.clients_name, "PUBLIC_URL": settings.public_url},
+            environment={
+                "CLIENTS_SECRET": storage.clients_name,
+                "AUTHORIZATION": settings.authorization,
+                "PUBLIC_URL": settings.public_url,
+                "CORS_ORIGIN": settings.cors_origin,
+            },
         )
         consumer = ServiceFunction(
             self,

@@ -63,7 +63,7 @@ def added(known: Clients, entry: Entry) -> Clients:
 
 def rotated(known: Clients, name: str, key_hash: str) -> Clients:
     """With a second key for a client, beside the one in use. Raises NotDone where it has two, or is not there."""
-    hashes = _named(known, name).key_sha256
+    hashes = _keys(known, name)
     if len(hashes) >= MAX_KEYS:
         raise NotDone(f"{name} has {len(hashes)} keys; RETIRE=1 ends the older one, once nobody uses it any more")
     return _with(known, name, [*hashes, key_hash])
@@ -71,7 +71,7 @@ def rotated(known: Clients, name: str, key_hash: str) -> Clients:
 
 def retired(known: Clients, name: str) -> Clients:
     """With the newest key of a client alone. Raises NotDone where it has no other, or is not there."""
-    hashes = _named(known, name).key_sha256
+    hashes = _keys(known, name)
     if len(hashes) == 1:
         raise NotDone(f"{name} has one key only; ROTATE=1 gives it a second one first, REMOVE=1 removes the client")
     return _with(known, name, hashes[-1:])
@@ -88,6 +88,13 @@ def _named(known: Clients, name: str) -> Entry:
         if each.name == name:
             return each
     raise NotDone(f"there is no client {name}; known are: {', '.join(each.name for each in known.clients) or 'none'}")
+
+
+def _keys(known: Clients, name: str) -> list[str]:
+    hashes = _named(known, name).key_sha256
+    if not hashes:
+        raise NotDone(f"{name} is known by its IAM principals and has no key; REMOVE=1 removes the client")
+    return hashes
 
 
 def _with(known: Clients, name: str, hashes: list[str]) -> Clients:
@@ -143,13 +150,16 @@ def _default_name() -> str:
 
 
 def _entry(options: argparse.Namespace, key_hash: str) -> Entry:
+    principals = options.principals.split(",") if options.principals else []
     told: dict[str, object] = {
         "name": options.name,
-        "keySha256": [key_hash],
+        "keySha256": [] if principals else [key_hash],
+        "principals": principals,
         "portals": options.portals.split(","),
         "objectTypes": options.object_types.split(","),
         "expiresAt": options.expires,
         "mayReplay": options.replay,
+        "requestsPerMinute": options.rate,
     }
     try:
         return Entry.model_validate(told)
@@ -164,14 +174,18 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--object-types", default="*", help="that it may use, as spelt in paths (default: all)")
     parser.add_argument("--expires", help="when its keys end, such as 2027-01-01T00:00:00Z (default: never)")
     parser.add_argument("--replay", action="store_true", help="let it replay outcomes")
+    parser.add_argument("--rate", help="requests that it may send in a minute (default: no limit of its own)")
+    parser.add_argument("--principals", help="ARNs of IAM roles and users, in place of a key: for authorization `iam`")
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--rotate", action="store_true", help="give it a second key")
     instead.add_argument("--retire", action="store_true", help="end the older of its two keys")
     instead.add_argument("--remove", action="store_true", help="end all its keys")
     parser.add_argument("--stack", help="a stack in the AWS account of the environment")
     options = parser.parse_args()
-    bounds = (options.portals, options.object_types, options.expires, options.replay)
-    if (options.rotate or options.retire or options.remove) and bounds != ("*", "*", None, False):
+    made = parser.parse_args([options.name])  # as it is made where nothing is said of it
+    bounds = ("portals", "object_types", "expires", "replay", "rate", "principals")
+    told = any(getattr(options, name) != getattr(made, name) for name in bounds)
+    if told and (options.rotate or options.retire or options.remove):
         parser.error("what a client may do is set when it is made; remove it and make it anew")
     return options
 
@@ -195,10 +209,12 @@ def main() -> None:
             entry = _entry(options, key_hash(key))
             change(where, lambda known: added(known, entry))
             said = f"{name} has a key, shown once and good in ten seconds. Send it as `Authorization: Bearer <key>`:"
+            if not entry.key_sha256:
+                key, said = "", f"{name} is known within ten seconds, by its signature as {options.principals}"
     except NotDone as failure:
         sys.exit(f"client: {failure}")
     print(f"client: in {where.title}, {said}", file=sys.stderr)
-    if not (options.remove or options.retire):
+    if key and not (options.remove or options.retire):
         print(key)
 
 

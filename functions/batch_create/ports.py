@@ -26,6 +26,7 @@ from batch_create.outcomes import Outcome, Request
 from batch_create.pool import side_by_side
 from batch_create.queue import Queue
 from batch_create.quota import Quota
+from batch_create.rates import Rates
 from batch_create.secret_store import SecretStore
 from batch_create.settings import Settings
 from batch_create.table import Table
@@ -138,6 +139,19 @@ def history() -> History:
 def queue() -> Queue:
     """The main queue of this deployment."""
     return Queue(_client("sqs"), settings().queue_url)
+
+
+@cache
+def rates() -> Rates:
+    """What each client has asked for."""
+    return Rates(_table())
+
+
+@cache
+def allowed_origin() -> str:
+    """The one web site whose pages may call the API, or nothing. No part of `settings`: answers of a function whose
+    settings are wrong need it, too."""
+    return os.environ.get("CORS_ORIGIN", "")
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, tzinfo
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -54,6 +54,7 @@ class Settings(BaseModel):
     queue_url: Annotated[str, Field(min_length=1)]
     portal_time_zones: Annotated[dict[str, ZoneInfo], BeforeValidator(_zones)] = {}
     clients_secret: str = ""  # only the webhook has callers to know
+    authorization: Literal["key", "iam"] = "key"  # by what callers are known
     public_url: str = ""  # by which callers reach the API, where it is not API Gateway's own address
 
     def zone(self, portal: str) -> tzinfo:

@@ -183,6 +183,8 @@ def test_the_settings_reach_every_function(other: Synthesised) -> None:
 
     assert environments["Webhook"].pop("CLIENTS_SECRET") == "Another/clients"
     assert environments["Webhook"].pop("PUBLIC_URL") == "https://limits.example.com/api"
+    assert environments["Webhook"].pop("AUTHORIZATION") == "iam"
+    assert environments["Webhook"].pop("CORS_ORIGIN") == "https://admin.example.com"
     assert environments == dict.fromkeys(HANDLERS, shared)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from security_headers import SECURITY_HEADERS
+from security_headers import SECURITY_HEADERS, answer_headers
 from tests.infra.template import Synthesised
 
 BATCH_CREATE = "crm/associations/{version}/definitions/configurations/{from}/{to}/batch/create"
@@ -137,8 +137,8 @@ def test_what_api_gateway_refuses_itself_has_hubspots_error_shape(
 
 def test_a_web_acl_is_there_where_the_settings_want_one(stack: Synthesised, other: Synthesised) -> None:
     assert not stack.of_type("AWS::WAFv2::WebACL")
-    acl = other.properties("AWS::WAFv2::WebACL", "Ingress/WebAcl")
-    association = other.properties("AWS::WAFv2::WebACLAssociation", "Ingress/WebAclAssociation")
+    acl = other.properties("AWS::WAFv2::WebACL", "Ingress/WebAcl/Acl")
+    association = other.properties("AWS::WAFv2::WebACLAssociation", "Ingress/WebAcl/Association")
 
     groups = [rule["Statement"]["ManagedRuleGroupStatement"] for rule in acl["Rules"]]
     assert {group["Name"]: [rule["Name"] for rule in group["RuleActionOverrides"]] for group in groups} == {
@@ -147,5 +147,78 @@ def test_a_web_acl_is_there_where_the_settings_want_one(stack: Synthesised, othe
         "AWSManagedRulesKnownBadInputsRuleSet": [],
     }
     assert not acl["VisibilityConfig"]["SampledRequestsEnabled"]
-    assert association["WebACLArn"] == "Ingress/WebAcl"
+    assert association["WebACLArn"] == "Ingress/WebAcl/Acl"
     assert "/stages/" in association["ResourceArn"]
+
+
+ORIGIN = "https://admin.example.com"
+
+
+def methods(stack: Synthesised, *, preflights: bool) -> dict[str, dict[str, Any]]:
+    kind = "AWS::ApiGateway::Method"
+    return {
+        path: stack.properties(kind, path) for path in stack.of_type(kind) if path.endswith("/OPTIONS") == preflights
+    }
+
+
+def test_api_gateway_checks_signatures_only_where_the_settings_say_so(stack: Synthesised, other: Synthesised) -> None:
+    def types(of: Synthesised) -> set[str]:
+        return {method["AuthorizationType"] for method in methods(of, preflights=False).values()}
+
+    assert types(stack) == {"NONE"}
+    assert types(other) == {"AWS_IAM"}
+    assert len(methods(other, preflights=False)) == len(ROUTES)
+
+
+def test_with_vpc_endpoints_the_api_is_private_and_takes_requests_through_these_only(other: Synthesised) -> None:
+    api = other.properties("AWS::ApiGateway::RestApi", "Ingress/Api")
+
+    assert api["EndpointConfiguration"] == {"Types": ["PRIVATE"], "VpcEndpointIds": ["vpce-0a1b2c3d4e5f60718"]}
+    (statement,) = api["Policy"]["Statement"]
+    assert (statement["Effect"], statement["Action"]) == ("Allow", "execute-api:Invoke")
+    assert statement["Condition"] == {"StringEquals": {"aws:SourceVpce": ["vpce-0a1b2c3d4e5f60718"]}}
+    assert api["SecurityPolicy"] == "SecurityPolicy_TLS13_1_2_PFS_PQ_2025_09"
+
+
+def test_without_an_origin_there_is_no_cors(stack: Synthesised) -> None:
+    assert methods(stack, preflights=True) == {}
+    assert "Access-Control" not in json.dumps(stack.template)
+
+
+def test_with_an_origin_each_route_has_a_preflight_that_reaches_no_function(other: Synthesised) -> None:
+    found = methods(other, preflights=True)
+
+    assert {path.removesuffix("/OPTIONS") for path in found} == {f"Ingress/Api/Default/{path}" for _, path in ROUTES}
+    for path, method in found.items():
+        (route_method,) = [verb for verb, route in ROUTES if path == f"Ingress/Api/Default/{route}/OPTIONS"]
+        (answer,) = method["Integration"]["IntegrationResponses"]
+        assert (method["AuthorizationType"], method["Integration"]["Type"]) == ("NONE", "MOCK")
+        assert answer["StatusCode"] == "204"
+        assert answer["ResponseParameters"] == {
+            f"method.response.header.{name}": f"'{value}'"
+            for name, value in {
+                **answer_headers(ORIGIN),
+                "Access-Control-Allow-Methods": route_method,
+                "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, Prefer",
+                "Access-Control-Max-Age": "3600",
+            }.items()
+        }
+        assert set(method["MethodResponses"][0]["ResponseParameters"]) == set(answer["ResponseParameters"])
+
+
+def test_what_api_gateway_refuses_itself_names_the_origin_too(other: Synthesised) -> None:
+    for response in other.of_type("AWS::ApiGateway::GatewayResponse").values():
+        headers = response["Properties"]["ResponseParameters"]
+        assert headers["gatewayresponse.header.Access-Control-Allow-Origin"] == f"'{ORIGIN}'"
+
+
+def test_what_is_not_signed_is_told_so_where_signatures_are_checked(other: Synthesised) -> None:
+    (response,) = [
+        each["Properties"]
+        for each in other.of_type("AWS::ApiGateway::GatewayResponse").values()
+        if each["Properties"]["ResponseType"] == "MISSING_AUTHENTICATION_TOKEN"
+    ]
+
+    body = json.loads(response["ResponseTemplates"]["application/json"])
+    assert (response["StatusCode"], body["category"]) == ("403", "FORBIDDEN")
+    assert "not signed" in body["message"]

@@ -35,6 +35,7 @@ from batch_create.locks import Locks
 from batch_create.ports import Point, Ports
 from batch_create.queue import Queue
 from batch_create.quota import Quota
+from batch_create.rates import Rates
 from batch_create.secret_store import SecretStore
 from batch_create.settings import Settings, load
 from batch_create.table import Table
@@ -53,7 +54,7 @@ ENTRY_POINTS = {
     "dead_letters": dead_letters.handler,
     "sweep": sweep.handler,
 }
-PORTS = ("settings", "secret_store", "ledger", "history", "queue", "production", "now")
+PORTS = ("settings", "secret_store", "ledger", "history", "queue", "rates", "production", "now")
 
 
 @dataclasses.dataclass
@@ -76,6 +77,7 @@ class Environment:
         outcomes = Table(clients.dynamodb, settings.outcomes_table)
         self.ledger = Ledger(outcomes, timedelta(days=settings.outcome_retention_days))
         self.history = History(outcomes)
+        self.rates = Rates(outcomes)
         self.queue = Queue(clients.sqs, settings.queue_url)
         hubspot = HubSpot(settings.hubspot_base_url, clients.session)
         budget = Budget(outcomes, world.clock, world.wait, Quota(settings.quota_calls), settings.head_room)

@@ -86,11 +86,14 @@ def deploy(dynamodb: DynamoDBClient, sqs: SQSClient, secrets: SecretsManagerClie
     return Deployment(dynamodb, sqs, secrets, name, sqs.create_queue(QueueName=name)["QueueUrl"])
 
 
-# `guest` may use some object types, and may not replay.
+ROLE = "arn:aws:iam::123456789012:role/crm"
+# `guest` may use some object types, and may not replay. `slow` may ask twice a minute, `role` only where IAM decides.
 KNOWN = (
     client("crm"),
     client("sales", portals=["acme"]),
     client("guest", objectTypes=["deals", "contacts", "0-3"], mayReplay=False),
+    client("slow", requestsPerMinute=2),
+    client("role", keySha256=[], principals=[ROLE]),
 )
 
 

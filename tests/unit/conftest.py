@@ -95,6 +95,8 @@ def functions(
         ports.ledger,
         ports.history,
         ports.queue,
+        ports.rates,
+        ports.allowed_origin,
         ports.production,
         ports._table,
         ports._session,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clients import Client, Clients, Entry, Unauthenticated, authenticate
+from clients import Client, Clients, Entry, Unauthenticated, authenticate, recognise
 from local import client as command
 from local.client import NotDone, Place, added, change, new_key, removed, retired, rotated
 from local.stack import key_hash
@@ -119,6 +119,23 @@ def test_the_key_alone_is_printed_to_standard_output(
     assert key not in vault.store.text(secret, fresh=True)
 
 
+def test_a_client_known_by_its_principals_has_no_key(
+    vault: Vault, clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = vault.put("clients", '{"clients": []}')
+    arns = "arn:aws:iam::123456789012:role/crm,arn:aws:iam::123456789012:user/ops/ann"
+
+    run(monkeypatch, vault, "crm", "--principals", arns, "--rate", "60")
+
+    assert capsys.readouterr().out == ""
+    for arn in arns.split(","):
+        known = recognise(arn, vault.store, secret, clock())
+        assert known == Client("crm", frozenset({"*"}), requests_per_minute=60)
+    for instead in ("--rotate", "--retire"):
+        with pytest.raises(SystemExit, match="has no key"):
+            run(monkeypatch, vault, "crm", instead)
+
+
 def test_a_key_is_rotated_and_the_older_one_ended_and_removed(
     vault: Vault, clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -146,6 +163,8 @@ def test_a_key_is_rotated_and_the_older_one_ended_and_removed(
     [
         (["crm", "--expires", "soon"], "expiresAt"),
         (["crm", "--portals", "Acme"], "portals"),
+        (["crm", "--rate", "0"], "requestsPerMinute"),
+        (["crm", "--principals", "crm"], "principals"),
         (["crm", "--retire"], "there is no client crm"),
     ],
 )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from batch_create.errors import Misconfigured
 from batch_create.outcomes import iso
-from clients import Client, Forbidden, Unauthenticated, authenticate
+from clients import Client, Forbidden, Unauthenticated, authenticate, recognise
 from tests.support.aws import client, clients_secret
 from tests.support.fakes import Clock
 from tests.support.vault import Vault
@@ -165,6 +165,7 @@ def entries(*changes: dict[str, object]) -> str:
 
 
 SHARED = hash_of("shared")
+ROLE = "arn:aws:iam::123456789012:role/crm"
 
 
 @pytest.mark.parametrize(
@@ -174,8 +175,12 @@ SHARED = hash_of("shared")
         ("[]", "the whole"),
         ("{}", "clients"),
         ('{"clients": "hidden"}', "clients"),
-        ('{"clients": [{"name": "crm"}]}', "clients.0.keySha256"),
-        (entries({"keySha256": []}), "clients.0.keySha256"),
+        ('{"clients": [{"name": "crm"}]}', "clients.0.portals"),
+        (entries({"keySha256": []}), "clients.0: Value error, keySha256 or principals must name at least one"),
+        (entries({"principals": ["hidden"]}), "clients.0.principals.0"),
+        (entries({"principals": ["arn:aws:sts::123456789012:assumed-role/crm/me"]}), "clients.0.principals.0"),
+        (entries({"principals": ["arn:aws:iam::123456789012:role/path/crm"]}), "clients.0.principals.0"),
+        (entries({"requestsPerMinute": 0}), "clients.0.requestsPerMinute"),
         (entries({"keySha256": ["hidden"]}), "clients.0.keySha256.0"),
         (entries({"keySha256": [hash_of(str(n)) for n in range(3)]}), "clients.0.keySha256"),
         (entries({"portals": []}), "clients.0.portals"),
@@ -185,6 +190,7 @@ SHARED = hash_of("shared")
         (entries({}, {"objectType": ["deals"]}), "clients.1.objectType"),
         (entries({"name": "crm"}, {"name": "crm"}), "each name must be of one client only"),
         (entries({"keySha256": [SHARED]}, {"keySha256": [SHARED]}), "each keySha256 must be of one client only"),
+        (entries({"principals": [ROLE]}, {"principals": [ROLE]}), "each principal must be of one client only"),
     ],
 )
 def test_a_secret_that_holds_no_clients_is_our_fault_and_told_without_what_it_holds(
@@ -199,3 +205,56 @@ def test_a_secret_that_holds_no_clients_is_our_fault_and_told_without_what_it_ho
     assert "idden" not in caught.value.message
     assert SHARED not in caught.value.message
     assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("principal", "name"),
+    [
+        ("arn:aws:sts::123456789012:assumed-role/crm/some-session", "by role"),
+        (ROLE, "by role"),
+        ("arn:aws-cn:sts::123456789012:assumed-role/crm/i-0123", "in China"),
+        ("arn:aws:iam::123456789012:user/ops/ann", "by user"),
+    ],
+)
+def test_a_client_is_known_by_the_role_or_user_that_signed(
+    vault: Vault, clock: Clock, principal: str, name: str
+) -> None:
+    entry = {"keySha256": [], "portals": ["*"]}
+    secret = vault.put(
+        "clients",
+        clients_secret(
+            client("by role", **entry | {"principals": [ROLE]}),
+            client("in China", **entry | {"principals": ["arn:aws-cn:iam::123456789012:role/crm"]}),
+            client("by user", **entry | {"principals": ["arn:aws:iam::123456789012:user/ops/ann"]}),
+        ),
+    )
+
+    assert recognise(principal, vault.store, secret, clock()).name == name
+
+
+@pytest.mark.parametrize(
+    ("principal", "reason"),
+    [
+        (None, "missing"),
+        ("", "missing"),
+        ("arn:aws:sts::123456789012:assumed-role/crm2/crm", "unknown"),
+        ("arn:aws:sts::999999999999:assumed-role/crm/crm", "unknown"),
+        ("arn:aws:iam::123456789012:user/crm", "unknown"),
+        ("arn:aws:iam::123456789012:root", "unknown"),
+    ],
+)
+def test_no_other_role_or_user_is_known(vault: Vault, clock: Clock, principal: str | None, reason: str) -> None:
+    secret = vault.put("clients", clients_secret(client("crm", principals=[ROLE])))
+
+    with pytest.raises(Unauthenticated) as caught:
+        recognise(principal, vault.store, secret, clock())
+
+    assert caught.value.reason == reason
+
+
+def test_a_role_is_refused_after_its_end_too(vault: Vault, clock: Clock) -> None:
+    ended = client("crm", principals=[ROLE], expiresAt=iso(clock() - timedelta(seconds=1)))
+    secret = vault.put("clients", clients_secret(ended))
+
+    with pytest.raises(Unauthenticated, match="has expired"):
+        recognise(ROLE, vault.store, secret, clock())

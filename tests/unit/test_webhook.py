@@ -14,7 +14,7 @@ from batch_create import ports
 from batch_create.errors import LedgerUnavailable, QueueUnavailable
 from batch_create.hubspot import Answer
 from batch_create.ledger import Ledger
-from tests.support.aws import Deployment
+from tests.support.aws import ROLE, Deployment
 from tests.support.events import Context, api_event, load
 from tests.support.fakes import Clock, FakeHubSpot, answer, echo, failed, key
 
@@ -554,6 +554,78 @@ def test_a_caller_that_is_refused_is_counted_by_reason_and_never_by_key(
     assert refusals(printed) == [reason]
     assert "-key" not in printed
     assert hubspot.created == []
+
+
+def test_a_client_above_its_rate_is_told_when_to_come_back(
+    functions: Deployment, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock.advance(20)
+    slow = "Bearer slow-key"
+
+    answers = [
+        call(api_event("POST", PATH, body=BODY, Authorization=slow))[0],
+        call(api_event("GET", "/outcomes", Authorization=slow))[0],
+    ]
+    status, body, headers = call(api_event("GET", "/outcomes", Authorization=slow))
+
+    assert answers == [201, 200]
+    assert (status, body["category"], headers["Retry-After"]) == (429, "RATE_LIMITS", "40")
+    assert is_hubspots_error(body)
+    assert refusals(capsys.readouterr().out) == ["rate"]
+    assert get("/outcomes")[0] == 200  # others are not held up
+    clock.advance(40)
+    assert call(api_event("GET", "/outcomes", Authorization=slow))[0] == 200
+
+
+def test_where_iam_decides_a_client_is_known_by_its_role_and_no_key_counts(
+    functions: Deployment, hubspot: FakeHubSpot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUTHORIZATION", "iam")
+    ports.settings.cache_clear()
+    signed = "AWS4-HMAC-SHA256 Credential=AKIA/20261123/eu-central-1/execute-api/aws4_request, Signature=0"
+    by_role = api_event("POST", PATH, body=BODY, Authorization=signed)
+    by_role["requestContext"]["identity"]["userArn"] = "arn:aws:sts::123456789012:assumed-role/crm/session"
+    by_key = api_event("POST", PATH, body=BODY, Authorization="Bearer crm-key")
+    by_key["requestContext"]["identity"]["userArn"] = None
+    by_signature = api_event("POST", PATH, body=BODY, Authorization=None, X_HubSpot_Signature_v3="x")
+
+    status, _, headers = call(by_role)
+
+    assert status == 201
+    assert ports.ledger().get(headers["Outcome-Id"]).client == "role"  # type: ignore[union-attr] # it was just made
+    assert call(by_key)[0] == 401
+    assert call(by_signature)[0] == 401
+    assert len(hubspot.created) == 1
+
+
+def test_where_keys_decide_no_role_counts(functions: Deployment, hubspot: FakeHubSpot) -> None:
+    event = api_event("POST", PATH, body=BODY, Authorization=None)
+    event["requestContext"]["identity"]["userArn"] = ROLE
+
+    assert call(event)[0] == 401
+    assert hubspot.created == []
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        api_event("POST", PATH, body=BODY),
+        api_event("POST", PATH, body="{"),
+        api_event("GET", "/outcomes", Authorization=None),
+        api_event("GET", "/nowhere"),
+    ],
+)
+@pytest.mark.parametrize("origin", ["", "https://admin.example.com"])
+def test_every_answer_names_the_origin_of_the_settings_and_no_other(
+    functions: Deployment, monkeypatch: pytest.MonkeyPatch, event: dict[str, Any], origin: str
+) -> None:
+    monkeypatch.setenv("CORS_ORIGIN", origin)
+
+    _, _, headers = call(event | {"headers": {**event["headers"], "Origin": "https://elsewhere.example.com"}})
+
+    assert headers.get("Access-Control-Allow-Origin", "") == origin
+    assert ("Outcome-Id" in headers.get("Access-Control-Expose-Headers", "")) == bool(origin)
+    assert headers["Cache-Control"] == "no-store"
 
 
 def test_a_client_sees_the_outcomes_of_its_object_types_alone(functions: Deployment, hubspot: FakeHubSpot) -> None:
