@@ -15,6 +15,7 @@ from pydantic.alias_generators import to_camel
 
 from batch_create.contract import Line, ObjectType, PortalName
 from batch_create.errors import Misconfigured
+from batch_create.redaction import remember
 from batch_create.secret_store import SecretStore
 
 ANY = "*"
@@ -127,7 +128,9 @@ def authenticate(authorization: str | None, secrets: SecretStore, secret: str, n
     if scheme.lower() != SCHEME or not key.strip():
         raise Unauthenticated("missing", "send the header Authorization: Bearer <client key>")
     digest = hashlib.sha256(key.strip().encode(errors="replace")).hexdigest().encode()
-    return _known("the client key", lambda clients: _holder(digest, clients), secrets, secret, now)
+    client = _known("the client key", lambda clients: _holder(digest, clients), secrets, secret, now)
+    remember([key.strip()])  # not one that is unknown: whoever guesses would have others forgotten
+    return client
 
 
 def recognise(principal: str | None, secrets: SecretStore, secret: str, now: datetime) -> Client:

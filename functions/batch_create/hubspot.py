@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, TypeVar
-from urllib.parse import quote_plus
 
 import requests
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
@@ -17,6 +15,7 @@ from batch_create import __version__
 from batch_create.contract import BatchAnswer, ErrorBody, Lenient, LimitInput, LimitKey, PairAnswer, error_body
 from batch_create.errors import HubSpotFailure, Misconfigured, Refused, Unavailable, Uncertain
 from batch_create.quota import Quota, quota
+from batch_create.redaction import redact
 from batch_create.retry import rule
 from batch_create.time_limit import time_limit, watched_session
 
@@ -172,7 +171,7 @@ class _Reply:
     headers: Mapping[str, str]
 
     def without(self, secrets: Collection[str]) -> _Reply:
-        return replace(self, text=_without(self.text, secrets))
+        return replace(self, text=redact(self.text, secrets))
 
     @property
     def correlation_id(self) -> str | None:
@@ -195,13 +194,6 @@ class _Bearer(AuthBase):
 
 def _unsigned(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request  # not None, for which requests would look into .netrc
-
-
-def _without(text: str, secrets: Collection[str]) -> str:
-    for secret in filter(None, secrets):
-        for written in (secret, json.dumps(secret)[1:-1], quote_plus(secret)):
-            text = text.replace(written, "***")
-    return text
 
 
 def _text_of(response: requests.Response) -> str:
@@ -229,7 +221,7 @@ def _refused_refresh(failure: HubSpotFailure, secrets: Collection[str]) -> Misco
     reasons = (said.status, (said.model_extra or {}).get("error"))
     named = ", ".join(reason for reason in reasons if isinstance(reason, str) and reason != "error")
     return Misconfigured(
-        _without(f"{named}: {failure.message}" if named else failure.message, secrets),
+        redact(f"{named}: {failure.message}" if named else failure.message, secrets),
         http_status=failure.http_status,
         body=failure.body,
         correlation_id=failure.correlation_id,
@@ -243,7 +235,7 @@ def _status_failure(reply: _Reply, secrets: Collection[str]) -> HubSpotFailure:
     asked = rule(reply.status)
     if asked.failure is Misconfigured and (scopes := _missing_scopes(said)):
         message = f"{message} Missing scopes: {scopes}"
-    message = _without(message, secrets)  # once more: JSON can write any character in another way
+    message = redact(message, secrets)  # once more: JSON can write any character in another way
     daily = reply.status == 429 and said.policy_name == "DAILY"
     return asked.failure(
         message,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,6 +12,7 @@ from uuid import NAMESPACE_OID, uuid5
 from botocore.exceptions import BotoCoreError, ClientError
 
 from batch_create.errors import HubSpotFailure, Misconfigured, Unavailable
+from batch_create.redaction import NAMES, remember
 
 if TYPE_CHECKING:
     from types_boto3_secretsmanager import SecretsManagerClient
@@ -105,6 +107,19 @@ class SecretStore:
         known = self._known.get(name)
         if known is None or known[1] <= asked_at:  # else a slow answer would replace a newer one of another thread
             self._known[name] = (secret, asked_at)
+            remember(_values(secret.text))
+
+
+def _values(text: str) -> Iterator[str]:
+    """What in a secret must be seen nowhere: all of it, or what stands under a secret's name."""
+    try:
+        document = json.loads(text)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        yield text.strip()
+        return
+    yield from (value.strip() for name, value in document.items() if name in NAMES and isinstance(value, str))
 
 
 def _failure(name: str, done: str, error: ClientError | BotoCoreError) -> HubSpotFailure:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from threading import Lock
+from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 
+from batch_create.redaction import redact
+
 # An invocation that settled nothing, such as a read of the ledger, has nothing to count, and that is no fault.
 warnings.filterwarnings("ignore", "No application metrics to publish")
 
-logger = Logger()
+
+def _serialised(line: dict[str, Any]) -> str:
+    return redact(json.dumps(line, default=str, ensure_ascii=False, separators=(",", ":")))
+
+
+logger = Logger(json_serializer=_serialised)  # the last place that a secret in an exception's text comes by
 metrics = Metrics()
 _counting = Lock()  # Powertools' metrics are not made for threads
 

@@ -1,0 +1,46 @@
+"""What nobody may see is replaced by `***`: secrets by their value, and whatever stands under a secret's name."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import deque
+from collections.abc import Collection, Iterable
+from urllib.parse import quote_plus
+
+HIDDEN = "***"
+SHORTEST = 8  # characters; less is no secret of HubSpot's or ours, and would be found in other words
+REMEMBERED = 200  # values; a deployment has some three for each portal
+NAMES = (
+    *("accessToken", "refreshToken", "clientSecret", "appSecret"),
+    *("access_token", "refresh_token", "client_secret", "app_secret", "hapikey", "authorization"),
+    *("x-hubspot-signature", "x-hubspot-signature-v3"),
+)
+_names = "|".join(map(re.escape, NAMES))
+# In JSON, also in JSON that is text within JSON; in a form or a query; and in a header.
+NAMED = re.compile(rf'(\\?"(?:{_names})\\?"\s*:\s*\\?")[^"\\]*|(\b(?:{_names})=)[^&\s"]+', re.IGNORECASE)
+BEARER = re.compile(r"(\bBearer\s+)[\w.~+/=-]{8,}", re.IGNORECASE)
+
+_remembered: deque[tuple[str, ...]] = deque(maxlen=REMEMBERED)
+
+
+def remember(values: Iterable[str]) -> None:
+    """Let `redact` take these out from now on."""
+    for value in values:
+        if len(value) >= SHORTEST and (ways := _written(value)) not in _remembered:
+            _remembered.append(ways)
+
+
+def redact(text: str, secrets: Collection[str] = ()) -> str:
+    """`text` without these secrets, those that are remembered, and what stands under a secret's name."""
+    for ways in (*map(_written, filter(None, secrets)), *_remembered):
+        for written in ways:
+            text = text.replace(written, HIDDEN)
+    text = NAMED.sub(lambda found: (found[1] or found[2]) + HIDDEN, text)
+    return BEARER.sub(rf"\g<1>{HIDDEN}", text)
+
+
+def _written(secret: str) -> tuple[str, ...]:
+    """As it is, in JSON and in a form; the longest first, of which another may be a part."""
+    ways = {secret, json.dumps(secret)[1:-1], quote_plus(secret)}
+    return tuple(sorted(ways, key=lambda way: (-len(way), way)))
