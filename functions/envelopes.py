@@ -45,13 +45,14 @@ def from_event(event: Any, portals: Collection[str], invocation_id: str, now: da
 def _of_rule(event: dict[str, Any]) -> tuple[str, datetime]:
     try:
         requested_at = datetime.fromisoformat(event.get("time", ""))
-    except (TypeError, ValueError):
+        requested_at = requested_at.astimezone(UTC) if requested_at.tzinfo else requested_at.replace(tzinfo=UTC)
+    except (TypeError, ValueError, OverflowError):
         raise ContractError(
             [Problem("time", "must be a time in ISO 8601, as EventBridge gives each event one")]
         ) from None
     if not isinstance(event.get("id"), str):
         raise ContractError([Problem("id", "must be text, as EventBridge gives each event one")])
-    return event["id"], requested_at if requested_at.tzinfo else requested_at.replace(tzinfo=UTC)
+    return event["id"], requested_at
 
 
 def sent_at(message: Message) -> datetime:

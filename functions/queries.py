@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
-from batch_create.contract import DEFAULT_PORTAL, ContractError, ObjectType, PortalName, problems_of
+from batch_create.contract import DEFAULT_PORTAL, ContractError, ObjectType, PortalName, Problem, problems_of
 from batch_create.history import NEWEST, OLDEST, Filter
 from batch_create.outcomes import Status, iso
 
+DATE = re.compile(r"\d{4}-\d\d-\d\d")
 SORT_KEY = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z#[A-Za-z0-9._:-]{1,128}")
 
 
@@ -31,6 +43,19 @@ def _sort_key(token: str) -> str:
     return sort_key
 
 
+def _dated(text: str) -> str:
+    if not DATE.match(text):  # pydantic takes a number for seconds since 1970
+        raise PydanticCustomError("moment", "must be a time in ISO 8601 with its offset from UTC")
+    return text
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError("moment", "must be within the years 1 to 9999 in UTC") from None
+
+
 class _Query(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -38,7 +63,7 @@ class _Query(BaseModel):
     from_: ObjectType | None = Field(default=None, alias="from")
     to: ObjectType | None = None
     status: Status | None = None
-    since: AwareDatetime | None = None
+    since: Annotated[AwareDatetime, BeforeValidator(_dated), AfterValidator(_in_utc)] | None = None
     limit: Annotated[int, Field(ge=1, le=100)] = 50
     after: Annotated[str, AfterValidator(_sort_key)] | None = None
 
@@ -53,6 +78,15 @@ class _Replay(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     all: bool = False
+
+
+def given_once(parameters: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """The value of each parameter. Raises ContractError for one that has several, which readers understand differently,
+    as they do a key that is given twice in JSON."""
+    twice = [Problem(name, "is given more than once") for name, values in parameters.items() if len(values) > 1]
+    if twice:
+        raise ContractError(twice)
+    return {name: value for name, values in parameters.items() for value in values}
 
 
 def wants_all(parameters: dict[str, str]) -> bool:

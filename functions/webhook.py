@@ -20,7 +20,7 @@ from batch_create.telemetry import logger, metrics
 from callers import client_of, sender_of
 from clients import Client
 from incoming import batch_request, prefers_async
-from queries import page_token, parse_filter, wants_all
+from queries import given_once, page_token, parse_filter, wants_all
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -69,7 +69,7 @@ def replay_outcome(outcome_id: str) -> Response[str]:
     """Run an outcome's request again as a new outcome: what was not applied, or with `?all=true` all of it."""
     client = client_of(app.current_event)
     client.require_replay()
-    everything = wants_all(dict(app.current_event.query_string_parameters or {}))
+    everything = wants_all(_query())
     outcome = _outcome(outcome_id, client)
     request = replay(outcome, client.name, now(), everything=everything)
     claim = ledger().accept(request, now())
@@ -85,12 +85,16 @@ def replay_outcome(outcome_id: str) -> Response[str]:
 @app.get("/outcomes")
 def list_outcomes() -> Response[str]:
     """A page of a portal's outcomes, newest first."""
-    client, wanted = client_of(app.current_event), parse_filter(dict(app.current_event.query_string_parameters or {}))
+    client, wanted = client_of(app.current_event), parse_filter(_query())
     client.require(wanted.portal, *(wanted.pair or ()))
     page = history().page(wanted)
     following = {"paging": {"next": {"after": page_token(page.after)}}} if page.after else {}
     shown = [readable(outcome) for outcome in page.outcomes if _may_see(client, outcome)]
     return replies.reply(200, {"results": shown, **following})
+
+
+def _query() -> dict[str, str]:
+    return given_once(app.current_event.resolved_query_string_parameters)
 
 
 def _outcome(outcome_id: str, client: Client) -> Outcome:

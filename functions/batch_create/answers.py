@@ -14,6 +14,7 @@ from batch_create.outcomes import HubSpotSaid, Outcome, Result, Status, iso
 from batch_create.retry import rule
 
 MULTI_STATUS = 207
+ANSWERS = (200, 201, MULTI_STATUS)  # to a batch create; any other 2xx is in our words, as a 202 means something here
 
 
 def merged(said: Sequence[HubSpotSaid]) -> HubSpotSaid | None:
@@ -79,12 +80,16 @@ def _decides(said: HubSpotSaid) -> bool:
 def answers_for(outcome: Outcome) -> bool:
     """Whether HubSpot's own words can answer for an outcome: a refusal of all of it, or an echo of all that is applied.
 
-    They cannot where something was proved by reading back: no answer of HubSpot's was about what then came true.
+    They cannot where something was proved by reading back: no answer of HubSpot's was about what then came true. Nor
+    where there are none: a page of HTML, nothing at all, or what the ledger had to cut.
     """
     said = outcome.hubspot or HubSpotSaid()
+    body = _object(said.body)
     if not _accepted(said):
-        return outcome.status is Status.REJECTED and said.body is not None and _decides(said)
-    rows = _object(said.body).get("results")
+        return bool(body) and _refuses(outcome, said)
+    if not body or said.http_status not in ANSWERS:
+        return False
+    rows = body.get("results")
     echoed = {
         (row.get("category"), row.get("typeId")): row.get("userEnforcedMaxToObjectIds")
         for row in (rows if isinstance(rows, list) else [])
@@ -92,6 +97,10 @@ def answers_for(outcome: Outcome) -> bool:
     }
     applied = [item for item in outcome.inputs if item.result is Result.APPLIED]
     return all(echoed.get(item.key) == item.max_to_object_ids for item in applied)
+
+
+def _refuses(outcome: Outcome, said: HubSpotSaid) -> bool:
+    return outcome.status is Status.REJECTED and not _accepted(said) and _decides(said)
 
 
 def _object(text: str | None) -> dict[str, Any]:
@@ -104,6 +113,14 @@ def _object(text: str | None) -> dict[str, Any]:
 
 def in_hubspots_words(outcome: Outcome) -> tuple[int, dict[str, Any]]:
     """The status and body that HubSpot gives for what became of an outcome's inputs. Only what is applied is echoed."""
+    said = outcome.hubspot
+    if said and said.http_status and _refuses(outcome, said):
+        return said.http_status, {
+            "status": "error",
+            "category": "VALIDATION_ERROR",
+            "message": outcome.inputs[0].message,
+            "correlationId": said.correlation_id or outcome.id,
+        }
     done = [item for item in outcome.inputs if item.result in (Result.APPLIED, Result.UNCHANGED)]
     body: dict[str, Any] = {
         "status": AnswerStatus.COMPLETE.value,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections import deque
 from collections.abc import Collection, Iterable
+from threading import Lock
 from urllib.parse import quote_plus
 
 HIDDEN = "***"
@@ -21,14 +21,17 @@ _names = "|".join(map(re.escape, NAMES))
 NAMED = re.compile(rf'(\\?"(?:{_names})\\?"\s*:\s*\\?")[^"\\]*|(\b(?:{_names})=)[^&\s"]+', re.IGNORECASE)
 BEARER = re.compile(r"(\bBearer\s+)[\w.~+/=-]{8,}", re.IGNORECASE)
 
-_remembered: deque[tuple[str, ...]] = deque(maxlen=REMEMBERED)
+_remembered: tuple[tuple[str, ...], ...] = ()  # replaced as a whole, as other threads read it
+_remembering = Lock()
 
 
 def remember(values: Iterable[str]) -> None:
     """Let `redact` take these out from now on."""
-    for value in values:
-        if len(value) >= SHORTEST and (ways := _written(value)) not in _remembered:
-            _remembered.append(ways)
+    global _remembered  # noqa: PLW0603 # one memory for all of a process, as there is one log
+    with _remembering:
+        known = dict.fromkeys(_remembered)
+        known |= dict.fromkeys(_written(value) for value in values if len(value) >= SHORTEST)
+        _remembered = tuple(known)[-REMEMBERED:]
 
 
 def redact(text: str, secrets: Collection[str] = ()) -> str:

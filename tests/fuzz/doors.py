@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from batch_create.contract import ContractError
 from batch_create.outcomes import Outcome, Result, Status
 from tests.fuzz import inputs
+from tests.fuzz.described import Asked, Call, calls, conforms
+from tests.fuzz.events import after, known
 from tests.fuzz.inputs import Said
 from tests.simulation.deployment import installed
 from tests.simulation.plan import make
@@ -51,23 +53,36 @@ def calm() -> Scenario:
     return scenario
 
 
-def webhook(scenario: Scenario, event: dict[str, Any]) -> str:
-    """One HTTP event: answered in JSON and below 500, and what is promised is in the ledger."""
+def webhook(scenario: Scenario, asked: Asked) -> str:
+    """One HTTP call: answered below 500 and as described, and what is promised is in the ledger."""
+    answer = _answered(scenario, asked)
+    for outcome_id in answer["multiValueHeaders"].get("Outcome-Id", []):
+        assert outcome_id in scenario.outcomes
+        for method, path in after(outcome_id):
+            _answered(scenario, known(method, path))
+    return str(answer["statusCode"])
+
+
+def _answered(scenario: Scenario, asked: Asked) -> dict[str, Any]:
+    answer = _called(scenario, asked)
+    assert 200 <= answer["statusCode"] < 500, answer
+    body = json.loads(answer["body"])
+    if answer["statusCode"] >= 400:
+        assert {"status", "message", "correlationId", "category"} <= body.keys(), body
+    _all_answered(scenario)
+    return answer
+
+
+def _called(scenario: Scenario, asked: Asked) -> dict[str, Any]:
     answers: list[dict[str, Any] | None] = []
+    event = asked.event if isinstance(asked, Call) else asked
     scenario.functions.invoke("webhook", event, SECONDS["webhook"], answers.append)
     _settle(scenario)
     (answer,) = answers
     assert answer is not None, "the function failed"
-    status = answer["statusCode"]
-    assert 200 <= status < 500, answer
-    body = json.loads(answer["body"])
     assert not SECRETS.search(json.dumps(answer))
-    if status >= 400:
-        assert {"status", "message", "correlationId", "category"} <= body.keys(), body
-    promised = answer["multiValueHeaders"].get("Outcome-Id", [])
-    assert set(promised) <= scenario.outcomes.keys()
-    _all_answered(scenario)
-    return str(status)
+    conforms(asked, answer)
+    return answer
 
 
 def queue(scenario: Scenario, message: tuple[str, str | None]) -> str:
@@ -89,21 +104,31 @@ def schedule(scenario: Scenario, event: Any) -> str:
     return _all_answered(scenario)
 
 
-def hubspot(scenario: Scenario, said: list[Said]) -> str:
-    """HubSpot's answers to the calls of one request: the outcome says nothing that was not said."""
-    asked = json.dumps(inputs.VALID)
-    left = chain(said, cycle([said[-1]]))
+def hubspot(scenario: Scenario, said: tuple[bool, list[Said]]) -> str:
+    """HubSpot's answers to the calls of one request, of somebody who waits for it or on the queue: the outcome says
+    nothing that was not said, and who waits is answered as described."""
+    waits, answers = said
+    left = chain(answers, cycle([answers[-1]]))
 
     def send(request: requests.PreparedRequest, **_: Any) -> requests.Response:
         answer = next(left)
         return response(request, answer.status, answer.headers, answer.body)
 
     vars(scenario.wire)["send"] = send
-    message_id = scenario.queue.send(asked, {})
-    _settle(scenario)
-    outcome = scenario.outcomes[message_id]
-    assert outcome.status in WAITING or all(item.result is not Result.PENDING for item in outcome.inputs)
-    if not any(200 <= each.status < 300 for each in said):
+    if waits:
+        asked = known("POST", inputs.PATH, json.dumps({"inputs": inputs.VALID["inputs"]}))
+        (outcome_id,) = _called(scenario, asked)["multiValueHeaders"]["Outcome-Id"]
+        for method, path in after(outcome_id):
+            _called(scenario, known(method, path))
+    else:
+        outcome_id = scenario.queue.send(json.dumps(inputs.VALID), {})
+        _settle(scenario)
+    outcome = scenario.outcomes[outcome_id]
+    open_still = WAITING | (
+        {Status.FAILED} if waits else set()
+    )  # who waits is told 502, and replays it when it is mended
+    assert outcome.status in open_still or all(item.result is not Result.PENDING for item in outcome.inputs)
+    if not any(200 <= each.status < 300 for each in answers):
         assert all(item.result not in {Result.APPLIED, Result.UNCHANGED} for item in outcome.inputs)
     _nothing_leaks(scenario)
     return outcome.status.value
@@ -118,10 +143,10 @@ class Door:
 
 
 DOORS = {
-    "webhook": Door(inputs.webhook_inputs, webhook),
+    "webhook": Door(inputs.any_of(inputs.webhook_inputs, calls), webhook),
     "queue": Door(inputs.queue_inputs, queue),
     "schedule": Door(inputs.schedule_inputs, schedule),
-    "hubspot": Door(inputs.said_inputs, hubspot),
+    "hubspot": Door(st.tuples(st.booleans(), inputs.said_inputs), hubspot),
 }
 
 

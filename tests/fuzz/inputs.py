@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from base64 import b64encode
 from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import strategies as st
 
-KEY = "client-key"  # of tests/simulation/scenario.py
+from tests.fuzz.events import KEY, event, let_in
+
 VALID: dict[str, Any] = {
     "portal": "default",
     "fromObjectType": "deals",
@@ -44,6 +44,7 @@ WORDS = [
         "-1",
     ),
 ]
+TIMES = ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "1795510800"]
 NUMBERS = [0, -1, 1, 3, 2**31 - 1, 2**31, 2**63, 10**400, 0.5, 1e308, True]
 
 
@@ -143,7 +144,7 @@ queries = st.one_of(
         st.sampled_from(["portal", "from", "to", "status", "since", "limit", "after", "all", "x"]),
         st.one_of(
             st.sampled_from(
-                ["default", "nobody", "deals", "COMPLETE", "2026-11-24T09:00:00Z", "10", "-1", "1e9", "true"]
+                ["default", "nobody", "deals", "COMPLETE", "2026-11-24T09:00:00Z", "10", "-1", "1e9", "true", *TIMES]
             ),
             st.text(max_size=20),
         ),
@@ -152,38 +153,9 @@ queries = st.one_of(
 )
 
 
-def _event(
-    method: str, path: str, sent: dict[str, str], query: dict[str, str] | None, body: str | None, *, base64: bool
-) -> dict[str, Any]:
-    if base64 and body is not None:
-        body = b64encode(body.encode(errors="replace")).decode()
-    return {
-        "httpMethod": method,
-        "path": path,
-        "headers": sent,
-        "multiValueHeaders": {name: [value] for name, value in sent.items()},
-        "queryStringParameters": query,
-        "multiValueQueryStringParameters": query and {name: [value] for name, value in query.items()},
-        "requestContext": {
-            "requestId": "request",
-            "stage": "v1",
-            "path": f"/v1{path}",
-            "domainName": "api.example.com",
-        },
-        "body": body,
-        "isBase64Encoded": base64,
-    }
-
-
-def _let_in(event: dict[str, Any]) -> dict[str, Any]:
-    """The same by a caller who is let in, so that what lies behind is reached."""
-    known = event["headers"] | {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
-    return event | {"headers": known, "multiValueHeaders": {name: [value] for name, value in known.items()}}
-
-
 bodies = texts({"inputs": VALID["inputs"]})
 calls = st.builds(
-    _event,
+    event,
     st.just("POST"),
     st.sampled_from([PATH, PATH, f"/portals/acme{PATH}", f"/portals/nobody{PATH}"]),
     headers,
@@ -191,9 +163,9 @@ calls = st.builds(
     bodies,
     base64=st.booleans(),
 )
-reads = st.builds(_event, st.just("GET"), st.just("/outcomes"), headers, queries, st.none(), base64=st.just(False))
+reads = st.builds(event, st.just("GET"), st.just("/outcomes"), headers, queries, st.none(), base64=st.just(False))
 anything = st.builds(
-    _event,
+    event,
     st.sampled_from(["POST", "POST", "GET", "GET", "PUT", "DELETE", "HEAD", "X"]),
     paths,
     headers,
@@ -201,13 +173,14 @@ anything = st.builds(
     st.one_of(st.none(), bodies),
     base64=st.booleans(),
 )
-let_in = any_of(calls, calls, calls, reads, anything).map(_let_in)
-webhook_inputs = any_of(calls, anything, let_in, let_in, let_in)
+inside = any_of(calls, calls, calls, reads, anything).map(let_in)
+webhook_inputs = any_of(calls, anything, inside, inside, inside)
 
 # --------------------------------------------------------------------------------------------- the queue, the schedule
 queue_inputs = st.tuples(texts(VALID), st.none() | st.sampled_from(WORDS))
 rules = {"id": "b1f5", "time": "2026-11-24T09:00:00Z", "detail-type": "limits", "detail": VALID}
-schedule_inputs = st.one_of(documents(VALID), documents(rules))
+early = {**rules, "time": TIMES[0]}
+schedule_inputs = st.one_of(documents(VALID), documents(rules), documents(early))
 
 
 # ------------------------------------------------------------------------------------------------- HubSpot's answers

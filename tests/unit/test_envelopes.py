@@ -84,7 +84,9 @@ def test_an_event_that_is_no_request_is_said_to_be_none(event: Any) -> None:
         from_event(event, PORTALS, "i-1", START)
 
 
-@pytest.mark.parametrize("change", [{"id": None}, {"time": None}, {"time": "yesterday"}, {"id": 5}])
+@pytest.mark.parametrize(
+    "change", [{"id": None}, {"time": None}, {"time": "yesterday"}, {"time": "0001-01-01T00:00:00+14:00"}, {"id": 5}]
+)
 def test_a_rules_event_without_its_own_id_or_time_is_no_request(change: dict[str, Any]) -> None:
     event = {name: value for name, value in {**load("rule"), **change}.items() if value is not None}
 

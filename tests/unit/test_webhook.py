@@ -304,6 +304,31 @@ def test_hubspots_refusal_is_passed_on_untouched(functions: Deployment, hubspot:
     assert body == {"message": "no such type"}
 
 
+@pytest.mark.parametrize("said", ["<html>no such page</html>", "", "[]", "404"])
+def test_a_refusal_that_is_not_in_hubspots_words_keeps_its_status_and_is_put_in_such(
+    functions: Deployment, hubspot: FakeHubSpot, said: str
+) -> None:
+    hubspot.replies = [failed(404, "HubSpot answered 404 without a message", body=said)]
+
+    status, body, headers = call(api_event("POST", PATH, body=BODY))
+
+    assert (status, headers["Outcome-Status"]) == (404, "REJECTED")
+    assert is_hubspots_error(body)
+    assert body["message"] == "HubSpot answered 404 without a message"
+
+
+@pytest.mark.parametrize("status", [202, 206, 299])
+def test_a_status_that_hubspot_has_not_is_not_handed_on_as_a_202_says_that_it_is_queued(
+    functions: Deployment, hubspot: FakeHubSpot, status: int
+) -> None:
+    hubspot.replies = [lambda inputs: answer([echo(item) for item in inputs], http_status=status)]
+
+    answered, body, headers = call(api_event("POST", PATH, body=BODY))
+
+    assert (answered, headers["Outcome-Status"]) == (200, "COMPLETE")
+    assert body["results"][0]["userEnforcedMaxToObjectIds"] == 5
+
+
 def test_a_limit_that_was_so_already_is_answered_as_done_and_hubspots_refusal_is_kept(
     functions: Deployment, hubspot: FakeHubSpot
 ) -> None:
@@ -462,6 +487,10 @@ def test_outcomes_are_listed_newest_first_and_in_pages(functions: Deployment) ->
         ({"limit": "0"}, "limit"),
         ({"limit": "101"}, "limit"),
         ({"since": "yesterday"}, "since"),
+        ({"since": "1795510800"}, "since"),
+        ({"since": "2026-11-24"}, "since"),
+        ({"since": "0001-01-01T00:00:00+14:00"}, "since"),
+        ({"since": "9999-12-31T23:59:59-14:00"}, "since"),
         ({"after": "nonsense"}, "after"),
         ({"form": "deals"}, "form"),
     ],
@@ -471,6 +500,19 @@ def test_a_wrong_filter_is_explained(functions: Deployment, query: dict[str, str
 
     assert status == 400
     assert [problem["in"] for problem in error["errors"]] == [field]
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/outcomes"), ("POST", "/outcomes/o-1/replay")])
+def test_a_parameter_that_is_given_twice_is_refused_as_it_may_mean_either(
+    functions: Deployment, method: str, path: str
+) -> None:
+    several = {"portal": ["default", "acme"], "all": ["false", "true"], "limit": ["5"]}
+    twice = api_event(method, path, query={"portal": "acme"}) | {"multiValueQueryStringParameters": several}
+
+    status, error, _ = call(twice)
+
+    assert status == 400
+    assert [problem["in"] for problem in error["errors"]] == ["portal", "all"]
 
 
 def test_an_unknown_route_is_404_in_hubspots_shape(functions: Deployment) -> None:
