@@ -199,6 +199,11 @@ class Settings(_Section):
         return self
 
     @property
+    def by_iam(self) -> bool:
+        """Whether API Gateway checks who calls, by AWS's signature."""
+        return self.authorization == "iam"
+
+    @property
     def removal_policy(self) -> RemovalPolicy:
         """What becomes of data when it leaves the stack."""
         return RemovalPolicy.RETAIN if self.deletion_protection else RemovalPolicy.DESTROY

@@ -11,6 +11,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from infra.cors import add_preflight
 from infra.logs import log_group
 from infra.nag import acknowledge
 from infra.web_acl import WebAcl
@@ -60,9 +61,6 @@ UNSIGNED = {
     ),
 }
 OWN_CHECK = "The function checks who calls, and for which portals, itself: a refusal has HubSpot's error shape."
-# What a page may send. A preflight asks for it, which a browser remembers for so long.
-CORS_HEADERS = "Authorization, Content-Type, Idempotency-Key, Prefer"
-CORS_SECONDS = 3600
 ACCESS_LOG = {
     "requestId": "$context.requestId",
     "requestTime": "$context.requestTime",
@@ -89,7 +87,6 @@ class Ingress(Construct):
         self, scope: Construct, id: str, settings: Settings, encryption: Encryption, function: lambda_.IFunction
     ) -> None:
         super().__init__(scope, id)
-        by_iam = settings.authorization == "iam"
         access_log = log_group(self, "AccessLog", settings, encryption)
         self.api = apigateway.RestApi(
             self,
@@ -117,25 +114,8 @@ class Ingress(Construct):
         self._refuse_old_tls()
         self._keep_execution_log(settings, encryption)
         headers = {header: f"'{value}'" for header, value in answer_headers(settings.cors_origin).items()}
-        for name, (status, category, message) in (REFUSALS | (UNSIGNED if by_iam else {})).items():
-            self.api.add_gateway_response(
-                name,
-                type=apigateway.ResponseType.of(name),
-                status_code=status,
-                templates={"application/json": _hubspot_error(category, message)},
-                response_headers=headers,
-            )
-        integration = apigateway.LambdaIntegration(function, allow_test_invoke=False)
-        authorization = apigateway.AuthorizationType.IAM if by_iam else apigateway.AuthorizationType.NONE
-        for http_method, path in ROUTES:
-            resource = self.api.root.resource_for_path(path)
-            method = resource.add_method(http_method, integration, authorization_type=authorization)
-            acknowledge(method, "AwsSolutions-COG4", f"Callers are programs, not users of a pool. {OWN_CHECK}")
-            if not by_iam:
-                for rule in ("AwsSolutions-APIG4", "CKV_AWS_59"):
-                    acknowledge(method, rule, OWN_CHECK)
-            if settings.cors_origin:
-                _preflight(resource, http_method, headers)
+        self._refuse_in_hubspots_words(settings, headers)
+        self._route_to(function, settings, headers)
         if settings.web_acl:
             WebAcl(self, "WebAcl", self.api.deployment_stage)
         self._acknowledge_rest(settings)
@@ -154,6 +134,29 @@ class Ingress(Construct):
         name = f"API-Gateway-Execution-Logs_{self.api.rest_api_id}/{STAGE}"
         log = log_group(self, "ExecutionLog", settings, encryption, name)
         self.api.deployment_stage.node.add_dependency(log)
+
+    def _refuse_in_hubspots_words(self, settings: Settings, headers: Mapping[str, str]) -> None:
+        for name, (status, category, message) in (REFUSALS | (UNSIGNED if settings.by_iam else {})).items():
+            self.api.add_gateway_response(
+                name,
+                type=apigateway.ResponseType.of(name),
+                status_code=status,
+                templates={"application/json": _hubspot_error(category, message)},
+                response_headers=headers,
+            )
+
+    def _route_to(self, function: lambda_.IFunction, settings: Settings, headers: Mapping[str, str]) -> None:
+        integration = apigateway.LambdaIntegration(function, allow_test_invoke=False)
+        authorization = apigateway.AuthorizationType.IAM if settings.by_iam else apigateway.AuthorizationType.NONE
+        for http_method, path in ROUTES:
+            resource = self.api.root.resource_for_path(path)
+            method = resource.add_method(http_method, integration, authorization_type=authorization)
+            acknowledge(method, "AwsSolutions-COG4", f"Callers are programs, not users of a pool. {OWN_CHECK}")
+            if not settings.by_iam:
+                for rule in ("AwsSolutions-APIG4", "CKV_AWS_59"):
+                    acknowledge(method, rule, OWN_CHECK)
+            if settings.cors_origin:
+                add_preflight(resource, http_method, headers)
 
     def _acknowledge_rest(self, settings: Settings) -> None:
         acknowledge(
@@ -203,37 +206,6 @@ def _endpoint(scope: Construct, settings: Settings) -> dict[str, Any]:
         ),
         "policy": iam.PolicyDocument(statements=[invoke]),
     }
-
-
-def _preflight(resource: apigateway.IResource, http_method: str, headers: Mapping[str, str]) -> None:
-    # Not CDK's own, which cannot give its answers the headers that all others have.
-    answered = {
-        **headers,
-        "Access-Control-Allow-Methods": f"'{http_method}'",
-        "Access-Control-Allow-Headers": f"'{CORS_HEADERS}'",
-        "Access-Control-Max-Age": f"'{CORS_SECONDS}'",
-    }
-    method = resource.add_method(
-        "OPTIONS",
-        apigateway.MockIntegration(
-            passthrough_behavior=apigateway.PassthroughBehavior.NEVER,
-            request_templates={"application/json": '{"statusCode": 204}'},
-            integration_responses=[
-                apigateway.IntegrationResponse(
-                    status_code="204",
-                    response_parameters={f"method.response.header.{name}": value for name, value in answered.items()},
-                )
-            ],
-        ),
-        authorization_type=apigateway.AuthorizationType.NONE,
-        method_responses=[
-            apigateway.MethodResponse(
-                status_code="204", response_parameters={f"method.response.header.{name}": True for name in answered}
-            )
-        ],
-    )
-    for rule in ("AwsSolutions-APIG4", "AwsSolutions-COG4"):
-        acknowledge(method, rule, "A browser's preflight never has credentials, and its answer is the same for all.")
 
 
 def _hubspot_error(category: str, message: str) -> str:
