@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from schemathesis import Case, GenerationMode, Response
@@ -78,14 +79,15 @@ def test_what_is_applied_and_what_hubspot_refuses_is_answered_as_described(local
 
 
 def test_what_waits_in_the_queue_is_answered_as_described(local: LocalStack) -> None:
-    accepted = create(local, LIMIT, Prefer="respond-async", Idempotency_Key="described")
-    again = create(local, LIMIT, Prefer="respond-async", Idempotency_Key="described")
-    other = create(local, NO_LIMIT, Prefer="respond-async", Idempotency_Key="described")
+    key = uuid4().hex
+    accepted = create(local, LIMIT, Prefer="respond-async", Idempotency_Key=key)
+    again = create(local, LIMIT, Prefer="respond-async", Idempotency_Key=key)
+    other = create(local, NO_LIMIT, Prefer="respond-async", Idempotency_Key=key)
 
     assert (accepted.status_code, other.status_code) == (202, 422)
     assert again.status_code in {201, 202, 409}  # done, waiting, or running by now
     local.final(accepted.headers["outcome-id"][0])
-    replayed = create(local, LIMIT, Prefer="respond-async", Idempotency_Key="described")
+    replayed = create(local, LIMIT, Prefer="respond-async", Idempotency_Key=key)
     assert (replayed.status_code, replayed.headers["idempotency-replayed"]) == (201, ["true"])
 
 
