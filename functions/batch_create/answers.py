@@ -81,13 +81,15 @@ def answers_for(outcome: Outcome) -> bool:
     """Whether HubSpot's own words can answer for an outcome: a refusal of all of it, or an echo of all that is applied.
 
     They cannot where something was proved by reading back: no answer of HubSpot's was about what then came true. Nor
-    where there are none: a page of HTML, nothing at all, or what the ledger had to cut.
+    where there are none: a page of HTML, nothing at all, or what the ledger had to cut. Nor where they speak of success
+    alone, and nothing of it was there when it was read back.
     """
     said = outcome.hubspot or HubSpotSaid()
     body = _object(said.body)
     if not _accepted(said):
         return bool(body) and _refuses(outcome, said)
-    if not body or said.http_status not in ANSWERS:
+    failed = any(item.result in (Result.REJECTED, Result.UNCONFIRMED) for item in outcome.inputs)
+    if not body or said.http_status not in ANSWERS or (failed and not body.get("errors")):
         return False
     rows = body.get("results")
     echoed = {

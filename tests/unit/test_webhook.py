@@ -329,6 +329,21 @@ def test_a_status_that_hubspot_has_not_is_not_handed_on_as_a_202_says_that_it_is
     assert body["results"][0]["userEnforcedMaxToObjectIds"] == 5
 
 
+def test_a_success_of_hubspots_that_is_none_is_not_handed_on(
+    functions: Deployment, hubspot: FakeHubSpot, clock: Clock
+) -> None:
+    hubspot.replies = [lambda inputs: answer([])] * 9
+    event = api_event("POST", PATH, body=BODY, Idempotency_Key="k-6")
+
+    while (answered := call(event))[0] == 202:
+        clock.advance(2000)
+
+    status, body, headers = answered
+    assert (status, headers["Outcome-Status"]) == (207, "REJECTED")
+    assert (body["results"], body["numErrors"]) == ([], 1)
+    assert "COMPLETE" in body["errors"][0]["message"]
+
+
 def test_a_limit_that_was_so_already_is_answered_as_done_and_hubspots_refusal_is_kept(
     functions: Deployment, hubspot: FakeHubSpot
 ) -> None:
