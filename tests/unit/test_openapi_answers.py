@@ -16,9 +16,9 @@ from batch_create.errors import QueueUnavailable
 from batch_create.items import readable
 from batch_create.ledger import ATTEMPTS_KEPT
 from batch_create.outcomes import Attempt, Doubt, HubSpotSaid, InputOutcome, Outcome, Result, Status, Trigger, Verdict
-from clients import Forbidden, Unauthenticated
+from clients import Forbidden, TooManyRequests, Unauthenticated
 from incoming import JSON
-from infra.ingress import REFUSALS, ROUTES
+from infra.ingress import REFUSALS, ROUTES, UNSIGNED
 from security_headers import SECURITY_HEADERS
 from tests.support.openapi import DESCRIPTION, OPERATIONS, SCHEMAS, facts, model, resolved, validator
 
@@ -128,6 +128,7 @@ REFUSED: list[Exception] = [
     ContractError([Problem("inputs[0].typeId", "is required"), Problem("", "is no JSON")]),
     Unauthenticated("missing", "send a key"),
     Forbidden("not yours"),
+    TooManyRequests("crm", 60, 30),
     NotFoundError("no such outcome"),
     NotReplayable("it is still running"),
     ServiceError(413, "too large"),
@@ -144,7 +145,9 @@ def test_the_categories_of_errors_are_those_that_are_given() -> None:
 
     for body in bodies:
         validator("Error").validate(body)
-    given = {body["category"] for body in bodies} | {category for _, category, _ in REFUSALS.values()}
+    given = {body["category"] for body in bodies} | {
+        category for _, category, _ in [*REFUSALS.values(), *UNSIGNED.values()]
+    }
     assert given == set(SCHEMAS["Error"]["properties"]["category"]["enum"])
 
 
