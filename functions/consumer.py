@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from batch_create.claims import Standing
 from batch_create.contract import DEFAULT_PORTAL, ContractError
 from batch_create.errors import LedgerUnavailable, QueueUnavailable
 from batch_create.handler import Ran, run
-from batch_create.ledger import Standing
 from batch_create.outcomes import Outcome, Request, Status, Trigger
 from batch_create.ports import ledger, now, production, queue, settings
 from batch_create.telemetry import logger, metrics

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from batch_create.claims import Standing
 from batch_create.contract import DEFAULT_PORTAL, ContractError, parse_json
 from batch_create.errors import LedgerUnavailable
-from batch_create.ledger import Standing
 from batch_create.outcomes import Outcome, Request, Status, Trigger
 from batch_create.ports import ledger, now, settings
 from batch_create.telemetry import count, logger, metrics

@@ -14,10 +14,10 @@ from aws_lambda_powertools.event_handler.exceptions import ServiceError
 
 from batch_create.again import DONE, NotReplayable
 from batch_create.answers import answers_for, in_hubspots_words
+from batch_create.claims import Standing
 from batch_create.contract import ContractError, Problem
 from batch_create.errors import HubSpotFailure, LedgerUnavailable, QueueUnavailable
 from batch_create.handler import Ran
-from batch_create.ledger import Standing
 from batch_create.outcomes import Outcome, Status, iso
 from batch_create.ports import allowed_origin
 from batch_create.telemetry import count, logger

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from batch_create.claims import Standing
 from batch_create.handler import run
-from batch_create.ledger import Standing
 from batch_create.ports import now, production, queue, settings
 from batch_create.telemetry import logger, metrics
 from envelopes import from_event

@@ -9,11 +9,11 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
 import replies
 from batch_create.again import NotReplayable, replay
+from batch_create.claims import Standing
 from batch_create.contract import DEFAULT_PORTAL
 from batch_create.errors import QueueUnavailable
 from batch_create.handler import Ran, run
 from batch_create.items import readable
-from batch_create.ledger import Standing
 from batch_create.outcomes import ID, Outcome, Request
 from batch_create.ports import history, ledger, now, production, queue
 from batch_create.telemetry import logger, metrics

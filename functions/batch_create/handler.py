@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from batch_create.calls import Caller
+from batch_create.claims import Standing
 from batch_create.errors import LedgerUnavailable
 from batch_create.held import Held
 from batch_create.hubspot import Pair
 from batch_create.lane import Lane, not_written
-from batch_create.ledger import Standing
 from batch_create.line import Line
 from batch_create.outcomes import Outcome, Request, Status, new_outcome
 from batch_create.plan import chunks, taking_turns

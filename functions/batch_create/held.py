@@ -8,11 +8,11 @@ from typing import Any
 
 from batch_create.answers import merged
 from batch_create.attribution import Fate
+from batch_create.claims import Claim
 from batch_create.contract import LimitKey
 from batch_create.decision import Decision
 from batch_create.errors import HubSpotFailure, Misconfigured, Unavailable, Uncertain
 from batch_create.hubspot import Pair
-from batch_create.ledger import Claim
 from batch_create.outcomes import Doubt, HubSpotSaid, InputOutcome, Outcome, Result, Status, conclude
 from batch_create.plan import Demand
 from batch_create.retry import not_before

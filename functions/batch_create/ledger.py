@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from itertools import islice
 
+from batch_create.claims import Claim, Standing
 from batch_create.errors import LeaseLost
 from batch_create.items import from_outcome, to_outcome
 from batch_create.outcomes import InputOutcome, Outcome, Request, Result, Status, iso, new_outcome
@@ -17,33 +16,8 @@ from batch_create.table import KEYS_IN_ONE_READ, Change, ConditionFailed, Item, 
 ATTEMPTS_KEPT = 50  # the latest; enough to see half a day of retries, small enough for one item
 RUNNING = ("status", "statusKey", "leaseUntil")  # what each claim says anew
 TOLD = ("inputs", "attempts", "hubspot", "finishedAt", "retryAt", "reason", "doubt")  # what a settlement says
-
-
 STUCK_AFTER = timedelta(minutes=30)  # longer than SQS delays a message, and than any function runs
 SWEPT_AGAIN_AFTER = timedelta(hours=12)  # a message that was put back is in the queue for as long as it takes
-
-
-class Standing(StrEnum):
-    """What the ledger says to one who wants to run a request."""
-
-    OURS = "OURS"  # nobody else may run it until the lease ends
-    WAITING = "WAITING"  # accepted before, and still for the queue to run
-    FINISHED = "FINISHED"  # done before: the outcome is the answer
-    ELSEWHERE = "ELSEWHERE"  # another worker is at it
-    PARKED = "PARKED"  # deferred, and its time has not come
-    ANOTHER_REQUEST = "ANOTHER_REQUEST"  # the id belongs to a request that asks for something else
-    UNREACHED = "UNREACHED"  # no word from the ledger: nothing may be done
-
-
-@dataclass(frozen=True)
-class Claim:
-    """The answer to a claim. `fence` grows with each claim; `abandoned` means that the last holder never settled."""
-
-    standing: Standing
-    outcome: Outcome
-    fence: int = 0
-    abandoned: bool = False
-    lease_until: datetime | None = None
 
 
 class Ledger:

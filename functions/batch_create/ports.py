@@ -17,10 +17,11 @@ from botocore.config import Config
 
 from batch_create import settings as environment
 from batch_create.budget import Budget
+from batch_create.claims import Claim
 from batch_create.contract import LimitInput, LimitKey
 from batch_create.history import Filter, History, Page
 from batch_create.hubspot import USER_AGENT, Answer, HubSpot, Pair
-from batch_create.ledger import Claim, Ledger
+from batch_create.ledger import Ledger
 from batch_create.locks import Locks
 from batch_create.outcomes import Outcome, Request
 from batch_create.pool import side_by_side

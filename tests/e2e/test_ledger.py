@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from batch_create.ledger import Ledger, Standing
+from batch_create.claims import Standing
+from batch_create.ledger import Ledger
 from batch_create.outcomes import Doubt, HubSpotSaid, Status
 from batch_create.table import Table
 from tests.e2e.deployed import LocalStack

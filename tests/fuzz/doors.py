@@ -124,9 +124,8 @@ def hubspot(scenario: Scenario, said: tuple[bool, list[Said]]) -> str:
         outcome_id = scenario.queue.send(json.dumps(inputs.VALID), {})
         _settle(scenario)
     outcome = scenario.outcomes[outcome_id]
-    open_still = WAITING | (
-        {Status.FAILED} if waits else set()
-    )  # who waits is told 502, and replays it when it is mended
+    # Who waits is told 502 where the token is refused, and replays it when that is mended.
+    open_still = {*WAITING, Status.FAILED} if waits else WAITING
     assert outcome.status in open_still or all(item.result is not Result.PENDING for item in outcome.inputs)
     if not any(200 <= each.status < 300 for each in answers):
         assert all(item.result not in {Result.APPLIED, Result.UNCHANGED} for item in outcome.inputs)

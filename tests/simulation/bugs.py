@@ -12,12 +12,13 @@ import consumer
 from batch_create import calls, hubspot, lane, ledger, plan, proof, retry
 from batch_create.attribution import Fate
 from batch_create.calls import Caller
+from batch_create.claims import Claim
 from batch_create.credentials import Credentials
 from batch_create.decision import Decision
 from batch_create.errors import HubSpotFailure, Unavailable
 from batch_create.held import Held
 from batch_create.lane import Lane
-from batch_create.ledger import Claim, Ledger
+from batch_create.ledger import Ledger
 from batch_create.locks import Locks
 from batch_create.outcomes import Doubt, Result, Status
 from batch_create.proof import Proof

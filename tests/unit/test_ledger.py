@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
+from batch_create.claims import Standing
 from batch_create.errors import LeaseLost, LedgerUnavailable
 from batch_create.history import Filter, History
-from batch_create.ledger import Ledger, Standing
+from batch_create.ledger import Ledger
 from batch_create.outcomes import Attempt, Doubt, HubSpotSaid, Outcome, Status, Verdict, iso, new_outcome
 from batch_create.table import Item, Table
 from tests.support.aws import Deployment

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from batch_create.claims import Claim, Standing
 from batch_create.contract import LimitInput
 from batch_create.errors import LedgerUnavailable, Misconfigured, Refused
 from batch_create.handler import run
 from batch_create.hubspot import Answer, Pair
-from batch_create.ledger import Claim, Ledger, Standing
+from batch_create.ledger import Ledger
 from batch_create.outcomes import Outcome, Request, Result, Status, Verdict
 from batch_create.ports import Point
 from batch_create.table import Table
