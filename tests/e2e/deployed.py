@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import boto3
 import requests
 
+from batch_create.handler import LEASE_GRACE
 from local import emulator, stack
 
 T = TypeVar("T")
@@ -123,7 +124,9 @@ class LocalStack:
 
     def drained(self) -> None:
         """Wait until both queues are empty."""
-        until(lambda: not any(self.queued().values()) or None, "the queues to be empty")
+        # A second message of a request that is being run waits for the end of the first one's lease.
+        lease = self.function("consumer.handler")["Timeout"] + LEASE_GRACE.total_seconds()
+        until(lambda: not any(self.queued().values()) or None, "the queues to be empty", lease + PATIENCE)
 
 
 def until(look: Callable[[], T | None], what: str, patience: float = PATIENCE) -> T:
