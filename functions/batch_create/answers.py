@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from batch_create.contract import AnswerStatus
+from batch_create.contract import AnswerStatus, EchoedLimit
 from batch_create.errors import Refused
 from batch_create.outcomes import HubSpotSaid, Outcome, Result, Status, iso
 from batch_create.retry import rule
@@ -33,10 +33,10 @@ def merged(said: Sequence[HubSpotSaid]) -> HubSpotSaid | None:
     answers = [body for one, body in bodies if _accepted(one)]
     if not answers:
         return deciding[-1]
-    results: list[Any] = [row for body in answers for row in body.get("results") or []]
+    results = [row for body in answers for row in _rows(body, "results")]
     errors: list[Any] = []
     for one, body in bodies:
-        errors += (body.get("errors") or []) if _accepted(one) else [body or {"message": one.body, "status": "error"}]
+        errors += _rows(body, "errors") if _accepted(one) else [body or {"message": one.body, "status": "error"}]
     joined: dict[str, Any] = {**answers[-1], "results": results}
     if "startedAt" in answers[0]:
         joined["startedAt"] = answers[0]["startedAt"]
@@ -91,18 +91,20 @@ def answers_for(outcome: Outcome) -> bool:
     failed = any(item.result in (Result.REJECTED, Result.UNCONFIRMED) for item in outcome.inputs)
     if not body or said.http_status not in ANSWERS or (failed and not body.get("errors")):
         return False
-    rows = body.get("results")
-    echoed = {
-        (row.get("category"), row.get("typeId")): row.get("userEnforcedMaxToObjectIds")
-        for row in (rows if isinstance(rows, list) else [])
-        if isinstance(row, dict)
-    }
+    rows = [EchoedLimit.model_validate(row) for row in _rows(body, "results") if isinstance(row, dict)]
+    echoed = {(row.category, row.type_id): row.user_enforced_max_to_object_ids for row in rows}
     applied = [item for item in outcome.inputs if item.result is Result.APPLIED]
     return all(echoed.get(item.key) == item.max_to_object_ids for item in applied)
 
 
 def _refuses(outcome: Outcome, said: HubSpotSaid) -> bool:
     return outcome.status is Status.REJECTED and not _accepted(said) and _decides(said)
+
+
+def _rows(body: dict[str, Any], name: str) -> list[Any]:
+    """A list of an answer's, as HubSpot has it; none where something else stands in its place."""
+    rows = body.get(name)
+    return rows if isinstance(rows, list) else []
 
 
 def _object(text: str | None) -> dict[str, Any]:

@@ -27,6 +27,8 @@ from tests.simulation.transport import response
 from tests.simulation.world import World
 
 SECRETS = re.compile(r"static-1|static-acme|client-key|app-secret")
+(VALID_INPUT,) = inputs.VALID["inputs"]
+CALL = 2  # inputs of one call at most, so that few of them need a second one
 AFTER = 3_600.0  # seconds of virtual time until all is looked at: schedules are tried three times within minutes
 WAITING = {Status.DEFERRED, Status.QUEUED}
 
@@ -35,6 +37,7 @@ def calm() -> Scenario:
     """A world in which nothing fails by itself: HubSpot, AWS and our workers are well."""
     plan = replace(
         make(1, 1),
+        batch_size=CALL,
         asks=[],
         faults=[],
         switches={},
@@ -80,6 +83,7 @@ def _called(scenario: Scenario, asked: Asked) -> dict[str, Any]:
     _settle(scenario)
     (answer,) = answers
     assert answer is not None, "the function failed"
+    assert answer["statusCode"] != 500, answer
     assert not SECRETS.search(json.dumps(answer))
     conforms(asked, answer)
     return answer
@@ -104,10 +108,11 @@ def schedule(scenario: Scenario, event: Any) -> str:
     return _all_answered(scenario)
 
 
-def hubspot(scenario: Scenario, said: tuple[bool, list[Said]]) -> str:
-    """HubSpot's answers to the calls of one request, of somebody who waits for it or on the queue: the outcome says
-    nothing that was not said, and who waits is answered as described."""
-    waits, answers = said
+def hubspot(scenario: Scenario, said: tuple[bool, int, list[Said]]) -> str:
+    """HubSpot's answers to the calls of one request, of somebody who waits for it or on the queue, and of so many
+    inputs: the outcome says nothing that was not said, and who waits is answered as described."""
+    waits, number, answers = said
+    asked_for = [VALID_INPUT | {"typeId": VALID_INPUT["typeId"] + n} for n in range(number)]
     left = chain(answers, cycle([answers[-1]]))
 
     def send(request: requests.PreparedRequest, **_: Any) -> requests.Response:
@@ -116,12 +121,12 @@ def hubspot(scenario: Scenario, said: tuple[bool, list[Said]]) -> str:
 
     vars(scenario.wire)["send"] = send
     if waits:
-        asked = known("POST", inputs.PATH, json.dumps({"inputs": inputs.VALID["inputs"]}))
+        asked = known("POST", inputs.PATH, json.dumps({"inputs": asked_for}))
         (outcome_id,) = _called(scenario, asked)["multiValueHeaders"]["Outcome-Id"]
         for method, path in after(outcome_id):
             _called(scenario, known(method, path))
     else:
-        outcome_id = scenario.queue.send(json.dumps(inputs.VALID), {})
+        outcome_id = scenario.queue.send(json.dumps(inputs.VALID | {"inputs": asked_for}), {})
         _settle(scenario)
     outcome = scenario.outcomes[outcome_id]
     # Who waits is told 502 where the token is refused, and replays it when that is mended.
@@ -145,7 +150,7 @@ DOORS = {
     "webhook": Door(inputs.any_of(inputs.webhook_inputs, calls), webhook),
     "queue": Door(inputs.queue_inputs, queue),
     "schedule": Door(inputs.schedule_inputs, schedule),
-    "hubspot": Door(st.tuples(st.booleans(), inputs.said_inputs), hubspot),
+    "hubspot": Door(st.tuples(st.booleans(), st.integers(1, CALL + 1), inputs.said_inputs), hubspot),
 }
 
 

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import json
 
-from batch_create.answers import in_hubspots_words, merged
-from batch_create.contract import BatchAnswer, Category
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batch_create.answers import answers_for, in_hubspots_words, merged, without_errors
+from batch_create.contract import BatchAnswer, Category, EchoedLimit
 from batch_create.outcomes import HubSpotSaid, InputOutcome, Outcome, Result, Status, Trigger
+from tests.fuzz.inputs import ANSWER, nearly
 from tests.support.fakes import START
 
 
 def said(status: int, body: object, correlation_id: str = "c") -> HubSpotSaid:
     text = body if isinstance(body, str) else json.dumps(body)
     return HubSpotSaid(http_status=status, status="COMPLETE", correlation_id=correlation_id, body=text)
+
+
+def _row(row: object) -> EchoedLimit:
+    return EchoedLimit.model_validate(row if isinstance(row, dict) else {})
 
 
 def test_one_answer_is_kept_word_for_word() -> None:
@@ -57,6 +66,59 @@ def test_a_refused_call_becomes_one_of_the_errors_of_a_207() -> None:
 
 def test_where_every_call_was_refused_the_last_refusal_stands() -> None:
     assert merged([said(400, {"message": "one"}), said(400, {"message": "two"})]) == said(400, {"message": "two"})
+
+
+@pytest.mark.parametrize("name", ["results", "errors"])
+@pytest.mark.parametrize("odd", [5, True, "x", {"a": 1}, None])
+def test_what_is_no_list_of_an_answer_has_no_part_in_the_whole(name: str, odd: object) -> None:
+    whole = merged([said(200, ANSWER), said(200, {**ANSWER, name: odd})])
+
+    assert whole is not None
+    assert json.loads(whole.body or "")[name] == ANSWER[name]
+
+
+@given(st.lists(nearly(ANSWER), min_size=1, max_size=3), st.booleans())
+def test_no_answer_of_hubspots_is_too_odd_to_be_told(bodies: list[object], applied: bool) -> None:
+    whole = merged([without_errors(said(200, body), ["typeId 3 is bad"]) for body in bodies])
+    item = InputOutcome(
+        category=Category.HUBSPOT_DEFINED,
+        type_id=3,
+        max_to_object_ids=5,
+        result=Result.APPLIED if applied else Result.UNCHANGED,
+    )
+    outcome = Outcome(
+        id="o",
+        portal="default",
+        status=Status.COMPLETE,
+        trigger=Trigger.WEBHOOK,
+        requested_at=START,
+        inputs=(item,),
+        hubspot=whole,
+    )
+
+    told = answers_for(outcome)
+
+    if told and applied:
+        rows = json.loads(whole.body or "")["results"] if whole else []
+        assert (3, 5) in [(row.type_id, row.user_enforced_max_to_object_ids) for row in map(_row, rows)]
+
+
+def test_an_answer_whose_rows_are_of_other_types_does_not_answer_for_an_outcome() -> None:
+    odd = {"category": [], "typeId": {}, "userEnforcedMaxToObjectIds": 5}
+    item = InputOutcome(
+        category=Category.HUBSPOT_DEFINED, type_id=3, max_to_object_ids=5, result=Result.APPLIED, message="read back"
+    )
+    outcome = Outcome(
+        id="o",
+        portal="default",
+        status=Status.COMPLETE,
+        trigger=Trigger.WEBHOOK,
+        requested_at=START,
+        inputs=(item,),
+        hubspot=said(200, {"status": "COMPLETE", "results": [odd]}),
+    )
+
+    assert not answers_for(outcome)
 
 
 def test_what_became_of_the_inputs_can_be_said_in_hubspots_shape() -> None:
