@@ -39,7 +39,7 @@ are the sum over invocations and pairs of the distinct limits by the batch size,
 
 
 @dataclass(frozen=True)
-class Ran:
+class RunResult:
     """What came of a run: its invocations, seconds, calls of HubSpot and those of them answered 429."""
 
     invocations: Sequence[Invocation]
@@ -103,13 +103,13 @@ def measure(quick: bool) -> Section:
     return Section("Calls and time", TEXT, tuple(figures), tuple(ratios), (_picture(ours, large),))
 
 
-def _measured(contestant: Contestant, count: int, mapping: Mapping) -> Ran:
+def _measured(contestant: Contestant, count: int, mapping: Mapping) -> RunResult:
     with stage(types(), tenSecondlyLimit=QUOTA) as set_up:
         records = messages(count, time.time() - count / 1000)
         invocations = run(contestant, records, mapping, set_up, QUOTA_CALLS=str(QUOTA))
         journal = set_up.journal()
     refused = sum(entry["status"] == 429 for entry in journal)
-    ran = Ran(invocations, max(map(_ended, invocations)), len(journal), refused)
+    ran = RunResult(invocations, max(map(_ended, invocations)), len(journal), refused)
     print(
         f"  {contestant.module}: {count:,} messages by {mapping.messages}: {ran.calls} calls ({refused} refused),",
         end=" ",
@@ -128,7 +128,7 @@ def _with(contestant: Contestant, module: str) -> Contestant:
     return Contestant(module, contestant.python, contestant.path, contestant.timeout)
 
 
-def _figures(name: str, rans: Sequence[Ran]) -> tuple[Figure, Figure]:
+def _figures(name: str, rans: Sequence[RunResult]) -> tuple[Figure, Figure]:
     return Figure(f"{name}: calls", "calls", _each(rans, "calls")), Figure(f"{name}: time", "s", _each(rans, "seconds"))
 
 
@@ -139,7 +139,7 @@ def _of_mapping(mapping: Mapping, count: int = 1_000) -> list[Figure]:
     return [*_figures(name, [ran]), *_invocations(name, [ran])]
 
 
-def _invocations(name: str, rans: Sequence[Ran]) -> list[Figure]:
+def _invocations(name: str, rans: Sequence[RunResult]) -> list[Figure]:
     invocations = [ran.invocations for ran in rans]
     return [
         Figure(f"{name}: an invocation", "s", tuple(median(each.seconds for each in of) for of in invocations)),
@@ -152,7 +152,7 @@ def _invocations(name: str, rans: Sequence[Ran]) -> list[Figure]:
     ]
 
 
-def _each(rans: Sequence[Ran], name: str) -> tuple[float, ...]:
+def _each(rans: Sequence[RunResult], name: str) -> tuple[float, ...]:
     return tuple(getattr(ran, name) for ran in rans)
 
 
@@ -160,7 +160,7 @@ def _ended(invocation: Invocation) -> float:
     return invocation.started + invocation.seconds
 
 
-def _picture(ours: dict[int, list[Ran]], large: int) -> Picture:
+def _picture(ours: dict[int, list[RunResult]], large: int) -> Picture:
     measured = [(0.0, 0.0), *((float(count), median(_each(rans, "calls"))) for count, rans in ours.items())]
     return Picture(
         "calls",

@@ -39,11 +39,11 @@ AWS = {
 }
 # What the first event of each entry point makes on its way to the first request.
 ENTRY_POINTS = {
-    "consumer": "from batch_create.ports import production; production()",
-    "scheduled": "from batch_create.ports import production; production()",
-    "webhook": "from batch_create.ports import production; production()",
-    "dead_letters": "from batch_create.ports import ledger; ledger()",
-    "sweep": "from batch_create.ports import history, ledger, queue; ledger(); history(); queue()",
+    "consumer": "from production import production; production()",
+    "scheduled": "from production import production; production()",
+    "webhook": "from production import production; production()",
+    "dead_letters": "from production import ledger; ledger()",
+    "sweep": "from production import history, ledger, queue; ledger(); history(); queue()",
 }
 FLOOR = "(b) boto3 and requests"
 COMPILED = "(b) compiled as ours is"

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 
-from batch_create.pool import AT_ONCE
-from batch_create.secret_store import MEMORY
-from batch_create.table import STATEMENTS_IN_ONE_WRITE
+from aws.dynamodb import STATEMENTS_IN_ONE_WRITE
+from aws.secrets_manager import MEMORY
 from bench import prices
 from bench.prices import MILLION, Price
 from bench.units import Measured, measure
+from runtime.concurrency import AT_ONCE
 
 GB = 1e9  # bytes: for logs, for which AWS does not say which GB it means; for DynamoDB it is seven percent more
 FULL_CPU = 1_769  # MiB at which a function has one vCPU: Lambda Developer Guide, "Configure Lambda function memory"
@@ -25,7 +25,7 @@ MEMORY_MIB = 512  # cdk.json
 MONTH = 30.4 * 86_400  # seconds
 OUTCOME_MONTHS, LOG_MONTHS = 400 / 30.4, 90 / 30.4  # cdk.json: outcomeRetentionDays, logRetentionDays
 ALARMS = 16  # and one for each portal: infra/alarms.py
-METRICS = 6  # that a busy stack counts: batch_create/telemetry.py
+METRICS = 6  # that a busy stack counts: runtime/telemetry.py
 QUEUES, POLLERS, LONG_POLL = 2, 5, 20  # of Lambda, seconds: Lambda Developer Guide, "Using Lambda with Amazon SQS"
 READ_BYTES = 4_096  # of a read unit
 SAMPLED = 0.05  # of invocations, and the first of each second, which counts for little: AWS X-Ray Developer Guide

@@ -84,8 +84,8 @@ def run(count: int, batch: int) -> dict[str, float]:
     )
     # Not before the environment is set, which Powertools reads on import.
     import consumer
-    from batch_create.ledger import Ledger
-    from batch_create.table import Table
+    from aws.dynamodb import Table
+    from ledger.ledger import Ledger
     from tests.simulation.dynamo import Dynamo
     from tests.support.fakes import Clock, FakeHubSpot, ports
 

@@ -16,13 +16,12 @@ from uuid import uuid4
 import boto3
 import requests
 
-from batch_create import ports
-from batch_create.contract import parse_envelope
 from batch_create.handler import run
-from batch_create.outcomes import Request, Trigger
-from batch_create.ports import now, production
 from bench.traffic import FIRST_TYPE
 from bench.worker import Context
+from model.contract import parse_envelope
+from model.outcomes import Request, Trigger
+from production import client, now, production, session
 from tests.support.events import api_event
 
 T = TypeVar("T")
@@ -42,7 +41,7 @@ class Writes:
         self.counts: Counter[str] = Counter()
         self._counts = True
         for operation in ("UpdateItem", "PutItem"):
-            ports._session().register(f"before-call.dynamodb.{operation}", self._count)
+            session().events.register(f"before-call.dynamodb.{operation}", self._count)
 
     @contextmanager
     def not_counted(self) -> Iterator[None]:
@@ -144,7 +143,7 @@ def measured(count: int) -> dict[str, list[float]]:
 
 def token() -> str:
     """HubSpot's token, from where the functions have it."""
-    return str(ports._client("secretsmanager").get_secret_value(SecretId=os.environ["TOKEN_SECRET"])["SecretString"])
+    return str(client("secretsmanager").get_secret_value(SecretId=os.environ["TOKEN_SECRET"])["SecretString"])
 
 
 if __name__ == "__main__":

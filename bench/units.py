@@ -15,19 +15,19 @@ from unittest.mock import patch
 
 from moto import mock_aws
 
-from batch_create.contract import parse_envelope
+from aws.dynamodb import Table
 from batch_create.handler import run
-from batch_create.ledger import Ledger
-from batch_create.outcomes import Request, Trigger
-from batch_create.table import Table
+from ledger.ledger import Ledger
+from model.contract import parse_envelope
+from model.outcomes import Request, Trigger
 from tests.support.aws import ACCOUNT, clients, deploy
 from tests.support.fakes import START, Clock, FakeHubSpot, answer, echo, ports
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import TableDescriptionTypeDef
 
-    from batch_create.contract import LimitInput
-    from batch_create.hubspot import Answer
+    from hubspot_api.client import Answer
+    from model.contract import LimitInput
 
 WRITE_UNIT = 1_024  # bytes: DynamoDB Developer Guide, "DynamoDB read and write operations"
 STORED_BESIDES = 100  # bytes of each item and each entry of an index: Developer Guide, "Global Secondary Indexes"

@@ -12,17 +12,17 @@ from uuid import uuid4
 import boto3
 from botocore.config import Config
 
-from batch_create.ledger import Ledger
-from batch_create.outcomes import Outcome, Request, Result, Status
+from aws.dynamodb import STATEMENTS_IN_ONE_WRITE, Table
 from batch_create.plan import chunks
-from batch_create.pool import AT_ONCE, side_by_side
-from batch_create.ports import now
-from batch_create.table import STATEMENTS_IN_ONE_WRITE, Table
 from bench.overhead import emulated
 from bench.report import Figure, Ratio, Section
 from bench.stage import stage
 from bench.traffic import types
+from ledger.ledger import Ledger
 from local import emulator
+from model.outcomes import Outcome, Request, Result, Status
+from production import now
+from runtime.concurrency import AT_ONCE, side_by_side
 from tests.support.fakes import request
 
 LEASE = timedelta(minutes=2)

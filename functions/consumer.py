@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from batch_create.claims import Standing
-from batch_create.contract import DEFAULT_PORTAL, ContractError
-from batch_create.errors import LedgerUnavailable, QueueUnavailable
-from batch_create.handler import Ran, run
-from batch_create.outcomes import Outcome, Request, Status, Trigger
-from batch_create.ports import ledger, now, production, queue, settings
-from batch_create.telemetry import logger, metrics
+from batch_create.handler import RunResult, run
 from envelopes import Message, from_message, sent_at
+from ledger.claim import ClaimStatus
+from model.contract import DEFAULT_PORTAL, ContractError
+from model.errors import LedgerUnavailable, QueueUnavailable
+from model.outcomes import Outcome, Request, Status, Trigger
+from production import ledger, now, production, queue, settings
+from runtime.telemetry import logger, metrics
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -54,9 +54,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in returned]}
 
 
-def _finished(message: Message, ran: Ran) -> bool:
+def _finished(message: Message, ran: RunResult) -> bool:
     """Whether the ledger holds a message's final outcome. If not, the message must wait."""
-    if ran.standing is Standing.ANOTHER_REQUEST:
+    if ran.claim_status is ClaimStatus.KEY_REUSED:
         reason = f"its idempotencyKey belongs to another request: outcome {ran.outcome.id}"
         return _rejected(message, reason, ran.outcome.portal)
     return ran.outcome.status.final

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from batch_create.claims import Standing
-from batch_create.contract import DEFAULT_PORTAL, ContractError, parse_json
-from batch_create.errors import LedgerUnavailable
-from batch_create.outcomes import Outcome, Request, Status, Trigger
-from batch_create.ports import ledger, now, settings
-from batch_create.telemetry import count, logger, metrics
 from envelopes import Message, attribute, from_event, from_message, sent_at
+from ledger.claim import ClaimStatus
+from model.contract import DEFAULT_PORTAL, ContractError, parse_json
+from model.errors import LedgerUnavailable
+from model.outcomes import Outcome, Request, Status, Trigger
+from production import ledger, now, settings
+from runtime.telemetry import count, logger, metrics
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -41,19 +41,19 @@ def _settled(message: Message) -> bool:
             request = _request(message)
         except ContractError as error:
             ledger().record(_unreadable(message, text, str(error)), now())
-            standing, outcome_id = Standing.OURS, message["messageId"]
+            claim_status, outcome_id = ClaimStatus.CLAIMED, message["messageId"]
         else:
-            standing, outcome_id = ledger().fail(request, _reason(message), text, now()), request.id
-            if standing is Standing.ANOTHER_REQUEST:
+            claim_status, outcome_id = ledger().fail(request, _reason(message), text, now()), request.id
+            if claim_status is ClaimStatus.KEY_REUSED:
                 reason = f"its idempotencyKey belongs to another request: outcome {request.id}"
                 ledger().record(_unreadable(message, text, reason, request.envelope.portal), now())
     except LedgerUnavailable as error:
         logger.error("dead letter not settled", message_id=message["messageId"], error=str(error))
         return False
-    if standing is Standing.ELSEWHERE:
+    if claim_status is ClaimStatus.LEASED:
         return False
     logger.warning("dead letter settled", message_id=message["messageId"], outcome_id=outcome_id)
-    if standing is not Standing.FINISHED:  # which an alarm has told of, if there was need
+    if claim_status is not ClaimStatus.FINAL:  # which an alarm has told of, if there was need
         count("OutcomeFailed")
     return True
 

@@ -6,9 +6,9 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
-from batch_create.contract import ContractError, Problem, parse_envelope, parse_json
-from batch_create.outcomes import Request, Trigger
-from batch_create.queue import OUTCOME_ID
+from aws.sqs import OUTCOME_ID
+from model.contract import ContractError, Problem, parse_envelope, parse_json
+from model.outcomes import Request, Trigger
 
 Message = dict[str, Any]  # one of `Records` of an SQS event
 # Scheduler replaces its context attributes in an input; a key in which one is left identifies nothing.

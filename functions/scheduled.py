@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from batch_create.claims import Standing
 from batch_create.handler import run
-from batch_create.ports import now, production, queue, settings
-from batch_create.telemetry import logger, metrics
 from envelopes import from_event
+from ledger.claim import ClaimStatus
+from production import now, production, queue, settings
+from runtime.telemetry import logger, metrics
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -24,7 +24,7 @@ def handler(event: Any, context: LambdaContext) -> dict[str, str]:
     request = from_event(event, settings().portals, context.aws_request_id, now())
     seconds = context.get_remaining_time_in_millis() / 1000 - RESERVE
     (ran,) = run([request], seconds, production())
-    if ran.standing is Standing.ANOTHER_REQUEST:
+    if ran.claim_status is ClaimStatus.KEY_REUSED:
         raise ValueError(f"the idempotencyKey belongs to another request: outcome {ran.outcome.id}")
     if not ran.outcome.status.final:
         # Also when another invocation is at it: should that one die, the message finds the request abandoned.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from batch_create.again import continued
-from batch_create.ports import ledger, now, queue, settings
-from batch_create.telemetry import count, logger, metrics
+from ledger.replay import continued
+from production import ledger, now, queue, settings
+from runtime.telemetry import count, logger, metrics
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -7,31 +7,30 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
-import replies
-from batch_create.again import NotReplayable, replay
-from batch_create.claims import Standing
-from batch_create.contract import DEFAULT_PORTAL
-from batch_create.errors import QueueUnavailable
-from batch_create.handler import Ran, run
-from batch_create.items import readable
-from batch_create.outcomes import ID, Outcome, Request
-from batch_create.ports import history, ledger, now, production, queue
-from batch_create.telemetry import logger, metrics
-from callers import client_of, sender_of
-from clients import Client
-from incoming import batch_request, prefers_async
-from queries import given_once, page_token, parse_filter, wants_all
+from api import response
+from api.authentication import Authentication
+from api.clients import Client
+from api.query import given_once, page_token, parse_filter, wants_all
+from api.request import batch_request, prefers_async
+from batch_create.handler import RunResult, run
+from ledger.claim import ClaimStatus
+from ledger.replay import NotReplayable, replay
+from model.contract import DEFAULT_PORTAL
+from model.errors import QueueUnavailable
+from model.outcomes import ID, Outcome, Request
+from production import client_rates, history, ledger, now, production, queue, secret_store, settings
+from runtime.telemetry import logger, metrics
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 BATCH_CREATE = "/crm/associations/<version>/definitions/configurations/<from_type>/<to_type>/batch/create"
 RESERVE = 3.0  # seconds of the invocation kept for settling, handing over and answering
-QUEUEABLE = (Standing.OURS, Standing.WAITING)  # sending what waits once more does no harm
+QUEUEABLE = (ClaimStatus.CLAIMED, ClaimStatus.QUEUED)  # sending what waits once more does no harm
 LONGEST_RUN = 22.0  # seconds; API Gateway answers 504 after 29, and a cold start comes before our clock begins
 
 app = APIGatewayRestResolver()
-app.exception_handler(Exception)(lambda failure: replies.refusal(failure, _correlation_id()))
+app.exception_handler(Exception)(lambda failure: response.refusal(failure, _correlation_id()))
 
 
 @logger.inject_lambda_context
@@ -46,51 +45,61 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def batch_create(version: str, from_type: str, to_type: str, portal: str = DEFAULT_PORTAL) -> Response[str]:
     """Run a request now; queue it where the caller prefers that, or where HubSpot cannot take it in time."""
     event = app.current_event
-    client = sender_of(event, portal)
-    request = batch_request(event, client, version, portal=portal, from_object_type=from_type, to_object_type=to_type)
+    client = _authentication().sender(event, portal, now())
+    request = batch_request(
+        event, client, settings(), now(), version, portal=portal, from_object_type=from_type, to_object_type=to_type
+    )
     if client.signed_as or prefers_async(event):  # some of HubSpot's own requests wait for five seconds only
         return _accept(request)
     seconds = min(LONGEST_RUN, app.lambda_context.get_remaining_time_in_millis() / 1000 - RESERVE)
     (ran,) = run([request], seconds, production())
-    if ran.standing is Standing.OURS and not ran.outcome.status.final:
+    if ran.claim_status is ClaimStatus.CLAIMED and not ran.outcome.status.final:
         queue().send(request, now(), ran.outcome.retry_at)
-        return replies.accepted(ran.outcome, now())
-    return replies.concluded(ran, now(), _correlation_id())
+        return response.accepted(ran.outcome, now())
+    return response.concluded(ran, now(), _correlation_id())
 
 
 @app.get("/outcomes/<outcome_id>")
 def read_outcome(outcome_id: str) -> Response[str]:
     """One outcome."""
-    return replies.reply(200, readable(_outcome(outcome_id, client_of(app.current_event))))
+    return response.reply(200, response.readable(_outcome(outcome_id, _client())))
 
 
 @app.post("/outcomes/<outcome_id>/replay")
 def replay_outcome(outcome_id: str) -> Response[str]:
     """Run an outcome's request again as a new outcome: what was not applied, or with `?all=true` all of it."""
-    client = client_of(app.current_event)
+    client = _client()
     client.require_replay()
     everything = wants_all(_query())
     outcome = _outcome(outcome_id, client)
     request = replay(outcome, client.name, now(), everything=everything)
     claim = ledger().accept(request, now())
-    if claim.standing is Standing.ANOTHER_REQUEST:
+    if claim.claim_status is ClaimStatus.KEY_REUSED:
         raise NotReplayable(f"it was replayed before, for other inputs: replay outcome {request.id} instead")
     ledger().link(outcome, request.id)
-    if claim.standing in QUEUEABLE:
+    if claim.claim_status in QUEUEABLE:
         # Where that fails it stays QUEUED: whoever asks again sends it then, and so does the sweep.
         queue().send(request, now())
-    return replies.accepted(claim.outcome, now(), replayed=claim.standing is not Standing.OURS)
+    return response.accepted(claim.outcome, now(), replayed=claim.claim_status is not ClaimStatus.CLAIMED)
 
 
 @app.get("/outcomes")
 def list_outcomes() -> Response[str]:
     """A page of a portal's outcomes, newest first."""
-    client, wanted = client_of(app.current_event), parse_filter(_query())
+    client, wanted = _client(), parse_filter(_query())
     client.require(wanted.portal, *(wanted.pair or ()))
     page = history().page(wanted)
     following = {"paging": {"next": {"after": page_token(page.after)}}} if page.after else {}
-    shown = [readable(outcome) for outcome in page.outcomes if _may_see(client, outcome)]
-    return replies.reply(200, {"results": shown, **following})
+    shown = [response.readable(outcome) for outcome in page.outcomes if _may_see(client, outcome)]
+    return response.reply(200, {"results": shown, **following})
+
+
+def _authentication() -> Authentication:
+    return Authentication(settings(), secret_store(), client_rates())
+
+
+def _client() -> Client:
+    return _authentication().client(app.current_event, now())
 
 
 def _query() -> dict[str, str]:
@@ -111,16 +120,18 @@ def _may_see(client: Client, outcome: Outcome) -> bool:
 
 def _accept(request: Request) -> Response[str]:
     claim = ledger().accept(request, now())
-    if claim.standing not in QUEUEABLE:
-        return replies.concluded(Ran(claim.standing, claim.outcome, claim.lease_until), now(), _correlation_id())
+    if claim.claim_status not in QUEUEABLE:
+        return response.concluded(
+            RunResult(claim.claim_status, claim.outcome, claim.lease_until), now(), _correlation_id()
+        )
     try:
         queue().send(request, now())
     except QueueUnavailable as error:
-        if claim.standing is Standing.OURS and request.envelope.idempotency_key is None:
+        if claim.claim_status is ClaimStatus.CLAIMED and request.envelope.idempotency_key is None:
             # Nobody can ask for it again, and it must not take effect later. With a key it waits to be asked for.
             ledger().give_up(claim.outcome, str(error), now())
         raise
-    return replies.accepted(claim.outcome, now(), preferred=True)
+    return response.accepted(claim.outcome, now(), preferred=True)
 
 
 def _correlation_id() -> str:

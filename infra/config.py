@@ -14,8 +14,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
-from batch_create.contract import DEFAULT_PORTAL, PortalName
 from infra.logs import RETENTION
+from model.contract import DEFAULT_PORTAL, PortalName
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 # Each portal's secret is named in a role's inline policies, and IAM takes 10,240 characters of those.

@@ -1,4 +1,4 @@
-"""What every function is told; functions/batch_create/settings.py reads it."""
+"""What every function is told; functions/runtime/settings.py reads it."""
 
 from __future__ import annotations
 

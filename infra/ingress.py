@@ -11,11 +11,11 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from api.headers import answer_headers
 from infra.cors import add_preflight
 from infra.logs import log_group
 from infra.nag import acknowledge
 from infra.web_acl import WebAcl
-from security_headers import answer_headers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,9 +11,9 @@ from typing import Annotated, Any
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from batch_create.contract import ContractError, Envelope, parse_envelope
 from infra.config import ConfigurationError, known_time_zone
 from infra.schedule_expression import explained_expression
+from model.contract import ContractError, Envelope, parse_envelope
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from aws_cdk import CfnOutput, Duration, Stack
 from aws_cdk import aws_lambda as lambda_
 
-from batch_create.contract import DEFAULT_PORTAL
 from infra import bundling
 from infra.alarms import Alarms
 from infra.dashboard import Dashboard
@@ -19,6 +18,7 @@ from infra.queue import RequestQueue
 from infra.schedule import HourlySweep, Schedules
 from infra.storage import BY_PAIR, BY_STATUS, Storage
 from infra.telemetry import Watched
+from model.contract import DEFAULT_PORTAL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

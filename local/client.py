@@ -20,13 +20,13 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
 
-from batch_create.contract import ContractError, problems_of
-from batch_create.errors import HubSpotFailure
-from batch_create.secret_store import NO_MEMORY, SecretStore
-from clients import MAX_KEYS, Clients, Entry, parse
+from api.clients import MAX_KEYS, Clients, Entry, parse
+from aws.secrets_manager import NO_MEMORY, SecretStore
 from local import emulator
 from local.processes import ROOT
 from local.stack import STACK_FILE, key_hash
+from model.contract import ContractError, problems_of
+from model.errors import HubSpotFailure
 
 if TYPE_CHECKING:
     from types_boto3_secretsmanager import SecretsManagerClient

@@ -11,22 +11,22 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from datetime import UTC, timedelta
 
-from batch_create.calls import SENDS
-from batch_create.errors import HubSpotFailure, NoTurn, Uncertain
-from batch_create.held import LATE
-from batch_create.hubspot import Pair
-from batch_create.line import LONGEST_TURN
-from batch_create.patience import CALL_SECONDS, LONGEST_WAIT
-from batch_create.plan import plan, taking_turns
-from batch_create.pool import AT_ONCE
-from batch_create.proof import PAUSE
-from batch_create.quota import HANDFUL
-from batch_create.retry import not_before
-from batch_create.secret_store import MEMORY
+from aws.secrets_manager import MEMORY
+from batch_create.authorised_call import LONGEST_SLOT_WAIT
+from batch_create.claimed_request import LATE
+from batch_create.plan import plan, round_robin
+from batch_create.read_back import PAUSE
+from batch_create.sending import SENDS
+from batch_create.wait_budget import CALL_SECONDS, LONGEST_WAIT
 from bench.simulation.hubspot import answer
 from bench.simulation.model import Model
 from bench.simulation.portals import START, Message, Portal
 from consumer import RESERVE
+from hubspot_api.retry_policy import not_before
+from model.errors import HubSpotFailure, QuotaExhausted, Uncertain
+from model.pair import Pair
+from quota.bucket import HANDFUL
+from runtime.concurrency import AT_ONCE
 
 APPLIED = 0.5  # chance that what was answered 5xx has been applied all the same; nobody knows
 
@@ -63,7 +63,7 @@ class Invocation:
             groups[message.portal.name, message.pair].append(message)
         self._ahead = Counter(portal for portal, _ in groups)
         threads = [self._claim(messages, start)] * min(AT_ONCE, len(groups))
-        for key in taking_turns(groups):
+        for key in round_robin(groups):
             heapq.heappush(threads, self._lane(groups[key], heapq.heappop(threads), ended))
         # However many threads wait, the processor has done the work of one after the other.
         return replace(ended, at=max(*threads, start + len(messages) * 2 * self._model.work))
@@ -119,7 +119,7 @@ class Invocation:
 
     # ----------------------------------------------------------------------------------------------------- the calls
     def _make(self, portal: Portal, now: float) -> tuple[float, HubSpotFailure | None]:
-        """One planned call, sent again where reading back allows it, as calls.py does."""
+        """One planned call, sent again where reading back allows it, as batch_create/sending.py does."""
         failure: HubSpotFailure | None = None
         for _ in range(SENDS):
             now, failure = self._call(portal, now)
@@ -180,10 +180,10 @@ class Invocation:
         if portal.stopped_until > now:
             return now, _stopped(portal.stopped_until - now)
         if not slots:
-            until = min(self._deadline - CALL_SECONDS, now + LONGEST_TURN.total_seconds())
+            until = min(self._deadline - CALL_SECONDS, now + LONGEST_SLOT_WAIT.total_seconds())
             free = portal.slots(max(1, min(HANDFUL, self._ahead[portal.name])), now)
             if free[0] > until:
-                return now, NoTurn("used up", retry_after=free[0] - now, portal_wide=True)
+                return now, QuotaExhausted("used up", retry_after=free[0] - now, portal_wide=True)
             portal.take(free)
             slots.extend(free)
             now = self._written(self._model.units.bucket, now)
@@ -197,7 +197,7 @@ class Invocation:
 
 
 def _stopped(seconds: float) -> HubSpotFailure:
-    return NoTurn("the day's calls are used up", retry_after=seconds, daily=True, portal_wide=True)
+    return QuotaExhausted("the day's calls are used up", retry_after=seconds, daily=True, portal_wide=True)
 
 
 def _in_doubt(failure: HubSpotFailure) -> Uncertain:

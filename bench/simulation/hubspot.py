@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, timedelta
 
-from batch_create.errors import HubSpotFailure, Unavailable, Uncertain
-from batch_create.hubspot import CONNECT_TIMEOUT, LONGEST_READ
-from batch_create.retry import not_before, rule
 from bench.simulation.model import Model
 from bench.simulation.portals import START, Fault, Portal
+from hubspot_api.client import CONNECT_TIMEOUT, LONGEST_READ
+from hubspot_api.retry_policy import not_before, rule
+from model.errors import HubSpotFailure, Unavailable, Uncertain
 
 SPREAD = 0.3  # of the logarithm of the time that an answer takes
 

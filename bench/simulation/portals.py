@@ -9,9 +9,9 @@ from enum import Enum, auto
 from math import ceil
 from random import Random
 
-from batch_create.contract import Category, LimitInput
-from batch_create.hubspot import Pair
 from batch_create.plan import Demand
+from model.contract import Category, LimitInput
+from model.pair import Pair
 
 START = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)  # any working day
 WINDOW = 10.0  # seconds of HubSpot's rolling quota

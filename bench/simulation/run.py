@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from random import Random
 
-from batch_create.queue import LONGEST_VISIBILITY
+from aws.sqs import LONGEST_VISIBILITY
 from bench.simulation.cloud import NEW_TABLE_WRITE_UNITS, Containers, Queue, SourceMapping, Table
 from bench.simulation.consumer import Ended, Invocation
 from bench.simulation.model import Model, Spent

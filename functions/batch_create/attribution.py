@@ -6,17 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from batch_create.contract import (
-    AnswerStatus,
-    BatchAnswer,
-    ErrorBody,
-    ErrorDetail,
-    LimitInput,
-    LimitKey,
-    error_body,
-)
-from batch_create.errors import Refused
-from batch_create.outcomes import Result
+from model.contract import AnswerStatus, BatchAnswer, ErrorBody, ErrorDetail, LimitInput, LimitKey, error_body
+from model.errors import Refused
+from model.outcomes import Result
 
 MESSAGE_CHARACTERS = 2_000
 # HubSpot does not document how it refuses a limit that exists. Too many words here cost a read, too few the truth.
@@ -24,7 +16,7 @@ EXISTS = re.compile(r"\b(already|exists|duplicate|conflict)\b|already_|_exists",
 
 
 @dataclass(frozen=True)
-class Fate:
+class Attribution:
     """What became of one input. From an answer alone, UNCONFIRMED means: not proven yet, read the pair back.
 
     `exists`: refused, it seems, because the limit is set already. `echoed`: another number that HubSpot confirmed.
@@ -41,18 +33,18 @@ class Fate:
     instead: int | None = None
 
 
-def refused(refusal: Refused) -> Fate:
-    """The fate of an input that HubSpot refused alone."""
+def refused(refusal: Refused) -> Attribution:
+    """The attribution of an input that HubSpot refused alone."""
     error = error_body(refusal.body or "")
     details = [detail.message for detail in error.errors or [] if detail.message and detail.message != error.message]
     message = " ".join([refusal.message, *details])[:MESSAGE_CHARACTERS]
     # Without a message, as where the body did not arrive whole, it may be so as well.
     exists = error.message is None or _says_it_exists([error])
-    return Fate(Result.REJECTED, message, refusal.correlation_id, exists=exists)
+    return Attribution(Result.REJECTED, message, refusal.correlation_id, exists=exists)
 
 
-def attribute(asked: Sequence[LimitInput], answer: BatchAnswer) -> dict[LimitKey, Fate]:
-    """The fate of every input asked for.
+def attribute(asked: Sequence[LimitInput], answer: BatchAnswer) -> dict[LimitKey, Attribution]:
+    """The attribution of every input asked for.
 
     Applied is only what a finished answer echoes with the number asked for. What it does not echo is rejected where an
     error speaks of it or of no input in particular, or where HubSpot counts as many errors as inputs are missing.
@@ -60,43 +52,43 @@ def attribute(asked: Sequence[LimitInput], answer: BatchAnswer) -> dict[LimitKey
     """
     if answer.status is not AnswerStatus.COMPLETE:
         said = answer.status.value if answer.status else "no status"
-        return {item.key: Fate(Result.UNCONFIRMED, f"HubSpot answered {said}, not COMPLETE") for item in asked}
+        return {item.key: Attribution(Result.UNCONFIRMED, f"HubSpot answered {said}, not COMPLETE") for item in asked}
     echoed = {(row.category, row.type_id): row.user_enforced_max_to_object_ids for row in answer.results}
     missing = [item for item in asked if item.key not in echoed]
     refusals = _refusals(missing, answer)
     return {item.key: refusals.get(item.key) or _echo(item, echoed.get(item.key)) for item in asked}
 
 
-def _echo(item: LimitInput, number: int | None) -> Fate:
+def _echo(item: LimitInput, number: int | None) -> Attribution:
     if number == item.max_to_object_ids:
-        return Fate(Result.APPLIED)
+        return Attribution(Result.APPLIED)
     message = f"HubSpot echoed {number}, not the {item.max_to_object_ids} asked for"
-    return Fate(Result.UNCONFIRMED, message, echoed=number)
+    return Attribution(Result.UNCONFIRMED, message, echoed=number)
 
 
-def _refusals(missing: Sequence[LimitInput], answer: BatchAnswer) -> dict[LimitKey, Fate]:
+def _refusals(missing: Sequence[LimitInput], answer: BatchAnswer) -> dict[LimitKey, Attribution]:
     errors = answer.errors or []
     owners = [(error, {item.key for item in missing if _speaks_of(error, item, missing)}) for error in errors]
     general = [error for error, keys in owners if not keys]
     all_are_counted = max(len(errors), answer.num_errors or 0) >= len({item.key for item in missing})
-    fates = {}
+    attributions = {}
     for item in missing:
         own = [error for error, keys in owners if item.key in keys] or general
         if own or all_are_counted:
-            fates[item.key] = _refusal(own or errors)
+            attributions[item.key] = _refusal(own or errors)
         else:
-            fates[item.key] = Fate(
+            attributions[item.key] = Attribution(
                 Result.UNCONFIRMED,
                 "HubSpot answered COMPLETE, but neither echoed this input nor gave an error for it",
             )
-    return fates
+    return attributions
 
 
-def _refusal(errors: Sequence[ErrorBody]) -> Fate:
+def _refusal(errors: Sequence[ErrorBody]) -> Attribution:
     words = dict.fromkeys(_words(error) for error in errors)
     message = " | ".join(words) or "HubSpot counted an error for this input and gave no message"
     correlation_id = next((error.correlation_id for error in errors if error.correlation_id), None)
-    return Fate(Result.REJECTED, message[:MESSAGE_CHARACTERS], correlation_id, exists=_says_it_exists(errors))
+    return Attribution(Result.REJECTED, message[:MESSAGE_CHARACTERS], correlation_id, exists=_says_it_exists(errors))
 
 
 def _says_it_exists(errors: Sequence[ErrorBody]) -> bool:

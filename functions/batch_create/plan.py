@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
-from batch_create.contract import Category, LimitInput, LimitKey
-from batch_create.hubspot import Pair
-from batch_create.outcomes import Doubt
+from model.contract import Category, LimitInput, LimitKey
+from model.outcomes import Doubt
+from model.pair import Pair
 
 # Of HubSpot's own types those that are labels: primary company (1, 2, 5, 6), parent and child company (13, 14). Where
 # this list is not complete, one more call may be needed.
@@ -104,7 +104,7 @@ def is_label(item: LimitInput) -> bool:
     return item.category is not Category.HUBSPOT_DEFINED or item.type_id in LABELLED
 
 
-def taking_turns(lanes: Iterable[tuple[str, Pair]]) -> list[tuple[str, Pair]]:
+def round_robin(lanes: Iterable[tuple[str, Pair]]) -> list[tuple[str, Pair]]:
     """Pairs in such an order that each portal has its turn before any has its second: a portal with many waits for
     itself."""
     turns: Counter[str] = Counter()
@@ -115,7 +115,7 @@ def taking_turns(lanes: Iterable[tuple[str, Pair]]) -> list[tuple[str, Pair]]:
     return [lane for _, lane in sorted(order, key=lambda turn: turn[0])]
 
 
-def concerned(call: Call, demands: Sequence[Demand]) -> Iterator[tuple[Demand, Demand]]:
+def affected_demands(call: Call, demands: Sequence[Demand]) -> Iterator[tuple[Demand, Demand]]:
     """Each demand that a call decides, with the demand that stood for it in the call."""
     winners = {winner.item.key: winner for winner in call.winners}
     for demand in demands:

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 import pytest
 import requests
 
+from api.hubspot_signature import SIGNATURE, TIME, signature
 from local.deployment import PUBLIC_URL
 from local.hubspot.server import DEFAULT_TOKEN
 from local.processes import ROOT
-from signature import SIGNATURE, TIME, signature
 from tests.e2e.deployed import LocalStack, until
 
 PATH = "/crm/associations/2026-03/definitions/configurations/contacts/companies/batch/create"

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from batch_create.contract import Category, LimitInput
-from batch_create.errors import HubSpotFailure, Uncertain
-from batch_create.hubspot import HubSpot, Pair
+from hubspot_api.client import HubSpot
+from model.contract import Category, LimitInput
+from model.errors import HubSpotFailure, Uncertain
+from model.pair import Pair
 
 PAIR = Pair("2026-03", "deals", "contacts")
 INPUTS = [LimitInput(category=Category.HUBSPOT_DEFINED, typeId=3, maxToObjectIds=5)]
@@ -68,8 +69,9 @@ def create(base_url: str, seconds: float = 10) -> HubSpotFailure:
 def peak_of_a_call(base_url: str) -> tuple[str, int]:
     """The failure of a call made by a process of its own, and the most memory that it had, in MiB."""
     code = f"""
-from batch_create.contract import LimitInput
-from batch_create.hubspot import HubSpot, Pair
+from model.contract import LimitInput
+from hubspot_api.client import HubSpot
+from model.pair import Pair
 item = LimitInput(category="HUBSPOT_DEFINED", typeId=3, maxToObjectIds=5)
 try:
     HubSpot({base_url!r}).batch_create("a-token", Pair("2026-03", "deals", "contacts"), [item], 60)

@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from batch_create.claims import Standing
-from batch_create.ledger import Ledger
-from batch_create.outcomes import Doubt, HubSpotSaid, Status
-from batch_create.table import Table
+from aws.dynamodb import Table
+from ledger.claim import ClaimStatus
+from ledger.ledger import Ledger
+from model.outcomes import Doubt, HubSpotResponse, Status
 from tests.e2e.deployed import LocalStack
 from tests.support.fakes import request
 
@@ -23,14 +23,14 @@ def test_claims_and_settlements_of_many_are_made_for_those_they_may_be_made_for(
 
     claims = ledger.claim_new(asked, now, lease)
 
-    assert alone.standing is Standing.OURS
+    assert alone.claim_status is ClaimStatus.CLAIMED
     assert [claim is not None for claim in claims] == [False] + [True] * 24
     assert [ledger.get(each.id) for each in asked[1:]] == [claim.outcome for claim in claims if claim]
 
     told = {
         "status": Status.PARTIAL,
         "finished_at": now.replace(microsecond=0),
-        "hubspot": HubSpotSaid(http_status=207, body='{"message": "it\'s \\"refused\\"?"}'),
+        "hubspot": HubSpotResponse(http_status=207, body='{"message": "it\'s \\"refused\\"?"}'),
         "doubt": None,
     }
     outcomes = [claim.outcome.model_copy(update=told) for claim in claims if claim]

@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 
-from batch_create.outcomes import Outcome
 from local.deployment import DeploymentFailed
 from local.processes import ServerFailed
+from model.outcomes import Outcome
 from tests.e2e.deployed import LocalStack, deployed
 from tests.faults.checks import violations
 from tests.faults.evidence import Evidence, calls_of, state_of

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from batch_create.outcomes import InputOutcome, Outcome, Result, Status, Trigger, conclude
-from batch_create.proof import PAUSE
+from batch_create.read_back import PAUSE
 from local.hubspot.catalogue import Pair
+from model.outcomes import InputOutcome, Outcome, Result, Status, Trigger, conclude
 from tests.faults.evidence import Call, Evidence, Key, key_of
 from tests.support.words import INSTEAD
 

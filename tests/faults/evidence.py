@@ -9,10 +9,10 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from batch_create.errors import Uncertain
-from batch_create.outcomes import InputOutcome, Outcome
-from batch_create.retry import rule
+from hubspot_api.retry_policy import rule
 from local.hubspot.catalogue import object_type_id
+from model.errors import Uncertain
+from model.outcomes import InputOutcome, Outcome
 
 Key = tuple[str, str, str, int]  # from and to object type as ids, category, type id: one limit
 Number = tuple[Key, int]

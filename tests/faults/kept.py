@@ -6,7 +6,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from batch_create.outcomes import Outcome, Status
+from model.outcomes import Outcome, Status
 from tests.faults.checks import Violation
 from tests.faults.plan import Ask
 from tests.faults.senders import Promises, Reply

@@ -19,10 +19,10 @@ from rich.console import Console
 from rich.table import Table
 
 from batch_create.handler import LEASE_GRACE
-from batch_create.outcomes import Result, Status
 from batch_create.ports import Point
 from local.deployment import DeploymentFailed
 from local.processes import ServerFailed
+from model.outcomes import Result, Status
 from tests.e2e.deployed import LocalStack, deployed
 from tests.faults.checks import Violation, violations
 from tests.faults.evidence import Evidence, Number, calls_of, state_of

@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from batch_create.items import deserialise, to_outcome
-from batch_create.outcomes import Outcome
-from batch_create.retry import daily_reset
+from aws.dynamodb import deserialise
+from hubspot_api.retry_policy import daily_reset
+from ledger.items import to_outcome
+from model.outcomes import Outcome
 from tests.e2e.deployed import LocalStack
 
 # A consumer has 60 s on AWS and its messages come back after 360: a killed worker's ten messages would wait six

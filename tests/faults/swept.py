@@ -32,7 +32,7 @@ def sweep(local: LocalStack) -> int:
 def _main() -> None:
     # Here, as these read the environment of a function.
     import sweep as function
-    from batch_create.ports import now
+    from production import now
     from tests.support.events import Context
 
     vars(function)["now"] = lambda: now() + AHEAD

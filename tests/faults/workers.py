@@ -19,8 +19,10 @@ from unittest import mock
 from urllib.parse import urlsplit
 
 import consumer
-from batch_create.ports import Point, Ports, production
+from batch_create.dependencies import Dependencies
+from batch_create.ports import Point
 from local import emulator
+from production import production
 from tests.e2e.deployed import LocalStack
 from tests.support.events import Context, sqs_event
 
@@ -114,17 +116,17 @@ def invoke(variables: dict[str, str], work: Work) -> list[str] | None:
     return answer
 
 
-def _mortal(ports: Ports, point: Point, hubspot_port: str) -> Ports:
+def _mortal(dependencies: Dependencies, point: Point, hubspot_port: str) -> Dependencies:
     """The same ports, whose worker is killed as soon as it reaches a point."""
     if point is Point.AFTER_SEND:
         _die_waiting(hubspot_port)
-        return ports
+        return dependencies
 
     def reached(passed: Point) -> None:
         if passed is point:
             _die()
 
-    return replace(ports, reached=reached)
+    return replace(dependencies, reached=reached)
 
 
 def _die_waiting(hubspot_port: str) -> None:

@@ -31,8 +31,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from api.query import page_token
 from local.processes import ROOT
-from queries import page_token
 from tests.fuzz.events import KEY, event
 from tests.fuzz.inputs import any_of
 

@@ -14,8 +14,8 @@ import requests
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from batch_create.contract import ContractError
-from batch_create.outcomes import Outcome, Result, Status
+from model.contract import ContractError
+from model.outcomes import Outcome, Result, Status
 from tests.fuzz import inputs
 from tests.fuzz.described import Asked, Call, calls, conforms
 from tests.fuzz.events import after, known

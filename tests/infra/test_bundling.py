@@ -216,8 +216,8 @@ def test_both_assets_import_each_other_as_in_lambda(built_bundle: BuiltBundle) -
     path = [str(built_bundle.code), str(built_bundle.layer / "python")]
     program = (
         f"import sys; sys.path[:0] = {path!r}\n"
-        "import json, batch_create.contract, pydantic\n"
-        "print(json.dumps([batch_create.contract.__file__, pydantic.__file__]))"
+        "import json, model.contract, pydantic\n"
+        "print(json.dumps([model.contract.__file__, pydantic.__file__]))"
     )
 
     done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True)

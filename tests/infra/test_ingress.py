@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from security_headers import SECURITY_HEADERS, answer_headers
+from api.headers import SECURITY_HEADERS, answer_headers
 from tests.infra.template import Synthesised
 
 BATCH_CREATE = "crm/associations/{version}/definitions/configurations/{from}/{to}/batch/create"

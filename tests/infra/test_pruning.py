@@ -34,12 +34,12 @@ print(json.dumps({f"{service} {region}": known(service, region) for service in s
 CERTIFICATES_AND_TIME_ZONES = """
 import json, os
 import botocore.httpsession, requests.certs
-from batch_create.ports import settings
+from production import settings
 print(json.dumps([botocore.httpsession.where(), requests.certs.where(), str(settings().zone("default"))]))
 """
 NOBODY_ANSWERS = """
 import json
-from batch_create.ports import ledger, now, queue, secret_store
+from production import ledger, now, queue, secret_store
 def failure(call):
     try:
         call()
@@ -72,7 +72,7 @@ def test_the_services_kept_are_those_the_code_makes_clients_of() -> None:
         node
         for source in (ROOT / "functions").rglob("*.py")
         for node in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in {"_client", "create_client"}
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in {"client", "create_client"}
     ]
 
     named = {argument.value for call in calls for argument in call.args if isinstance(argument, ast.Constant)}

@@ -11,8 +11,8 @@ import yaml
 from aws_cdk.assertions import Template
 
 from app import ROOT, build
-from batch_create.contract import parse_envelope
 from local.app import fire_soon
+from model.contract import parse_envelope
 from tests.infra.template import SETTINGS, Synthesised, new_app
 
 SCHEDULE = "Schedules/Schedule-deals-to-contacts"

@@ -9,21 +9,23 @@ from datetime import datetime
 from typing import Any
 
 import consumer
-from batch_create import calls, hubspot, lane, ledger, plan, proof, retry
-from batch_create.attribution import Fate
-from batch_create.calls import Caller
-from batch_create.claims import Claim
-from batch_create.credentials import Credentials
-from batch_create.decision import Decision
-from batch_create.errors import HubSpotFailure, Unavailable
-from batch_create.held import Held
-from batch_create.lane import Lane
-from batch_create.ledger import Ledger
-from batch_create.locks import Locks
-from batch_create.outcomes import Doubt, Result, Status
-from batch_create.proof import Proof
-from batch_create.queue import Queue
-from batch_create.table import Table
+from aws.dynamodb import Table
+from aws.sqs import Queue
+from batch_create import pair_run, plan, read_back, sending
+from batch_create.attribution import Attribution
+from batch_create.call_result import CallResult
+from batch_create.claimed_request import ClaimedRequest
+from batch_create.pair_run import PairRun
+from batch_create.read_back import ReadBack
+from batch_create.sending import Sender
+from hubspot_api import client, retry_policy
+from ledger import ledger
+from ledger.claim import Claim
+from ledger.ledger import Ledger
+from ledger.locks import Locks
+from model.errors import HubSpotFailure, Unavailable
+from model.outcomes import Doubt, Result, Status
+from tokens.credentials import Credentials
 
 Put = Callable[[Any, str, Any], None]
 BUGS: dict[str, Callable[[Put], None]] = {}
@@ -95,12 +97,12 @@ def forget_the_doubt_between_two_runs(put: Put) -> None:
 
 @bug
 def overwrite_the_attempts_recorded_before(put: Put) -> None:
-    def note(self: Held, decision: Decision) -> None:
-        self.outcome = self.outcome.model_copy(update={"attempts": tuple(decision.attempts)})
-        if decision.said:
-            self._said.append(decision.said)
+    def note(self: ClaimedRequest, call_result: CallResult) -> None:
+        self.outcome = self.outcome.model_copy(update={"attempts": tuple(call_result.attempts)})
+        if call_result.said:
+            self._said.append(call_result.said)
 
-    put(Held, "note", note)
+    put(ClaimedRequest, "note", note)
 
 
 @bug
@@ -128,32 +130,32 @@ def let_waiting_burn_receives(put: Put) -> None:
 # -------------------------------------------------------------------------------------------------- uncertain answers
 @bug
 def resend_without_reading_back(put: Put) -> None:
-    def clear(self: Proof, decision: Decision, doubt: Doubt, why: str) -> None:
-        for key in decision.open:
-            decision.fates.pop(key, None)
-        decision.doubt = doubt.model_copy(update={"cleared": True})
-        decision.deferral = Unavailable(why)
+    def clear(self: ReadBack, call_result: CallResult, doubt: Doubt, why: str) -> None:
+        for key in call_result.open:
+            call_result.attributions.pop(key, None)
+        call_result.doubt = doubt.model_copy(update={"cleared": True})
+        call_result.deferral = Unavailable(why)
 
-    put(Proof, "clear_up", clear)
+    put(ReadBack, "resolve_doubt", clear)
 
 
 @bug
 def take_an_uncertain_answer_for_success(put: Put) -> None:
-    def trust(self: Proof, decision: Decision, doubt: Doubt, why: str) -> None:
-        for key in decision.open:
-            decision.fates[key] = Fate(Result.APPLIED)
+    def trust(self: ReadBack, call_result: CallResult, doubt: Doubt, why: str) -> None:
+        for key in call_result.open:
+            call_result.attributions[key] = Attribution(Result.APPLIED)
 
-    put(Proof, "clear_up", trust)
+    put(ReadBack, "resolve_doubt", trust)
 
 
 @bug
 def believe_a_single_reading(put: Put) -> None:
-    put(proof, "PAUSE", 0.0)
+    put(read_back, "PAUSE", 0.0)
 
 
 @bug
 def believe_a_refusal_after_a_doubt(put: Put) -> None:
-    put(Proof, "look_behind_refusals", lambda self, decision: None)
+    put(ReadBack, "verify_refusals", lambda self, call_result: None)
 
 
 @bug
@@ -161,71 +163,73 @@ def take_a_timeout_for_nothing_sent(put: Put) -> None:
     def failure(error: Exception, *, sent: bool) -> HubSpotFailure:
         return Unavailable("HubSpot could not be reached")
 
-    put(hubspot, "_transport_failure", failure)
+    put(client, "_transport_failure", failure)
 
 
 @bug
 def take_a_5xx_for_nothing_applied(put: Put) -> None:
-    put(retry, "OTHER_5XX", retry.Rule(Unavailable))
+    put(retry_policy, "OTHER_5XX", retry_policy.Rule(Unavailable))
 
 
 @bug
 def take_a_207_for_success(put: Put) -> None:
-    put(calls, "attribute", lambda asked, answer: {item.key: Fate(Result.APPLIED) for item in asked})
+    put(sending, "attribute", lambda asked, answer: {item.key: Attribution(Result.APPLIED) for item in asked})
 
 
 # ------------------------------------------------------------------------------------------------- one call for many
 @bug
 def refuse_the_good_inputs_with_the_bad(put: Put) -> None:
-    def all_refused(self: Caller, call: plan.Call, *, may_probe: bool) -> Iterator[Decision]:
-        yield Decision(call, {item.key: Fate(Result.REJECTED, "the batch was refused") for item in call.inputs})
+    def all_refused(self: Sender, call: plan.Call, *, may_probe: bool) -> Iterator[CallResult]:
+        yield CallResult(
+            call, {item.key: Attribution(Result.REJECTED, "the batch was refused") for item in call.inputs}
+        )
 
-    put(Caller, "_halved", all_refused)
+    put(Sender, "_halved", all_refused)
 
 
 @bug
 def supersede_by_what_was_refused(put: Put) -> None:
-    apply = Lane._apply
+    apply = PairRun._apply
 
-    def hasty(self: Lane, decision: Decision, demands: Any, **rest: Any) -> list[Held]:
-        touched = apply(self, decision, demands, **rest)
-        for demand, winner in plan.concerned(decision.call, demands):
-            if demand.item != winner.item and winner.item.key in decision.fates:
+    def hasty(self: PairRun, call_result: CallResult, demands: Any, **rest: Any) -> list[ClaimedRequest]:
+        touched = apply(self, call_result, demands, **rest)
+        for demand, winner in plan.affected_demands(call_result.call, demands):
+            if demand.item != winner.item and winner.item.key in call_result.attributions:
                 self._requests[demand.request_id].supersede(demand.item.key, by=winner.request_id)
         return touched
 
-    put(Lane, "_apply", hasty)
+    put(PairRun, "_apply", hasty)
 
 
 @bug
 def let_an_older_request_undo_a_younger_one(put: Put) -> None:
-    put(Lane, "_leave_overtaken", lambda self: None)
+    put(PairRun, "_supersede", lambda self: None)
 
 
 @bug
 def take_the_later_number_for_the_earlier_one(put: Put) -> None:
-    apply = Lane._apply
+    apply = PairRun._apply
 
-    def folded(self: Lane, decision: Decision, demands: Any, **rest: Any) -> list[Held]:
-        for demand, winner in plan.concerned(decision.call, demands):
-            fate = decision.fates.get(winner.item.key)
-            if demand.item != winner.item and fate:
-                self._requests[demand.request_id].decide(winner.item.key, fate)
-        return apply(self, decision, demands, **rest)
+    def folded(self: PairRun, call_result: CallResult, demands: Any, **rest: Any) -> list[ClaimedRequest]:
+        for demand, winner in plan.affected_demands(call_result.call, demands):
+            attribution = call_result.attributions.get(winner.item.key)
+            if demand.item != winner.item and attribution:
+                self._requests[demand.request_id].decide(winner.item.key, attribution)
+        return apply(self, call_result, demands, **rest)
 
-    put(Lane, "_apply", folded)
+    put(PairRun, "_apply", folded)
 
 
 @bug
 def lose_the_earlier_of_two_requests_for_a_limit(put: Put) -> None:
     sweep_nothing(put)  # else the sweep would make it good
-    begin, finished = Lane.__init__, consumer._finished
+    begin, finished = PairRun.__init__, consumer._finished
 
-    def forgetful(self: Lane, requests: Any, *rest: Any) -> None:
+    def forgetful(self: PairRun, requests: Any, *rest: Any) -> None:
         newest = {frozenset(item.key for item in request.outcome.inputs): request for request in requests}
         begin(self, list(newest.values()), *rest)
 
-    put(Lane, "__init__", forgetful)
+    put(PairRun, "__init__", forgetful)
     put(consumer, "_finished", lambda message, ran: ran.outcome.status is Status.RUNNING or finished(message, ran))
 
 
@@ -237,7 +241,7 @@ def put_one_input_too_many_into_a_chunk(put: Put) -> None:
                 yield replace(call, winners=call.winners[start : start + batch_size + 1])
 
     whole = plan.plan
-    put(lane, "plan", chunks)
+    put(pair_run, "plan", chunks)
 
 
 # ---------------------------------------------------------------------------------------------------------- the quota

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from batch_create.contract import LimitInput
-from batch_create.items import deserialise, to_outcome
-from batch_create.outcomes import InputOutcome, Outcome, Result, Status, Verdict
+from aws.dynamodb import deserialise
 from batch_create.plan import is_label
+from ledger.items import to_outcome
 from local.hubspot.catalogue import object_type_id
 from local.hubspot.journal import Entry
+from model.contract import LimitInput
+from model.outcomes import InputOutcome, Outcome, Result, Status, Verdict
 from tests.simulation.plan import FEW_RECEIVES
 from tests.simulation.scenario import HUBS, Scenario
 from tests.simulation.transport import Heard, Key, Set

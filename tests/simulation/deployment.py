@@ -13,36 +13,38 @@ from zoneinfo import ZoneInfo
 import requests
 from aws_lambda_powertools.event_handler.api_gateway import BaseRouter
 
+from api import response
+from aws import dynamodb
+from batch_create import pair_run
+from quota import shared_quota
+
 # Powertools reads these when the functions are imported.
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "simulation")
 os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "simulation")
 
 
-import callers
 import consumer
 import dead_letters
-import incoming
-import replies
 import scheduled
 import sweep
 import webhook
-from batch_create import budget, items, lane, table
-from batch_create.budget import Budget
-from batch_create.history import History
-from batch_create.hubspot import HubSpot
-from batch_create.ledger import Ledger
-from batch_create.locks import Locks
-from batch_create.ports import Point, Ports
-from batch_create.queue import Queue
-from batch_create.quota import Quota
-from batch_create.rates import Rates
-from batch_create.secret_store import SecretStore
-from batch_create.settings import Settings, load
-from batch_create.table import Table
-from batch_create.telemetry import count, logger
-from batch_create.tokens import Tokens
+from aws.dynamodb import Table
+from aws.secrets_manager import SecretStore
+from aws.sqs import Queue
+from batch_create.dependencies import Dependencies
+from batch_create.ports import Point
+from hubspot_api.client import HubSpot
+from ledger.client_rates import ClientRates
+from ledger.history import History
+from ledger.ledger import Ledger
+from ledger.locks import Locks
+from model.quota import Quota
+from quota.shared_quota import SharedQuota
+from runtime.settings import Settings, load
+from runtime.telemetry import count, logger
 from tests.simulation.transport import BASE_URL
 from tests.simulation.world import Killed, Worker, World
+from tokens.provider import TokenProvider
 
 NO_METRICS = "POWERTOOLS_METRICS_DISABLED"  # Powertools looks at each flush
 PREFIX = "tokens"
@@ -54,7 +56,7 @@ ENTRY_POINTS = {
     "dead_letters": dead_letters.handler,
     "sweep": sweep.handler,
 }
-PORTS = ("settings", "secret_store", "ledger", "history", "queue", "rates", "production", "now")
+PORTS = ("settings", "secret_store", "ledger", "history", "queue", "client_rates", "production", "now")
 
 
 @dataclasses.dataclass
@@ -77,27 +79,27 @@ class Environment:
         outcomes = Table(clients.dynamodb, settings.outcomes_table)
         self.ledger = Ledger(outcomes, timedelta(days=settings.outcome_retention_days))
         self.history = History(outcomes)
-        self.rates = Rates(outcomes)
+        self.client_rates = ClientRates(outcomes)
         self.queue = Queue(clients.sqs, settings.queue_url)
         hubspot = HubSpot(settings.hubspot_base_url, clients.session)
-        budget = Budget(outcomes, world.clock, world.wait, Quota(settings.quota_calls), settings.head_room)
-        self.production = Ports(
+        quota = SharedQuota(outcomes, world.clock, world.wait, Quota(settings.quota_calls), settings.head_room)
+        self.production = Dependencies(
             ledger=self.ledger,
             history=self.history,
             hubspot=hubspot,
-            tokens=Tokens(
+            tokens=TokenProvider(
                 self.secret_store,
                 PREFIX,
                 hubspot,
                 Locks(outcomes),
-                budget,
+                quota,
                 world.clock,
                 world.wait,
                 settings.hubspot_api_versions[0],
                 new_id=world.new_id,
                 jitter=world.random.random,
             ),
-            budget=budget,
+            quota=quota,
             clock=world.clock,
             jitter=world.random.random,
             zone=settings.zone,
@@ -212,16 +214,16 @@ def _dispatch(port: str) -> Callable[[], Any]:
 @contextmanager
 def installed() -> Iterator[None]:
     """Let the entry points find their ports in the running simulation."""
-    modules = (webhook, callers, consumer, scheduled, dead_letters, sweep, incoming)
+    modules = (webhook, consumer, scheduled, dead_letters, sweep)
     found = [(module, port, getattr(module, port)) for module in modules for port in PORTS if hasattr(module, port)]
     level = logger.log_level
     logger.setLevel("CRITICAL")  # some hundred thousand lines that nobody reads
     os.environ[NO_METRICS] = "true"
     for module, port, _ in found:
         setattr(module, port, _dispatch(port))
-    found.append((table, "deserialise", items.deserialise))
-    vars(table)["deserialise"] = _remembering(items.deserialise)
-    for module in (lane, budget, dead_letters, sweep, replies):
+    found.append((dynamodb, "deserialise", dynamodb.deserialise))
+    vars(dynamodb)["deserialise"] = _remembering(dynamodb.deserialise)
+    for module in (pair_run, shared_quota, dead_letters, sweep, response):
         found.append((module, "count", count))
         vars(module)["count"] = _count_nothing
     try:

@@ -10,13 +10,14 @@ from zoneinfo import ZoneInfo
 
 import requests
 
-from batch_create.items import deserialise, to_outcome
-from batch_create.outcomes import Outcome
+from aws.dynamodb import deserialise
 from batch_create.ports import Point
+from ledger.items import to_outcome
 from local.hubspot.access import Token
 from local.hubspot.faults import FaultOrder
 from local.hubspot.oauth import OAuthApp
 from local.hubspot.service import StandIn
+from model.outcomes import Outcome
 from tests.simulation.deployment import CLIENTS, PREFIX, Clients, Environment, Functions, settings
 from tests.simulation.dynamo import Dynamo
 from tests.simulation.plan import Ask, Plan

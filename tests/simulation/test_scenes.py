@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from batch_create.outcomes import Result, Status
 from local.hubspot.catalogue import Pair, TypeKey
 from local.hubspot.faults import FaultOrder
+from model.outcomes import Result, Status
 from tests.simulation.checks import check
 from tests.simulation.deployment import installed
 from tests.simulation.plan import HOUR, Ask, Plan, make

@@ -13,7 +13,7 @@ from typing import Any
 
 from greenlet import greenlet
 
-from batch_create.pool import AT_ONCE
+from runtime.concurrency import AT_ONCE
 
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC).timestamp()
 Job = Callable[[], Any]

@@ -1,4 +1,4 @@
-"""Ports that tests set the scene with: a clock that is told the time, a HubSpot with a script, tokens."""
+"""Dependencies that tests set the scene with: a clock that is told the time, a HubSpot with a script, tokens."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
-from batch_create.contract import BatchAnswer, LimitInput, LimitKey, parse_envelope
-from batch_create.errors import HubSpotFailure
+from aws.dynamodb import Table
+from batch_create.dependencies import Dependencies
 from batch_create.handler import run
-from batch_create.history import Filter, History, Page
-from batch_create.hubspot import Answer, Pair
-from batch_create.ledger import Ledger
-from batch_create.outcomes import Outcome, Request, Trigger
-from batch_create.ports import HistoryPort, LedgerPort, Ports
-from batch_create.quota import Quota
-from batch_create.retry import rule
-from batch_create.table import Table
+from batch_create.ports import HistoryPort, LedgerPort
+from hubspot_api.client import Answer
+from hubspot_api.retry_policy import rule
+from ledger.history import Filter, History, Page
+from ledger.ledger import Ledger
+from model.contract import BatchAnswer, LimitInput, LimitKey, parse_envelope
+from model.errors import HubSpotFailure
+from model.outcomes import Outcome, Request, Trigger
+from model.pair import Pair
+from model.quota import Quota
 from tests.simulation.dynamo import Dynamo
 
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -47,7 +49,7 @@ def answer(
 
 
 def failed(status: int, message: str | None = None, **rest: Any) -> HubSpotFailure:
-    """What the HTTP client raises for a status that is not 2xx: by the table in retry.py, in HubSpot's shape."""
+    """What the HTTP client raises for a status that is not 2xx: by the table in retry_policy.py, in HubSpot's shape."""
     asked = rule(status)
     said = message or f"HubSpot answered {status}"
     told = {
@@ -152,7 +154,7 @@ def in_turn(jobs: Sequence[Callable[[], None]]) -> None:
 
 
 @dataclass
-class FakeBudget:
+class FakeQuota:
     """Enough for everybody; `told` has what it was told."""
 
     told: list[tuple[Any, ...]] = field(default_factory=list)
@@ -160,11 +162,11 @@ class FakeBudget:
     def wait(self, portal: str, *, ahead: int, urgent: bool, until: datetime) -> None:
         self.told.append(("wait", portal, ahead, urgent))
 
-    def heard(self, portal: str, quota: Quota, at: datetime) -> None:
-        self.told.append(("heard", portal, quota))
+    def observe(self, portal: str, quota: Quota, at: datetime) -> None:
+        self.told.append(("observe", portal, quota))
 
-    def limited(self, portal: str, until: datetime, *, daily: bool) -> None:
-        self.told.append(("limited", portal, until, daily))
+    def block(self, portal: str, until: datetime, *, daily: bool) -> None:
+        self.told.append(("block", portal, until, daily))
 
 
 @dataclass
@@ -173,7 +175,7 @@ class FakeTokens:
 
     values: list[str] = field(default_factory=lambda: ["old", "new"])
 
-    def secret_of(self, portal: str) -> str:
+    def secret_name(self, portal: str) -> str:
         return f"tokens/{portal}"
 
     def bearer(self, portal: str, seconds: float, *, fresh: bool = False) -> str:
@@ -236,14 +238,14 @@ def ports(
     batch_size: int = 100,
     history: HistoryPort | None = None,
     zone: tzinfo = UTC,
-) -> Ports:
-    """Ports of a run whose waits pass in no time."""
-    return Ports(
+) -> Dependencies:
+    """Dependencies of a run whose waits pass in no time."""
+    return Dependencies(
         ledger=ledger,
         history=history or FakeHistory(),
         hubspot=hubspot,
         tokens=FakeTokens(),
-        budget=FakeBudget(),
+        quota=FakeQuota(),
         clock=clock,
         jitter=lambda: 0.5,
         zone=lambda portal: zone,

@@ -13,15 +13,15 @@ from uuid import uuid4
 
 import pytest
 
-from batch_create import credential_store, renewal
-from batch_create.errors import HubSpotFailure, Unavailable, Uncertain
-from batch_create.hubspot import Refreshed
-from batch_create.locks import Locks
-from batch_create.outcomes import iso
-from batch_create.secret_store import SecretStore
-from batch_create.table import Table
-from batch_create.tokens import Tokens
-from tests.support.fakes import START, Clock, FakeBudget
+from aws.dynamodb import Table
+from aws.secrets_manager import SecretStore
+from hubspot_api.client import Refreshed
+from ledger.locks import Locks
+from model.errors import HubSpotFailure, Unavailable, Uncertain
+from model.outcomes import iso
+from tests.support.fakes import START, Clock, FakeQuota
+from tokens import oauth_refresh, store
+from tokens.provider import TokenProvider
 
 if TYPE_CHECKING:
     from types_boto3_secretsmanager import SecretsManagerClient
@@ -88,15 +88,15 @@ class Scene:
         self.meanwhile: list[Callable[[], object]] = []  # one is done in each pause
         self.tokens = self.worker()
 
-    def worker(self, client: Any = None) -> Tokens:
+    def worker(self, client: Any = None) -> TokenProvider:
         """Another worker, who remembers nothing."""
         store = SecretStore(client or self.client, self.clock)
-        return Tokens(
+        return TokenProvider(
             store,
             self.prefix,
             self.oauth,
             self.locks,
-            FakeBudget(),
+            FakeQuota(),
             self.clock,
             self.sleep,
             "2026-03",
@@ -159,6 +159,6 @@ def logged_lines(monkeypatch: pytest.MonkeyPatch) -> Lines:
 
         warning = error
 
-    monkeypatch.setattr(credential_store, "logger", Log())
-    monkeypatch.setattr(renewal, "logger", Log())
+    monkeypatch.setattr(store, "logger", Log())
+    monkeypatch.setattr(oauth_refresh, "logger", Log())
     return lines

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from batch_create.secret_store import SecretStore
+from aws.secrets_manager import SecretStore
 from tests.support.fakes import Clock
 
 if TYPE_CHECKING:

@@ -8,16 +8,15 @@ import pytest
 import pytest_socket
 from moto import mock_aws
 
-import callers
 import consumer
 import dead_letters
-import incoming
+import production
 import scheduled
 import sweep
 import webhook
-from batch_create import ports
-from batch_create.ledger import Ledger
-from batch_create.table import Table
+from aws.dynamodb import Table
+from hubspot_api import client
+from ledger.ledger import Ledger
 from tests.support.aws import ACCOUNT, Deployment, clients, deploy, make_secrets, partiql
 from tests.support.fakes import Clock, FakeHubSpot
 from tests.support.vault import Vault
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from types_boto3_secretsmanager import SecretsManagerClient
     from types_boto3_sqs import SQSClient
 
-TELL_THE_TIME = (ports, callers, incoming, webhook, consumer, scheduled, dead_letters, sweep)
+TELL_THE_TIME = (production, webhook, consumer, scheduled, dead_letters, sweep)
 
 
 @pytest.fixture(autouse=True)
@@ -85,21 +84,20 @@ def functions(
     """The functions' own environment, with HubSpot behind it and the time around it replaced by fakes."""
     for name, value in deployment.environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(ports, "HubSpot", lambda base_url: hubspot)
-    monkeypatch.setattr(ports, "sleep", clock.advance)
+    monkeypatch.setattr(client, "HubSpot", lambda base_url: hubspot)
+    monkeypatch.setattr(production, "sleep", clock.advance)
     for module in TELL_THE_TIME:
         monkeypatch.setattr(module, "now", clock)
     made_once = (
-        ports.settings,
-        ports.secret_store,
-        ports.ledger,
-        ports.history,
-        ports.queue,
-        ports.rates,
-        ports.allowed_origin,
-        ports.production,
-        ports._table,
-        ports._session,
+        production.settings,
+        production.secret_store,
+        production.ledger,
+        production.history,
+        production.queue,
+        production.client_rates,
+        production.production,
+        production._table,
+        production.session,
     )
     for port in made_once:
         port.cache_clear()

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 import consumer
-from batch_create import ports
-from batch_create.contract import LimitInput
-from batch_create.errors import HubSpotFailure, LedgerUnavailable, QueueUnavailable
-from batch_create.hubspot import Answer
-from batch_create.ledger import Ledger
-from batch_create.outcomes import Outcome, Result, Status, Trigger
-from batch_create.table import Table
+import production
+from aws.dynamodb import Table
+from hubspot_api.client import Answer
+from ledger.ledger import Ledger
+from model.contract import LimitInput
+from model.errors import HubSpotFailure, LedgerUnavailable, QueueUnavailable
+from model.outcomes import Outcome, Result, Status, Trigger
 from tests.support.aws import Deployment
 from tests.support.events import Context, load, sqs_event
 from tests.support.fakes import Clock, FakeHubSpot, answer, echo, envelope, failed, request
@@ -28,7 +28,7 @@ def consume(event: dict[str, Any]) -> list[str]:
 
 
 def read(outcome_id: str) -> Outcome:
-    outcome = ports.ledger().get(outcome_id)
+    outcome = production.ledger().get(outcome_id)
     assert outcome is not None
     return outcome
 
@@ -146,7 +146,7 @@ def test_a_misconfigured_portal_defers_its_messages(
 def test_a_message_whose_request_runs_elsewhere_waits_for_the_lease(
     functions: Deployment, hubspot: FakeHubSpot, visibility: Visibility, clock: Clock
 ) -> None:
-    ports.ledger().claim(request("message-0", (3, 5)), clock(), clock() + timedelta(seconds=50))
+    production.ledger().claim(request("message-0", (3, 5)), clock(), clock() + timedelta(seconds=50))
 
     assert consume(sqs_event({"body": envelope((3, 5))})) == ["message-0"]
     assert visibility.postponed == {"handle-0": timedelta(seconds=50)}
@@ -215,7 +215,7 @@ def test_a_handed_over_request_continues_its_outcome(functions: Deployment) -> N
     assert consume(sqs_event({"body": envelope((3, 5)), "messageAttributes": attribute})) == []
 
     assert read("outcome-7").inputs[0].result is Result.APPLIED
-    assert ports.ledger().get("message-0") is None
+    assert production.ledger().get("message-0") is None
 
 
 def test_an_outcome_id_that_cannot_be_one_makes_a_message_malformed(functions: Deployment) -> None:

@@ -12,15 +12,15 @@ import pytest
 
 import consumer
 import dead_letters
+import production
 import webhook
-from batch_create import ports
-from batch_create.errors import LedgerUnavailable
+from aws.dynamodb import Table
 from batch_create.handler import run
-from batch_create.items import size
-from batch_create.ledger import Ledger
-from batch_create.outcomes import HubSpotSaid, Outcome, Request, Result, Status, Trigger, iso
-from batch_create.table import Table
 from envelopes import from_event
+from ledger.items import size
+from ledger.ledger import Ledger
+from model.errors import LedgerUnavailable
+from model.outcomes import HubSpotResponse, Outcome, Request, Result, Status, Trigger, iso
 from tests.support.aws import Deployment
 from tests.support.events import Context, api_event, attributes, load, sqs_event
 from tests.support.fakes import START, Clock, FakeHubSpot, answer, echo, envelope, failed, in_memory, request
@@ -38,14 +38,14 @@ def settle(event: dict[str, Any]) -> list[str]:
 
 
 def read(outcome_id: str = "message-0") -> Outcome:
-    outcome = ports.ledger().get(outcome_id)
+    outcome = production.ledger().get(outcome_id)
     assert outcome is not None
     return outcome
 
 
 def left_by_a_run(asked: Request = ASKED) -> Outcome:
     """The outcome after one run of the consumer."""
-    (ran,) = run([asked], 30, ports.production())
+    (ran,) = run([asked], 30, production.production())
     return ran.outcome
 
 
@@ -70,7 +70,7 @@ def test_a_request_that_no_run_ever_saw_gets_its_outcome_from_its_dead_letter(
 
 
 def test_an_accepted_request_that_never_ran_fails_with_nothing_done(functions: Deployment, clock: Clock) -> None:
-    ports.ledger().accept(ASKED, START)
+    production.ledger().accept(ASKED, START)
 
     assert settle(LETTER) == []
 
@@ -109,7 +109,7 @@ def test_what_a_deferred_request_has_in_doubt_becomes_unconfirmed_and_what_is_de
 
 
 def test_a_request_that_somebody_still_runs_is_kept_until_its_lease_ends(functions: Deployment, clock: Clock) -> None:
-    claim = ports.ledger().claim(ASKED, START, START + timedelta(seconds=45))
+    claim = production.ledger().claim(ASKED, START, START + timedelta(seconds=45))
 
     assert settle(LETTER) == ["message-0"]
     assert read() == claim.outcome
@@ -123,25 +123,25 @@ def test_a_request_that_somebody_still_runs_is_kept_until_its_lease_ends(functio
 
 
 def test_a_worker_that_was_given_up_cannot_settle_any_more(functions: Deployment, clock: Clock) -> None:
-    claim = ports.ledger().claim(ASKED, START, START + timedelta(seconds=45))
+    claim = production.ledger().claim(ASKED, START, START + timedelta(seconds=45))
     clock.advance(46)
     settle(LETTER)
     before = read()
 
     with pytest.raises(Exception, match="message-0"):
-        ports.ledger().settle(claim.outcome.model_copy(update={"status": Status.COMPLETE}), claim.fence)
+        production.ledger().settle(claim.outcome.model_copy(update={"status": Status.COMPLETE}), claim.fence)
     assert read() == before
 
 
 def test_a_request_that_is_taken_up_at_the_same_moment_is_kept(
     functions: Deployment, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ports.ledger().accept(ASKED, START)
+    production.ledger().accept(ASKED, START)
     update = Table.update
 
     def after_another(self: Table, *arguments: Any, **rest: Any) -> Any:
         monkeypatch.setattr(Table, "update", update)
-        ports.ledger().claim(ASKED, START, START + timedelta(seconds=45))
+        production.ledger().claim(ASKED, START, START + timedelta(seconds=45))
         return update(self, *arguments, **rest)
 
     monkeypatch.setattr(Table, "update", after_another)
@@ -198,13 +198,13 @@ def test_what_was_given_up_stays_so_when_its_message_turns_up_again(
 
 
 def test_a_message_that_continues_an_outcome_fails_that_outcome(functions: Deployment, clock: Clock) -> None:
-    ports.ledger().accept(Request(ASKED.envelope, Trigger.WEBHOOK, "outcome-7", START, client="crm"), START)
+    production.ledger().accept(Request(ASKED.envelope, Trigger.WEBHOOK, "outcome-7", START, client="crm"), START)
 
     assert settle(sqs_event({"body": BODY, "messageAttributes": attributes(OutcomeId="outcome-7")})) == []
 
     assert has_failed(read("outcome-7"), clock)
     assert (read("outcome-7").trigger, read("outcome-7").client) == (Trigger.WEBHOOK, "crm")
-    assert ports.ledger().get("message-0") is None
+    assert production.ledger().get("message-0") is None
 
 
 # ------------------------------------------------------------------------------------------------------- who gave it up
@@ -299,7 +299,7 @@ def test_without_the_ledger_the_queue_keeps_the_message(
 
 
 def test_messages_of_a_batch_do_not_touch_each_other(functions: Deployment, clock: Clock) -> None:
-    ports.ledger().claim(request("message-1", (3, 5)), clock(), clock() + timedelta(seconds=45))
+    production.ledger().claim(request("message-1", (3, 5)), clock(), clock() + timedelta(seconds=45))
 
     kept = settle(sqs_event({"body": "{"}, {"body": envelope((3, 5))}, {"body": envelope((3, 5))}))
 
@@ -339,7 +339,7 @@ def test_an_outcome_of_any_size_can_be_given_up() -> None:
     asked = request("m-1", *((n, 1) for n in range(1, 501)))
     noise = "".join(random.Random(1).choices(string.printable, k=330_000))  # about all that fits beside the inputs
     claim = ledger.claim(asked, START, START + timedelta(seconds=45))
-    large = HubSpotSaid(http_status=503, body=noise)
+    large = HubSpotResponse(http_status=503, body=noise)
     told = {"status": Status.DEFERRED, "retry_at": START, "reason": "503", "hubspot": large}
     ledger.settle(claim.outcome.model_copy(update=told), claim.fence)
 

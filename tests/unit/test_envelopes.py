@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from batch_create.contract import ContractError
-from batch_create.outcomes import Trigger
 from envelopes import attribute, from_event, from_message, sent_at
+from model.contract import ContractError
+from model.outcomes import Trigger
 from tests.support.events import attributes, load, sqs_event
 from tests.support.fakes import START, envelope
 

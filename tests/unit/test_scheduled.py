@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+import production
 import scheduled
-from batch_create import ports
-from batch_create.contract import ContractError
-from batch_create.errors import QueueUnavailable
-from batch_create.outcomes import Outcome, Trigger
+from model.contract import ContractError
+from model.errors import QueueUnavailable
+from model.outcomes import Outcome, Trigger
 from tests.support.aws import Deployment
 from tests.support.events import Context, load
 from tests.support.fakes import Clock, FakeHubSpot, envelope, failed, request
@@ -23,7 +23,7 @@ def invoke(event: Any, invocation: str = "invocation-1") -> dict[str, str]:
 
 
 def read(outcome_id: str) -> Outcome:
-    outcome = ports.ledger().get(outcome_id)
+    outcome = production.ledger().get(outcome_id)
     assert outcome is not None
     return outcome
 
@@ -85,7 +85,7 @@ def test_a_request_that_waits_for_its_time_is_looked_after_by_the_queue(
 
 def test_a_request_held_elsewhere_is_looked_after_by_the_queue(functions: Deployment, clock: Clock) -> None:
     held = request("invocation-1", (3, 5))
-    ports.ledger().claim(held, clock(), clock() + timedelta(seconds=50))
+    production.ledger().claim(held, clock(), clock() + timedelta(seconds=50))
 
     assert invoke(envelope((3, 5)))["status"] == "RUNNING"
     attributes = functions.sqs.get_queue_attributes(QueueUrl=functions.queue_url, AttributeNames=["All"])["Attributes"]

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from batch_create import ports
+import production
 from tests.unit.test_imports import FORBIDDEN, FUNCTIONS
 
 # Says what an import has cached in our own modules. A client, a token or a setting is made by a cached function.
@@ -37,9 +37,9 @@ def test_an_import_needs_no_environment_and_makes_neither_clients_nor_settings(e
 def test_environments_of_one_snapshot_do_not_wait_for_the_same_pauses() -> None:
     def first_pause() -> float:
         random.seed(1)  # the state that the snapshot holds
-        ports._session.cache_clear()
-        ports._session()
+        production.session.cache_clear()
+        production.session()
         return random.random()
 
     assert first_pause() != first_pause()
-    ports._session.cache_clear()
+    production.session.cache_clear()

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 import consumer
+import production
 import sweep
-from batch_create import ports
-from batch_create.errors import LedgerUnavailable, QueueUnavailable
+from aws.dynamodb import Item, Table
 from batch_create.handler import run
-from batch_create.ledger import STUCK_AFTER, SWEPT_AGAIN_AFTER, Ledger
-from batch_create.outcomes import Doubt, Outcome, Request, Result, Status, Trigger
-from batch_create.table import Item, Table
+from ledger.ledger import STUCK_AFTER, SWEPT_AGAIN_AFTER, Ledger
+from model.errors import LedgerUnavailable, QueueUnavailable
+from model.outcomes import Doubt, Outcome, Request, Result, Status, Trigger
 from tests.support.aws import Deployment
 from tests.support.events import Context, attributes, sqs_event
 from tests.support.fakes import START, Clock, FakeHubSpot, failed, in_memory, request
@@ -32,7 +32,7 @@ def swept(time_left: int = 60_000) -> int:
 
 
 def read(outcome_id: str = "m-1") -> Outcome:
-    outcome = ports.ledger().get(outcome_id)
+    outcome = production.ledger().get(outcome_id)
     assert outcome is not None
     return outcome
 
@@ -47,18 +47,18 @@ def consume(message: dict[str, Any]) -> list[dict[str, str]]:
 
 # ---------------------------------------------------------------------------------------------------- what can be stuck
 def accepted_and_never_sent(hubspot: FakeHubSpot) -> timedelta:
-    ports.ledger().accept(ASKED, START)
+    production.ledger().accept(ASKED, START)
     return timedelta()
 
 
 def begun_by_a_worker_that_died(hubspot: FakeHubSpot) -> timedelta:
-    ports.ledger().claim(ASKED, START, START + LEASE)
+    production.ledger().claim(ASKED, START, START + LEASE)
     return LEASE
 
 
 def deferred_and_its_message_lost(hubspot: FakeHubSpot) -> timedelta:
     hubspot.replies = [failed(477, retry_after=7200)]
-    run([ASKED], 30, ports.production())
+    run([ASKED], 30, production.production())
     return timedelta(hours=2)
 
 
@@ -87,7 +87,7 @@ def test_what_is_stuck_is_put_back_once_and_continues_its_own_outcome(
     assert done.status is Status.COMPLETE
     assert (done.trigger, done.requested_at, done.requested_by) == (Trigger.QUEUE, START, "me")
     assert hubspot.limits == {("HUBSPOT_DEFINED", 3): 5}
-    assert ports.ledger().get("message-0") is None
+    assert production.ledger().get("message-0") is None
 
     clock.advance(1_000_000)
     assert swept() == 0
@@ -109,8 +109,8 @@ def test_what_was_put_back_is_left_to_the_queue_for_12_hours(
 
 @pytest.mark.parametrize("status", [status for status in Status if status.final])
 def test_what_is_over_is_never_swept(functions: Deployment, clock: Clock, status: Status) -> None:
-    claim = ports.ledger().claim(ASKED, START, START + LEASE)
-    ports.ledger().settle(claim.outcome.model_copy(update={"status": status, "finished_at": START}), claim.fence)
+    claim = production.ledger().claim(ASKED, START, START + LEASE)
+    production.ledger().settle(claim.outcome.model_copy(update={"status": status, "finished_at": START}), claim.fence)
     clock.advance(1_000_000)
 
     assert swept() == 0
@@ -118,7 +118,7 @@ def test_what_is_over_is_never_swept(functions: Deployment, clock: Clock, status
 
 def test_every_portal_is_swept(functions: Deployment, clock: Clock) -> None:
     for portal in ("default", "acme"):
-        ports.ledger().accept(request(f"m-{portal}", (3, 5), portal=portal), START)
+        production.ledger().accept(request(f"m-{portal}", (3, 5), portal=portal), START)
     clock.advance(3600)
 
     assert swept() == 2
@@ -128,7 +128,7 @@ def test_every_portal_is_swept(functions: Deployment, clock: Clock) -> None:
 
 def test_a_sweep_whose_time_is_up_leaves_the_rest_to_the_next(functions: Deployment, clock: Clock) -> None:
     for number in range(3):
-        ports.ledger().accept(request(f"m-{number}", (3, 5)), START)
+        production.ledger().accept(request(f"m-{number}", (3, 5)), START)
     clock.advance(3600)
 
     assert swept(time_left=9_999) == 0
@@ -139,7 +139,7 @@ def test_a_sweep_whose_time_is_up_leaves_the_rest_to_the_next(functions: Deploym
 def test_a_sweep_that_dies_before_it_took_note_sends_it_twice_and_it_is_done_once(
     functions: Deployment, hubspot: FakeHubSpot, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ports.ledger().accept(ASKED, START)
+    production.ledger().accept(ASKED, START)
     clock.advance(3600)
     note = Ledger.swept
 
@@ -166,7 +166,7 @@ def test_a_queue_that_takes_nothing_fails_the_sweep_and_the_next_one_does_it(
         def send(self, *_: object) -> None:
             raise QueueUnavailable("no queue")
 
-    ports.ledger().accept(ASKED, START)
+    production.ledger().accept(ASKED, START)
     clock.advance(3600)
     with monkeypatch.context() as broken:
         broken.setattr(sweep, "queue", Broken)
@@ -177,13 +177,13 @@ def test_a_queue_that_takes_nothing_fails_the_sweep_and_the_next_one_does_it(
 
 
 def test_what_moves_on_while_it_is_swept_is_left_as_it_is(functions: Deployment, clock: Clock) -> None:
-    ports.ledger().accept(ASKED, START)
+    production.ledger().accept(ASKED, START)
     clock.advance(3600)
-    (found,) = ports.ledger().stuck("default", clock())
-    run([ASKED], 30, ports.production())
+    (found,) = production.ledger().stuck("default", clock())
+    run([ASKED], 30, production.production())
     done = read()
 
-    ports.ledger().swept(found, clock())
+    production.ledger().swept(found, clock())
 
     assert read() == done
     item = functions.dynamodb.get_item(TableName=functions.table, Key={"id": {"S": "m-1"}})["Item"]
@@ -230,7 +230,7 @@ def test_a_stuck_replay_is_continued_with_the_doubt_that_it_was_accepted_with(
     functions: Deployment, hubspot: FakeHubSpot, clock: Clock
 ) -> None:
     replay = Request(ASKED.envelope, Trigger.WEBHOOK, "m-2", START, replay_of="m-1", doubt=Doubt(since=START))
-    ports.ledger().accept(replay, START)
+    production.ledger().accept(replay, START)
     hubspot.limits["HUBSPOT_DEFINED", 3] = 5
     clock.advance(3600)
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+import production
 import webhook
-from batch_create import ports
-from batch_create.errors import LedgerUnavailable, QueueUnavailable
-from batch_create.hubspot import Answer
-from batch_create.ledger import Ledger
+from hubspot_api.client import Answer
+from ledger.ledger import Ledger
+from model.errors import LedgerUnavailable, QueueUnavailable
 from tests.support.aws import ROLE, Deployment
 from tests.support.events import Context, api_event, load
 from tests.support.fakes import Clock, FakeHubSpot, answer, echo, failed, key
@@ -557,10 +557,10 @@ def test_without_settings_the_function_says_which_are_missing(
 ) -> None:
     monkeypatch.delenv("OUTCOMES_TABLE")
     monkeypatch.setenv("BATCH_SIZE", "many")
-    ports.settings.cache_clear()
+    production.settings.cache_clear()
 
     with pytest.raises(Exception, match=r"OUTCOMES_TABLE.*BATCH_SIZE|BATCH_SIZE.*OUTCOMES_TABLE"):
-        ports.settings()
+        production.settings()
 
 
 def test_a_body_in_base64_is_read_and_bad_utf_8_in_it_is_400(functions: Deployment) -> None:
@@ -638,7 +638,7 @@ def test_where_iam_decides_a_client_is_known_by_its_role_and_no_key_counts(
     functions: Deployment, hubspot: FakeHubSpot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AUTHORIZATION", "iam")
-    ports.settings.cache_clear()
+    production.settings.cache_clear()
     signed = "AWS4-HMAC-SHA256 Credential=AKIA/20261123/eu-central-1/execute-api/aws4_request, Signature=0"
     by_role = api_event("POST", PATH, body=BODY, Authorization=signed)
     by_role["requestContext"]["identity"]["userArn"] = "arn:aws:sts::123456789012:assumed-role/crm/session"
@@ -649,7 +649,7 @@ def test_where_iam_decides_a_client_is_known_by_its_role_and_no_key_counts(
     status, _, headers = call(by_role)
 
     assert status == 201
-    assert ports.ledger().get(headers["Outcome-Id"]).client == "role"  # type: ignore[union-attr] # it was just made
+    assert production.ledger().get(headers["Outcome-Id"]).client == "role"  # type: ignore[union-attr] # it was just made
     assert call(by_key)[0] == 401
     assert call(by_signature)[0] == 401
     assert len(hubspot.created) == 1

@@ -1,0 +1,76 @@
+"""A call of HubSpot's own route, checked and turned into a request."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError, ServiceError
+
+from model.contract import ContractError, Problem, parse_batch, parse_json
+from model.outcomes import Request, Trigger
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
+
+    from api.clients import Client
+    from runtime.settings import Settings
+
+JSON = "application/json"
+MAX_BODY = 256 * 1024  # bytes; the most inputs of the longest numbers take a sixth of it
+
+
+def batch_request(
+    event: APIGatewayProxyEvent, client: Client, settings: Settings, now: datetime, version: str, **path: str
+) -> Request:
+    """The request that a call asks for. `path` holds portal, from_object_type and to_object_type.
+
+    Raises Forbidden, NotFoundError (an API version that the settings do not allow), ServiceError (413, 415) and
+    ContractError.
+    """
+    client.require(path["portal"])  # before anything else, so that refusals tell nothing about other portals
+    allowed = settings.hubspot_api_versions
+    if version not in allowed:
+        raise NotFoundError(f"the API version {version} is not one of this deployment's: {', '.join(allowed)}")
+    envelope = parse_batch(
+        parse_json(body_of(event)),
+        settings.portals,
+        **path,
+        idempotency_key=client.signed_as or event.headers.get("Idempotency-Key"),
+    )
+    client.require(envelope.portal, envelope.from_object_type, envelope.to_object_type)
+    return Request(
+        envelope,
+        Trigger.WEBHOOK,
+        event.request_context.request_id or "",
+        now,
+        client=client.name,
+        api_version=version,
+        interactive=True,
+    )
+
+
+def prefers_async(event: APIGatewayProxyEvent) -> bool:
+    """Whether the caller sent `Prefer: respond-async`: a comma separated list whose names know no case (RFC 7240)."""
+    return "respond-async" in {name.strip().lower() for name in event.headers.get("Prefer", "").split(",")}
+
+
+def body_of(event: APIGatewayProxyEvent) -> bytes:
+    """The body's own bytes, few enough, and JSON by their name. Raises ServiceError (413, 415) and ContractError."""
+    media_type = event.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if media_type != JSON:
+        raise ServiceError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send the header Content-Type: {JSON}")
+    text = event.body or ""
+    try:
+        body = b64decode(text, validate=True) if event.is_base64_encoded else text.encode()
+    except ValueError:
+        raise ContractError([Problem("", "the body is not text in UTF-8")]) from None
+    if len(body) > MAX_BODY:
+        raise ServiceError(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"the body has {len(body)} bytes; at most {MAX_BODY} are taken: split the request",
+        )
+    return body

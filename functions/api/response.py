@@ -1,0 +1,185 @@
+"""Answers over HTTP. Every error has HubSpot's error shape; every outcome is answered as HubSpot would answer it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from http import HTTPStatus
+from math import ceil
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response, content_types
+from aws_lambda_powertools.event_handler.exceptions import ServiceError
+
+from api.clients import Forbidden, TooManyRequests, Unauthenticated
+from api.headers import answer_headers
+from batch_create.handler import RunResult
+from batch_create.merged_answer import answers_for, in_hubspots_words
+from ledger.claim import ClaimStatus
+from ledger.replay import DONE, NotReplayable
+from model.contract import ContractError, Problem
+from model.errors import HubSpotFailure, LedgerUnavailable, QueueUnavailable
+from model.outcomes import Outcome, Status, iso
+from runtime.telemetry import count, logger
+
+FORM = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE}
+REFUSED = "CallerRefused"  # by reason: missing, unknown, expired, signature, time, forbidden or rate
+RETRY_SECONDS = "30"  # what a caller is asked to wait when AWS, not HubSpot, is in the way
+
+
+def reply(status: int, body: object, headers: Mapping[str, str] | None = None) -> Response[str]:
+    """A JSON answer; text is taken as JSON already."""
+    text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return Response(
+        status,
+        content_types.APPLICATION_JSON,
+        text,
+        headers={**answer_headers(os.environ.get("CORS_ORIGIN", "")), **(headers or {})},
+    )
+
+
+def error(
+    status: HTTPStatus,
+    category: str,
+    message: str,
+    correlation_id: str,
+    problems: Sequence[Problem] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response[str]:
+    """An error of ours, in HubSpot's shape."""
+    body: dict[str, Any] = {
+        "status": "error",
+        "message": message,
+        "correlationId": correlation_id,
+        "category": category,
+    }
+    if problems:
+        body["errors"] = [{"message": str(problem), "in": problem.field} for problem in problems]
+    return reply(status, body, headers)
+
+
+def finished(outcome: Outcome, correlation_id: str, *, replayed: bool) -> Response[str]:
+    """The answer to a request whose outcome is final."""
+    headers = _of(outcome) | ({"Idempotency-Replayed": "true"} if replayed else {})
+    if outcome.status is Status.FAILED:
+        applied = sum(item.result in DONE for item in outcome.inputs)
+        message = f"{outcome.reason} ({applied} of {len(outcome.inputs)} inputs were done; see /outcomes/{outcome.id})"
+        return error(HTTPStatus.BAD_GATEWAY, "BAD_GATEWAY", message, correlation_id, headers=headers)
+    said = outcome.hubspot
+    if said and said.http_status and answers_for(outcome):
+        return reply(said.http_status, said.body or "", headers)
+    status, body = in_hubspots_words(outcome)
+    return reply(status, body, headers)
+
+
+def accepted(outcome: Outcome, now: datetime, *, preferred: bool = False, replayed: bool = False) -> Response[str]:
+    """The answer to a request that goes on in the queue: HubSpot's own shape, with nothing decided yet."""
+    headers = _of(outcome)
+    if preferred:
+        headers["Preference-Applied"] = "respond-async"
+    if replayed:
+        headers["Idempotency-Replayed"] = "true"
+    moment = iso(now)
+    # HubSpot's shape requires both times; they are those of this answer, the only one that is complete.
+    body = {
+        "status": "PENDING",
+        "requestedAt": iso(outcome.requested_at),
+        "startedAt": moment,
+        "completedAt": moment,
+        "results": [],
+        "links": {"outcome": f"/outcomes/{outcome.id}"},
+    }
+    return reply(HTTPStatus.ACCEPTED, body, headers)
+
+
+def concluded(ran: RunResult, now: datetime, correlation_id: str) -> Response[str]:
+    """The answer to a request that needs nothing more done for it here, by its claim_status."""
+    outcome = ran.outcome
+    where = f"see /outcomes/{outcome.id}."
+    match ran.claim_status:
+        case ClaimStatus.LEDGER_UNAVAILABLE:
+            raise LedgerUnavailable(str(outcome.reason))
+        case ClaimStatus.KEY_REUSED:
+            message = f"This Idempotency-Key was used before, for a request with another body; {where}"
+            return error(HTTPStatus.UNPROCESSABLE_ENTITY, "VALIDATION_ERROR", message, correlation_id)
+        case ClaimStatus.LEASED | ClaimStatus.DEFERRED:
+            until = ran.lease_until or outcome.retry_at or now
+            seconds = max(1, ceil((until - now).total_seconds()))
+            message = f"The request with this Idempotency-Key is still running; {where}"
+            headers = _of(outcome) | {"Retry-After": str(seconds)}
+            return error(HTTPStatus.CONFLICT, "CONFLICT", message, correlation_id, headers=headers)
+    return finished(outcome, correlation_id, replayed=ran.claim_status is ClaimStatus.FINAL)
+
+
+def _of(outcome: Outcome) -> dict[str, str]:
+    return {
+        "Outcome-Id": outcome.id,
+        "Location": f"/outcomes/{outcome.id}",
+        "Outcome-Status": outcome.status.value,
+    }
+
+
+def refusal(failure: Exception, correlation_id: str) -> Response[str]:
+    """The answer to a request that brought about an exception."""
+    match failure:
+        case ContractError():
+            message = f"Invalid request: {failure}"
+            return error(HTTPStatus.BAD_REQUEST, "VALIDATION_ERROR", message, correlation_id, failure.problems)
+        case Unauthenticated():
+            count(REFUSED, reason=failure.reason)
+            headers = {"WWW-Authenticate": "Bearer"}
+            return error(
+                HTTPStatus.UNAUTHORIZED,
+                "INVALID_AUTHENTICATION",
+                str(failure),
+                correlation_id,
+                headers=headers,
+            )
+        case NotReplayable():
+            return error(HTTPStatus.CONFLICT, "CONFLICT", f"{failure}.", correlation_id)
+        case Forbidden():
+            count(REFUSED, reason="forbidden")
+            return error(HTTPStatus.FORBIDDEN, "FORBIDDEN", str(failure), correlation_id)
+        case TooManyRequests():
+            count(REFUSED, reason="rate")
+            headers = {"Retry-After": str(failure.seconds)}
+            return error(HTTPStatus.TOO_MANY_REQUESTS, "RATE_LIMITS", f"{failure}.", correlation_id, headers=headers)
+        case ServiceError():
+            status = HTTPStatus(failure.status_code)
+            # What is refused for its form is so in HubSpot's word for it, as is a bad field.
+            category = "VALIDATION_ERROR" if status in FORM else status.name
+            return error(status, category, str(failure.msg), correlation_id)
+        case HubSpotFailure() | LedgerUnavailable() | QueueUnavailable():
+            logger.error("request not taken", error=str(failure))
+            message = f"The request was not taken and can be sent again: {failure}."
+            headers = {"Retry-After": RETRY_SECONDS}
+            return error(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "SERVICE_UNAVAILABLE",
+                message,
+                correlation_id,
+                headers=headers,
+            )
+        case _:
+            logger.exception("unexpected failure", exc_info=failure)
+            message = "Something unexpected went wrong here; the log holds it under this correlationId."
+            return error(HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", message, correlation_id)
+
+
+def readable(outcome: Outcome) -> dict[str, Any]:
+    """An outcome as the API answers it: absent where not known, HubSpot's body as the JSON it holds."""
+    answer: dict[str, Any] = outcome.model_dump(
+        mode="json", by_alias=True, exclude_none=True, exclude={"api_version", "doubt"}
+    )
+    if outcome.hubspot and outcome.hubspot.body is not None:
+        answer["hubspot"]["body"] = _json_or_text(outcome.hubspot.body)
+    return answer
+
+
+def _json_or_text(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -1,0 +1,222 @@
+"""The DynamoDB table, in plain values. What the attributes mean is the ledger's business."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from model.errors import LedgerUnavailable
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+
+Item = dict[str, Any]
+REFERENCE = re.compile(r"#(\w+)")
+KEYS_IN_ONE_READ = 100  # DynamoDB's maximum for BatchGetItem
+STATEMENTS_IN_ONE_WRITE = 25  # its maximum for BatchExecuteStatement
+
+
+class ConditionFailed(Exception):
+    """A conditional write found the item otherwise; `item` is what it found, empty if there was none."""
+
+    def __init__(self, item: Item) -> None:
+        super().__init__("the condition of a write was not met")
+        self.item = item
+
+
+@dataclass(frozen=True)
+class Change:
+    """An update of an item that is there: set `values` and remove others, if its attributes are as `expected`."""
+
+    item_id: str
+    values: Mapping[str, Any]
+    remove: Sequence[str]
+    expected: Mapping[str, Any]
+
+
+class Table:
+    """Items by `id`. Every method raises LedgerUnavailable when DynamoDB cannot be reached or refuses."""
+
+    def __init__(self, client: DynamoDBClient, name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def get(self, item_id: str) -> Item | None:
+        """The item as last written, or None."""
+        answer = self._call("get_item", TableName=self._name, Key={"id": {"S": item_id}}, ConsistentRead=True)
+        return deserialise(answer["Item"]) if "Item" in answer else None
+
+    def get_many(self, ids: Sequence[str]) -> Iterator[Item]:
+        """Those of the items that are there, in any order."""
+        keys = [{"id": {"S": item_id}} for item_id in ids]
+        wanted: dict[str, Any] = {self._name: {"Keys": keys, "ConsistentRead": True}}
+        while wanted:
+            answer = self._call("batch_get_item", RequestItems=wanted)
+            yield from map(deserialise, answer["Responses"].get(self._name, []))
+            wanted = answer.get("UnprocessedKeys") or {}  # one answer ends at 16 MB
+
+    def put_new(self, item: Item) -> None:
+        """Write an item unless its id is taken. Raises ConditionFailed."""
+        self._call(
+            "put_item",
+            TableName=self._name,
+            Item=serialise(item),
+            ConditionExpression="attribute_not_exists(id)",
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        )
+
+    def put_new_many(self, items: Sequence[Item]) -> list[bool]:
+        """Write up to STATEMENTS_IN_ONE_WRITE items whose ids are free, no id twice. Of each whether it was written:
+        what was not may be taken or have failed, and `put_new` tells which."""
+        return self._execute((_insert(self._name, item), item.values()) for item in items)
+
+    def change_many(self, changes: Sequence[Change]) -> list[bool]:
+        """Make up to STATEMENTS_IN_ONE_WRITE changes, of no item twice. Of each whether it was made: what was not may
+        have met another item than expected or have failed, and `update` tells which."""
+        return self._execute(
+            (
+                _update(self._name, change),
+                (*change.values.values(), change.item_id, *change.expected.values()),
+            )
+            for change in changes
+        )
+
+    def update(
+        self,
+        item_id: str,
+        values: Mapping[str, Any],
+        *,
+        condition: str,
+        condition_values: Mapping[str, Any],
+        first: Mapping[str, Any] | None = None,
+        count: str | None = None,
+        remove: Sequence[str] = (),
+        answer: bool = False,
+    ) -> Item:
+        """Set `values`; set `first` where there is none yet; add one to `count`; remove others. With `answer`, the item
+        after that.
+
+        Raises ConditionFailed. In a condition `#name` stands for an attribute, as some plain names are reserved.
+        """
+        first = {name: value for name, value in (first or {}).items() if name not in values and name != "id"}
+        clauses = [f"#{name} = :{name}" for name in values]
+        clauses += [f"#{name} = if_not_exists(#{name}, :{name})" for name in first]
+        given = {f":{name}": value for name, value in {**values, **first}.items()} | dict(condition_values)
+        if count:
+            clauses.append(f"#{count} = if_not_exists(#{count}, :zero) + :one")
+            given |= {":zero": 0, ":one": 1}
+        names = {*values, *first, *remove, *REFERENCE.findall(condition)} | ({count} if count else set())
+        updated = self._call(
+            "update_item",
+            TableName=self._name,
+            Key={"id": {"S": item_id}},
+            UpdateExpression=f"SET {', '.join(clauses)}"
+            + (f" REMOVE {', '.join(f'#{name}' for name in remove)}" if remove else ""),
+            ConditionExpression=condition,
+            ExpressionAttributeNames={f"#{name}": name for name in sorted(names)},
+            ExpressionAttributeValues=serialise(given),
+            ReturnValues="ALL_NEW" if answer else "NONE",
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        )
+        return deserialise(updated["Attributes"]) if answer else {}
+
+    def query(self, index: str, partition: tuple[str, str], between: tuple[str, str], page: int) -> Iterator[Item]:
+        """Index entries of one partition, newest sort key first, both ends included, read `page` at a time."""
+        attribute, value = partition
+        more: dict[str, Any] = {}
+        while True:
+            answer = self._call(
+                "query",
+                TableName=self._name,
+                IndexName=index,
+                KeyConditionExpression=f"{attribute} = :value AND sortKey BETWEEN :oldest AND :newest",
+                ExpressionAttributeValues=serialise({":value": value, ":oldest": between[0], ":newest": between[1]}),
+                ScanIndexForward=False,
+                Limit=page,
+                **more,
+            )
+            yield from map(deserialise, answer["Items"])
+            if "LastEvaluatedKey" not in answer:
+                return
+            more = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+    def _execute(self, statements: Iterable[tuple[str, Iterable[Any]]]) -> list[bool]:
+        """Write by PartiQL, the one way to make many conditional writes in one call of which each fails alone."""
+        told = [{"Statement": text, "Parameters": [typed(value) for value in values]} for text, values in statements]
+        if not told:
+            return []
+        answer = self._call("batch_execute_statement", Statements=told)
+        return ["Error" not in each for each in answer["Responses"]]
+
+    def _call(self, operation: str, **arguments: Any) -> Any:
+        try:
+            return getattr(self._client, operation)(**arguments)
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code == "ConditionalCheckFailedException":
+                found: Any = error.response.get("Item", {})
+                raise ConditionFailed(deserialise(found)) from error
+            raise LedgerUnavailable(f"{operation} failed: {code}: {error.response['Error'].get('Message')}") from error
+        except BotoCoreError as error:
+            raise LedgerUnavailable(f"{operation} failed: {type(error).__name__}") from error
+
+
+def _insert(table: str, names: Iterable[str]) -> str:
+    values = ", ".join(f"'{name}': ?" for name in names)
+    return f'INSERT INTO "{table}" VALUE {{{values}}}'
+
+
+def _update(table: str, change: Change) -> str:
+    clauses = [f'SET "{name}" = ?' for name in change.values] + [f'REMOVE "{name}"' for name in change.remove]
+    conditions = [f'"{name}" = ?' for name in ("id", *change.expected)]
+    return f'UPDATE "{table}" {" ".join(clauses)} WHERE {" AND ".join(conditions)}'
+
+
+def serialise(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain values as DynamoDB's typed ones. Raises TypeError for what the ledger never holds, such as a fraction."""
+    return {name: typed(value) for name, value in values.items()}
+
+
+def deserialise(item: Mapping[str, Any]) -> dict[str, Any]:
+    """DynamoDB's typed values as plain ones, numbers as int and binary as bytes."""
+    return {name: _plain(value) for name, value in item.items()}
+
+
+def typed(value: object) -> dict[str, Any]:
+    """A plain value as DynamoDB's typed one. Raises TypeError for what the ledger never holds."""
+    match value:
+        case str():
+            return {"S": value}
+        case bool():  # which is an int as well
+            return {"BOOL": value}
+        case int():
+            return {"N": str(value)}
+        case None:
+            return {"NULL": True}
+        case bytes():
+            return {"B": value}
+        case Mapping():
+            return {"M": serialise(value)}
+        case list() | tuple():
+            return {"L": [typed(element) for element in value]}
+    raise TypeError(f"the ledger holds no {type(value).__name__}")
+
+
+def _plain(typed: Mapping[str, Any]) -> Any:
+    ((kind, value),) = typed.items()
+    match kind:
+        case "S" | "BOOL" | "B":
+            return value
+        case "N":
+            return int(value)
+        case "NULL":
+            return None
+        case "M":
+            return deserialise(value)
+        case "L":
+            return [_plain(element) for element in value]
+    raise TypeError(f"the ledger holds no value of DynamoDB's type {kind}")

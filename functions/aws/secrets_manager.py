@@ -1,0 +1,130 @@
+"""Secrets Manager, with a memory of a few minutes so that a warm function does not ask for each request."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import NAMESPACE_OID, uuid5
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from model.errors import HubSpotFailure, Misconfigured, Unavailable
+from runtime.redaction import NAMES, remember
+
+if TYPE_CHECKING:
+    from types_boto3_secretsmanager import SecretsManagerClient
+
+MEMORY = timedelta(minutes=5)
+NO_MEMORY = timedelta(0)
+CURRENT = "AWSCURRENT"
+# The label of what we write, before it is made the current version. A version without any could be deleted by AWS.
+REFRESHED = "REFRESHED"
+# What no retry mends: the owner must create the secret, or let the function read it.
+PERMANENT = {
+    "ResourceNotFoundException",
+    "AccessDeniedException",
+    "InvalidRequestException",
+    "DecryptionFailure",
+}
+
+
+@dataclass(frozen=True)
+class Secret:
+    """One version of a secret."""
+
+    text: str = field(repr=False)
+    version: str
+
+
+class SecretStore:
+    """Secrets by name. Raises Misconfigured (missing, not allowed) or Unavailable (try again)."""
+
+    def __init__(self, client: SecretsManagerClient, clock: Callable[[], datetime]) -> None:
+        self._client = client
+        self._clock = clock
+        self._known: dict[str, tuple[Secret, datetime]] = {}
+
+    def text(self, name: str, *, fresh: bool = False) -> str:
+        """The current text of a secret, at most five minutes old; `fresh` asks Secrets Manager in any case."""
+        return self.current(name, NO_MEMORY if fresh else MEMORY).text
+
+    def current(self, name: str, memory: timedelta = MEMORY) -> Secret:
+        """The current version of a secret, as it was less than `memory` ago; with none Secrets Manager is asked."""
+        now = self._clock()
+        known = self._known.get(name)
+        if known and now - known[1] < memory:
+            return known[0]
+        try:
+            answer = self._client.get_secret_value(SecretId=name, VersionStage=CURRENT)
+        except (ClientError, BotoCoreError) as error:
+            raise _failure(name, "read", error) from error
+        secret = Secret(answer.get("SecretString", ""), answer["VersionId"])
+        self._remember(name, secret, now)
+        return secret
+
+    def recent(self, name: str, lately: timedelta) -> Iterator[Secret]:
+        """The version that is remembered, and, for whom that is not the right one, the current one where it is another.
+        Secrets Manager is asked for it once in `lately` at most."""
+        remembered = self.current(name)
+        yield remembered
+        latest = self.current(name, lately)
+        if latest.version != remembered.version:
+            yield latest
+
+    def replace(self, name: str, old_version: str, text: str) -> Secret | None:
+        """Make `text` the current version if `old_version` still is, or return None: another's is never overwritten.
+
+        Done again after a failure, it writes the same version again instead of another: a secret has room for some
+        hundred versions, of which AWS deletes none on the day it was made.
+        """
+        version = str(uuid5(NAMESPACE_OID, f"{old_version} {text}"))
+        now = self._clock()
+        try:
+            self._client.put_secret_value(
+                SecretId=name, SecretString=text, VersionStages=[REFRESHED], ClientRequestToken=version
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise _failure(name, "written", error) from error
+        try:
+            # AWS moves the label only from where it is said to be: that is the compare of this compare-and-swap.
+            self._client.update_secret_version_stage(
+                SecretId=name, VersionStage=CURRENT, MoveToVersionId=version, RemoveFromVersionId=old_version
+            )
+        except (ClientError, BotoCoreError) as error:
+            # AWS has no error code for a label that has moved, and the swap may have been made all the same.
+            there = self.current(name, NO_MEMORY)
+            if there.version == old_version:
+                raise _failure(name, "written", error) from error
+            return there if there.version == version else None
+        secret = Secret(text, version)
+        self._remember(name, secret, now)
+        return secret
+
+    def _remember(self, name: str, secret: Secret, asked_at: datetime) -> None:
+        known = self._known.get(name)
+        if known is None or known[1] <= asked_at:  # else a slow answer would replace a newer one of another thread
+            self._known[name] = (secret, asked_at)
+            remember(_values(secret.text))
+
+
+def _values(text: str) -> Iterator[str]:
+    """What in a secret must be seen nowhere: all of it, or what stands under a secret's name."""
+    try:
+        document = json.loads(text)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        yield text.strip()
+        return
+    yield from (value.strip() for name, value in document.items() if name in NAMES and isinstance(value, str))
+
+
+def _failure(name: str, done: str, error: ClientError | BotoCoreError) -> HubSpotFailure:
+    if isinstance(error, ClientError):
+        code = error.response["Error"]["Code"]
+        kind = Misconfigured if code in PERMANENT else Unavailable
+        return kind(f"the secret {name} could not be {done} ({code})")
+    return Unavailable(f"the secret {name} could not be {done} ({type(error).__name__})")

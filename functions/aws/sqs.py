@@ -1,0 +1,74 @@
+"""The queue: the only path on which a request is tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from itertools import islice
+from math import ceil
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from model.errors import QueueUnavailable
+from model.outcomes import Request
+
+if TYPE_CHECKING:
+    from types_boto3_sqs import SQSClient
+
+OUTCOME_ID = "OutcomeId"  # message attribute: the outcome that a message continues
+LONGEST_DELAY = 900  # seconds; SQS's maximum for a message's DelaySeconds
+# Seconds. SQS allows 43,200 in all from the receipt on, and a message has been in a function for up to 15 minutes.
+LONGEST_VISIBILITY = 42_000
+IN_ONE_CALL = 10  # messages; SQS's maximum
+
+
+class Queue:
+    """Sends requests to the main queue and postpones messages in it. Raises QueueUnavailable."""
+
+    def __init__(self, client: SQSClient, url: str) -> None:
+        self._client = client
+        self._url = url
+
+    def send(self, request: Request, now: datetime, not_before: datetime | None = None) -> None:
+        """Hand over a request under its outcome's id, to be run at `not_before` or at the longest delay SQS has."""
+        delay = _seconds(now, not_before, LONGEST_DELAY) if not_before else 0
+        body = request.envelope.model_dump_json(by_alias=True, exclude_none=True, exclude={"idempotency_key"})
+        try:
+            self._client.send_message(
+                QueueUrl=self._url,
+                MessageBody=body,
+                DelaySeconds=delay,
+                MessageGroupId=request.envelope.portal,  # SQS is fair between groups: a busy portal delays no other
+                MessageAttributes={OUTCOME_ID: {"DataType": "String", "StringValue": request.id}},
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise QueueUnavailable(f"the request could not be queued ({type(error).__name__})") from error
+
+    def postpone(self, waiting: Mapping[str, datetime], now: datetime) -> None:
+        """Keep received messages, by receipt handle, hidden until their times, or as long as SQS allows. Raises only
+        after all have been tried."""
+        failures: list[str] = []
+        handles = iter(waiting)
+        while chunk := list(islice(handles, IN_ONE_CALL)):
+            hidden = [_seconds(now, waiting[handle], LONGEST_VISIBILITY) for handle in chunk]
+            try:
+                answer = self._client.change_message_visibility_batch(
+                    QueueUrl=self._url,
+                    Entries=[
+                        {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": hidden[number]}
+                        for number, handle in enumerate(chunk)
+                    ],
+                )
+            except (ClientError, BotoCoreError) as error:
+                failures += [type(error).__name__] * len(chunk)
+            else:
+                failures += [failed["Code"] for failed in answer.get("Failed", [])]
+        if failures:
+            raise QueueUnavailable(
+                f"{len(failures)} messages could not be postponed ({', '.join(sorted({*failures}))})"
+            )
+
+
+def _seconds(now: datetime, until: datetime, most: int) -> int:
+    return max(0, min(most, ceil((until - now).total_seconds())))

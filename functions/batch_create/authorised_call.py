@@ -1,0 +1,149 @@
+"""The line to HubSpot: one HTTP call with the portal's token, written down as an attempt."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from batch_create.call_result import CallResult, Limits
+from batch_create.dependencies import Dependencies
+from batch_create.plan import Call
+from batch_create.ports import Point
+from hubspot_api.client import Answer
+from hubspot_api.retry_policy import not_before
+from model.errors import HubSpotFailure, QuotaExhausted
+from model.outcomes import Attempt, HubSpotResponse, Verdict
+
+T = TypeVar("T")
+
+TOKEN_REFUSED = (401, 403)
+TOO_MANY = 429
+CALL = timedelta(seconds=4)  # what a call needs before the deadline, or waiting for it was for nothing
+# For which bulk work waits in a function; then it waits in the queue, and the function is free for other portals.
+LONGEST_SLOT_WAIT = timedelta(seconds=10)
+ATTEMPT_MESSAGE_CHARACTERS = 500  # 50 attempts of an outcome must leave room in its item
+
+
+class AuthorisedCalls:
+    """Calls until `deadline`. Nothing is sent twice, but after a 401 with a fresh token.
+
+    What was tried and what HubSpot said goes into the call_result; every failure of `errors` is raised on.
+    """
+
+    def __init__(self, dependencies: Dependencies, deadline: datetime, *, urgent: bool) -> None:
+        self._dependencies = dependencies
+        self._deadline = deadline
+        self._urgent = urgent
+        self._down: dict[str, HubSpotFailure] = {}  # portals for which any further call would fail alike
+        self._ahead: Counter[str] = Counter()
+
+    def expect(self, portal: str, calls: int) -> None:
+        """Know that so many more calls are to come, so that slots for them are taken together."""
+        self._ahead[portal] += calls
+
+    def create(self, call: Call, call_result: CallResult) -> Answer:
+        """Send a batch create."""
+
+        def create(token: str, seconds: float) -> Answer:
+            return self._dependencies.hubspot.batch_create(token, call.pair, call.inputs, seconds)
+
+        try:
+            answer = self._attempt(f"create {len(call.winners)}", Verdict.ANSWERED, create, call_result)
+        except HubSpotFailure as failure:
+            call_result.said = said(failure)
+            raise
+        status = answer.body.status.value if answer.body.status else None
+        call_result.said = HubSpotResponse(
+            http_status=answer.http_status, status=status, correlation_id=answer.correlation_id, body=answer.text
+        )
+        return answer
+
+    def read(self, call: Call, call_result: CallResult) -> Limits:
+        """Every limit of a call's pair."""
+
+        def read(token: str, seconds: float) -> Limits:
+            return self._dependencies.hubspot.read_pair(token, call.pair, seconds)
+
+        return self._attempt("read", Verdict.READ_BACK, read, call_result)
+
+    def _attempt(self, name: str, verdict: Verdict, use: Callable[[str, float], T], call_result: CallResult) -> T:
+        portal = call_result.call.portal
+        if down := self._down.get(portal):
+            raise down
+        for fresh in (False, True):
+            attempt = Attempt(at=self._dependencies.clock(), call=name, verdict=verdict)
+            try:
+                token = self._dependencies.tokens.bearer(portal, self._seconds(), fresh=fresh)
+                self._dependencies.reached(Point.AFTER_TOKEN)
+                self._await_slot(portal)  # with the token in hand, whose refresh can take longer than a turn lasts
+                attempt = attempt.model_copy(update={"at": self._dependencies.clock()})
+                self._dependencies.reached(Point.BEFORE_SEND)
+                result = use(token, self._seconds())
+                self._dependencies.reached(Point.AFTER_ANSWER)
+            except QuotaExhausted as failure:
+                self._down[portal] = failure
+                raise
+            except HubSpotFailure as failure:
+                call_result.attempts.append(_failed(attempt, failure))
+                self._observe_failure(portal, failure, attempt.at)
+                if failure.http_status == 401 and not fresh:
+                    continue
+                if failure.http_status in TOKEN_REFUSED:
+                    # HubSpot speaks of "the token"; the reader needs to know which of ours.
+                    failure.message = (
+                        f"HubSpot refused the token of portal {portal}, from the secret"
+                        f" {self._dependencies.tokens.secret_name(portal)}: {failure.message}"
+                    )
+                if failure.portal_wide:
+                    self._down[portal] = failure
+                raise
+            call_result.attempts.append(_answered(attempt, result))
+            if isinstance(result, Answer) and result.quota:
+                self._dependencies.quota.observe(portal, result.quota, attempt.at)
+            return result
+        raise AssertionError("the second try has returned or raised")
+
+    def _await_slot(self, portal: str) -> None:
+        """Wait until HubSpot's quota has room for a call."""
+        until = self._deadline - CALL
+        if not self._urgent:
+            until = min(until, self._dependencies.clock() + LONGEST_SLOT_WAIT)
+        self._dependencies.quota.wait(portal, ahead=max(1, self._ahead[portal]), urgent=self._urgent, until=until)
+        self._ahead[portal] -= 1
+
+    def _observe_failure(self, portal: str, failure: HubSpotFailure, at: datetime) -> None:
+        if failure.quota:
+            self._dependencies.quota.observe(portal, failure.quota, at)
+        if failure.http_status == TOO_MANY:
+            now = self._dependencies.clock()
+            until = not_before(failure, 1, now, self._dependencies.zone(portal), 0)
+            self._dependencies.quota.block(portal, until, daily=failure.daily)
+
+    def _seconds(self) -> float:
+        return (self._deadline - self._dependencies.clock()).total_seconds()
+
+
+def said(failure: HubSpotFailure) -> HubSpotResponse | None:
+    """HubSpot's words, where a failure has any."""
+    if not failure.http_status:
+        return None
+    return HubSpotResponse(http_status=failure.http_status, correlation_id=failure.correlation_id, body=failure.body)
+
+
+def _answered(attempt: Attempt, result: object) -> Attempt:
+    if not isinstance(result, Answer):
+        return attempt
+    return attempt.model_copy(update={"http_status": result.http_status, "correlation_id": result.correlation_id})
+
+
+def _failed(attempt: Attempt, failure: HubSpotFailure) -> Attempt:
+    return attempt.model_copy(
+        update={
+            "verdict": Verdict(type(failure).__name__.upper()),
+            "http_status": failure.http_status,
+            "correlation_id": failure.correlation_id,
+            "message": failure.message[:ATTEMPT_MESSAGE_CHARACTERS],
+        }
+    )

@@ -1,0 +1,33 @@
+"""Everything that is not deterministic, as `run` is given it. A test or a simulation passes its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime, tzinfo
+
+    from batch_create.ports import HistoryPort, HubSpotPort, LedgerPort, Point, QuotaPort, TokenPort
+
+
+@dataclass(frozen=True, slots=True)
+class Dependencies:
+    """What `run` works with. `clock` tells the time in UTC, `jitter` a number from 0 to 1, `zone` a portal's time zone;
+    `sleep` takes seconds; `reached` is told each point that a worker passes; `side_by_side` does jobs
+    at the same time."""
+
+    ledger: LedgerPort
+    history: HistoryPort
+    hubspot: HubSpotPort
+    tokens: TokenPort
+    quota: QuotaPort
+    clock: Callable[[], datetime]
+    jitter: Callable[[], float]
+    zone: Callable[[str], tzinfo]
+    sleep: Callable[[float], None]
+    reached: Callable[[Point], None]
+    side_by_side: Callable[[Sequence[Callable[[], None]]], None]
+    default_api_version: str
+    batch_size: int

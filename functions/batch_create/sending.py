@@ -1,0 +1,147 @@
+"""One planned call to HubSpot: send, attribute, prove, and try again or defer; halve what is refused as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from datetime import UTC, datetime
+
+from batch_create.attribution import attribute, refused
+from batch_create.authorised_call import AuthorisedCalls, said
+from batch_create.call_result import Batch, CallResult
+from batch_create.dependencies import Dependencies
+from batch_create.plan import Call
+from batch_create.read_back import ReadBack
+from batch_create.wait_budget import WaitBudget
+from hubspot_api.retry_policy import not_before
+from model.contract import AnswerStatus
+from model.errors import HubSpotFailure, Misconfigured, Refused, Uncertain
+from model.outcomes import Doubt, Verdict
+from runtime.telemetry import logger
+
+SENDS = 3  # of the same inputs within one run
+
+
+class Sender:
+    """Makes the planned calls of one pair until `deadline`."""
+
+    def __init__(self, dependencies: Dependencies, deadline: datetime, line: AuthorisedCalls) -> None:
+        self._dependencies = dependencies
+        self._line = line
+        self._patience = WaitBudget(dependencies, deadline)
+        self._proof = ReadBack(self._line, self._patience, dependencies.clock)
+
+    def expect(self, portal: str, calls: int) -> None:
+        """Let it be known how many more calls follow."""
+        self._line.expect(portal, calls)
+
+    def make(self, call: Call) -> Iterator[CallResult]:
+        """Send a call and prove what it did. A batch refused for one bad input is halved until that stands alone: for
+        k bad of n in at most 2·k·log2(n)+1 calls."""
+        last = yield from self._settled(call)
+        if last.refused_whole:
+            yield from self._halved(last.call, may_probe=True)
+
+    def look_up(self, call: Call) -> CallResult:
+        """Read a pair whose earlier sends are in doubt, before anything is sent: which of the call's limits are there,
+        and whether the others may be sent again (then the call_result's doubt is cleared)."""
+        call_result = CallResult(call)
+        self._proof.resolve_doubt(
+            call_result, call.doubt or Doubt(since=self._dependencies.clock()), "an earlier call is in doubt"
+        )
+        return call_result
+
+    # ---------------------------------------------------------------------------------------------------- the one loop
+    def _settled(self, call: Call) -> Generator[CallResult, None, CallResult]:
+        """Send until every input is decided or must wait for another run; returns the last call_result."""
+        for sends in range(1, SENDS + 1):
+            call_result = CallResult(call)
+            self._send(call_result)
+            failure = call_result.deferral
+            cleared = call_result.doubt is None or call_result.doubt.cleared
+            if failure is None or sends == SENDS or not cleared or not self._waited_for(failure, sends):
+                yield call_result
+                return call_result
+            call_result.deferral = None
+            yield call_result
+            call = call.without(set(call_result.attributions)).doubted(call_result.doubt)
+        raise AssertionError("the last send has returned")
+
+    def _waited_for(self, failure: HubSpotFailure, tries: int) -> bool:
+        now = self._dependencies.clock()
+        again = not_before(failure, tries, now, UTC, self._dependencies.jitter())
+        # What its owner must mend is not mended in seconds, and what holds for the portal not over in so few.
+        passing = not failure.portal_wide and not isinstance(failure, Misconfigured)
+        return passing and self._patience.wait((again - now).total_seconds())
+
+    # ------------------------------------------------------------------------------------------------------- one send
+    def _send(self, call_result: CallResult) -> None:
+        """Send a call once, and decide what its answer and, where that is not clear, reading back allow to decide."""
+        call = call_result.call
+        try:
+            answer = self._line.create(call, call_result)
+        except Refused as refusal:
+            if refusal.http_status == 400 and len(call.winners) > 1:
+                call_result.said = None  # said again, of each input that it is about
+                call_result.batch, call_result.refusal = Batch.REFUSED, refusal.message
+                return
+            call_result.attributions = dict.fromkeys((item.key for item in call.inputs), refused(refusal))
+            call_result.batch = Batch.REFUSED
+            self._proof.verify_refusals(call_result)
+            return
+        except Uncertain as failure:
+            self._proof.resolve_doubt(call_result, self._doubt(call), str(failure))
+            return
+        except HubSpotFailure as failure:
+            call_result.deferral = failure
+            return
+        call_result.batch = Batch.ACCEPTED
+        call_result.attributions = attribute(call.inputs, answer.body)
+        if answer.body.status is not AnswerStatus.COMPLETE:
+            call_result.attempts[-1] = call_result.attempts[-1].model_copy(update={"verdict": Verdict.UNCERTAIN})
+            self._proof.resolve_doubt(call_result, self._doubt(call), "HubSpot did not answer COMPLETE")
+        elif call_result.open:
+            doubt = self._doubt(call, in_vain=1)
+            self._proof.resolve_doubt(call_result, doubt, "HubSpot answered COMPLETE without confirming it")
+        self._proof.verify_refusals(call_result)
+
+    def _doubt(self, call: Call, *, in_vain: int = 0) -> Doubt:
+        """Since now and not since it was sent, which may have been late: it may have been applied at any moment."""
+        return Doubt(since=self._dependencies.clock(), in_vain=in_vain + (call.doubt.in_vain if call.doubt else 0))
+
+    # -------------------------------------------------------------------------------------------------------- halving
+    def _halved(self, call: Call, *, may_probe: bool) -> Iterator[CallResult]:
+        """Find the bad inputs of a batch that is known to have some."""
+        first, second = call.halves()
+        of_first = yield from self._settled(first)
+        if of_first.batch is Batch.ACCEPTED:
+            # Then the second half holds what is bad, and need not be sent whole to know it.
+            if len(second.winners) > 1:
+                yield from self._halved(second, may_probe=may_probe)
+            else:
+                yield from self._settled(second)
+            return
+        of_second = yield from self._settled(second)
+        if may_probe and of_first.batch is of_second.batch is Batch.REFUSED and of_second.refused_whole:
+            may_probe = False
+            probe = self._probed(call, of_second.refusal)
+            yield probe
+            if probe.attributions:
+                return
+        for last in (of_first, of_second):
+            if last.refused_whole:
+                yield from self._halved(last.call, may_probe=may_probe)  # with the doubts that have come since
+
+    def _probed(self, call: Call, why: str) -> CallResult:
+        """Both halves were refused: perhaps it is not an input, but the pair itself that HubSpot does not know. Then it
+        refuses to be read in the same words."""
+        probe = CallResult(call)
+        try:
+            self._line.read(call, probe)
+        except Refused as refusal:
+            if refusal.message == why:
+                probe.attributions = dict.fromkeys((item.key for item in call.inputs), refused(refusal))
+                probe.said = said(refusal)
+        except HubSpotFailure as failure:
+            # Halving goes on all the same: that costs calls, not truth.
+            logger.info("probe failed", error=str(failure))
+        return probe

@@ -1,0 +1,85 @@
+"""Pages of outcomes, newest first. An index finds candidates; the table says what is true of them."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from aws.dynamodb import KEYS_IN_ONE_READ, Table
+from ledger.items import to_outcome
+from ledger.ledger import pair_key, status_key
+from model.outcomes import Outcome, Status
+
+PAGE_BYTES = 4_000_000  # Lambda's answers end at 6 MB; a page may be shorter than its limit, never lost
+MOST_EXAMINED = 1_000  # candidates for one page, when few of a pair have the status asked for: a gateway waits 29 s
+OLDEST, NEWEST = "0", "~"  # below and above every sort key, which begin with a year
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which outcomes of a portal are wanted: of a pair, of a status, since a time, `after` an earlier page."""
+
+    portal: str
+    pair: tuple[str, str] | None = None
+    status: Status | None = None
+    since: str = OLDEST
+    after: str = NEWEST
+    limit: int = 50
+
+
+@dataclass(frozen=True)
+class Page:
+    """Outcomes, newest first, and where the next page begins, if there is one."""
+
+    outcomes: list[Outcome]
+    after: str | None
+
+
+class History:
+    """Lists outcomes. Raises LedgerUnavailable."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def page(self, wanted: Filter) -> Page:
+        """One page of the outcomes wanted. It may be shorter than asked for and still not the last."""
+        found: list[Outcome] = []
+        used = examined = 0
+        key = ""
+        candidates = self._candidates(wanted)
+        while batch := list(islice(candidates, min(KEYS_IN_ONE_READ, wanted.limit - len(found) + 1))):
+            items = self._table.get_many([outcome_id for _, outcome_id in batch])
+            outcomes = {outcome.id: outcome for outcome in map(to_outcome, items)}
+            for next_key, outcome_id in batch:
+                outcome = outcomes.get(outcome_id)
+                # An index lags behind the table, so an outcome may have left the status it was found under.
+                if outcome and wanted.status in (None, outcome.status):
+                    used += len(outcome.model_dump_json())
+                    if len(found) == wanted.limit or (found and used > PAGE_BYTES):
+                        return Page(found, key)
+                    found.append(outcome)
+                key = next_key
+                examined += 1
+            if examined >= MOST_EXAMINED:
+                return Page(found, key)
+        return Page(found, None)
+
+    def _candidates(self, wanted: Filter) -> Iterator[tuple[str, str]]:
+        if wanted.pair:
+            streams = [self._keys("by-pair", "pairKey", pair_key(wanted.portal, *wanted.pair), wanted)]
+        else:
+            statuses = [wanted.status] if wanted.status else list(Status)
+            streams = [self._keys("by-status", "statusKey", status_key(wanted.portal, s), wanted) for s in statuses]
+        last = ""
+        for key, outcome_id in heapq.merge(*streams, reverse=True):
+            # The lag of an index can show one outcome under two statuses.
+            if key != last:
+                yield key, outcome_id
+            last = key
+
+    def _keys(self, index: str, attribute: str, value: str, wanted: Filter) -> Iterator[tuple[str, str]]:
+        # One more than a page, to know of a next, and the last of the page before, which the range includes.
+        rows = self._table.query(index, (attribute, value), (wanted.since, wanted.after), wanted.limit + 2)
+        return ((row["sortKey"], row["id"]) for row in rows if row["sortKey"] != wanted.after)

@@ -1,0 +1,98 @@
+"""An outcome as a DynamoDB item, and back. Whatever HubSpot says, the item fits."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic_core import from_json
+
+from model.outcomes import Attempt, Outcome
+
+# DynamoDB refuses items over 400 KB (409,600 bytes). The rest is for what the ledger adds: keys, fence, lease.
+ITEM_BUDGET = 400_000
+# What the messages of all inputs may take together once cutting is needed; 500 inputs without them take about 120,000.
+MESSAGE_BUDGET = 200_000
+# Compressed, a repetitive text of any size would fit; an API answer, limited to 6 MB by Lambda, would not.
+BODY_CHARACTERS = 1_000_000
+REASON_CHARACTERS = 4_000
+
+_attempts = TypeAdapter(tuple[Attempt, ...])
+
+
+def from_outcome(outcome: Outcome) -> dict[str, Any]:
+    """The attributes of an outcome, cut where they must be so that they fit one item, with a visible mark."""
+    item = _attributes(outcome)
+    if size(item) <= ITEM_BUDGET:
+        return item
+    outcome = _with_shorter_messages(outcome)
+    item = _attributes(outcome)
+    body = outcome.hubspot.body if outcome.hubspot and outcome.hubspot.body else ""
+    kept = len(body)
+    while size(item) > ITEM_BUDGET and kept:
+        kept //= 2  # how well a text compresses is not known before: a few halvings reach any budget
+        item["hubspot"]["body"] = _compress(_cut(body, kept))
+    return item
+
+
+def to_outcome(item: Mapping[str, Any]) -> Outcome:
+    """An outcome from an item's attributes; those of the ledger's own are left out."""
+    values = dict(item)
+    if body := values.get("hubspot", {}).get("body"):
+        values["hubspot"] = {**values["hubspot"], "body": zlib.decompress(body).decode()}
+    if attempts := values.get("attempts"):
+        values["attempts"] = from_json(attempts)
+    return Outcome.model_validate(values)
+
+
+def size(value: object) -> int:
+    """The bytes DynamoDB counts for a value, rounded up: names and text in UTF-8, 21 for a number, 3 for a container
+    and 1 for each of its elements (Developer Guide, item sizes and formats)."""
+    if isinstance(value, Mapping):
+        return 3 + sum(len(str(name).encode()) + size(element) + 1 for name, element in value.items())
+    if isinstance(value, (list, tuple)):
+        return 3 + sum(size(element) + 1 for element in value)
+    if isinstance(value, (bytes, bytearray)):
+        return len(value)
+    if isinstance(value, str):
+        return len(value.encode())
+    return 21
+
+
+def _attributes(outcome: Outcome) -> dict[str, Any]:
+    item: dict[str, Any] = outcome.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"attempts"})
+    if outcome.attempts:
+        # One JSON text: nothing looks for one of them, and 50 maps take longer to encode than all the rest.
+        item["attempts"] = _attempts.dump_json(outcome.attempts, by_alias=True, exclude_none=True).decode()
+    if "reason" in item:
+        item["reason"] = _cut(item["reason"], REASON_CHARACTERS)
+    if outcome.hubspot and outcome.hubspot.body is not None:
+        item["hubspot"]["body"] = _compress(_cut(outcome.hubspot.body, BODY_CHARACTERS))
+    return item
+
+
+def _with_shorter_messages(outcome: Outcome) -> Outcome:
+    allowance = MESSAGE_BUDGET // max(1, len(outcome.inputs))
+    shorter = [
+        item.model_copy(update={"message": _cut_bytes(item.message, allowance)}) if item.message else item
+        for item in outcome.inputs
+    ]
+    return outcome.model_copy(update={"inputs": tuple(shorter)})
+
+
+def _cut_bytes(text: str, most: int) -> str:
+    whole = text.encode()
+    if len(whole) <= most:
+        return text
+    mark = f"… [cut: {len(whole)} bytes in all]"
+    return whole[: most - len(mark.encode())].decode(errors="ignore") + mark
+
+
+def _cut(text: str, characters: int) -> str:
+    return text if len(text) <= characters else f"{text[:characters]}… [cut: {characters} of {len(text)} characters]"
+
+
+def _compress(text: str) -> bytes:
+    return zlib.compress(text.encode(errors="replace"))

@@ -1,0 +1,68 @@
+"""Requests out of outcomes: one that is stuck, to be continued, and one that is over, to be replayed. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import datetime
+
+from model.contract import Envelope
+from model.outcomes import Doubt, InputOutcome, Outcome, Request, Result, Status, Trigger
+
+# What a replay leaves alone unless it is told to send everything: it is so already, or was replaced later.
+DONE = (Result.APPLIED, Result.UNCHANGED, Result.SUPERSEDED)
+
+
+class NotReplayable(Exception):
+    """An outcome that cannot be replayed; the message says why and what can be done."""
+
+
+def continued(outcome: Outcome) -> Request:
+    """The request of an outcome that is not final, to be handed to the queue once more under the same outcome."""
+    return Request(
+        envelope=_envelope(outcome, outcome.inputs),
+        trigger=outcome.trigger,
+        own_id=outcome.id,
+        requested_at=outcome.requested_at,
+        client=outcome.client,
+        outcome_id=outcome.id,
+        api_version=outcome.api_version,
+    )
+
+
+def replay(outcome: Outcome, client: str, now: datetime, *, everything: bool) -> Request:
+    """A new request for those inputs of an outcome that were not applied, or for `everything`.
+
+    Its id follows from the outcome's, so that asking twice replays once. Raises NotReplayable.
+    """
+    if not outcome.status.final:
+        raise NotReplayable(f"outcome {outcome.id} is {outcome.status}: it is still to be finished by itself")
+    if not outcome.inputs:
+        raise NotReplayable(f"outcome {outcome.id} is of a message that is no request; send a corrected one")
+    inputs = [item for item in outcome.inputs if everything or item.result not in DONE]
+    if not inputs:
+        raise NotReplayable(f"nothing of outcome {outcome.id} is left to do; with ?all=true all of it is sent again")
+    unproven = outcome.status in (Status.FAILED, Status.UNCONFIRMED)
+    return Request(
+        envelope=_envelope(outcome, inputs),
+        trigger=Trigger.WEBHOOK,
+        own_id=hashlib.sha256(json.dumps(["replay", outcome.id]).encode()).hexdigest()[:32],
+        requested_at=now,
+        client=client,
+        api_version=outcome.api_version,
+        replay_of=outcome.id,
+        doubt=Doubt(since=now) if unproven else None,
+    )
+
+
+def _envelope(outcome: Outcome, inputs: Sequence[InputOutcome]) -> Envelope:
+    return Envelope.model_validate(
+        {
+            "portal": outcome.portal,
+            "fromObjectType": outcome.from_object_type,
+            "toObjectType": outcome.to_object_type,
+            "inputs": [item.asked for item in inputs],
+            "requestedBy": outcome.requested_by,
+        }
+    )

@@ -1,0 +1,244 @@
+"""What the ledger keeps of a request: its outcome, with one result for every input."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, PlainSerializer
+from pydantic.alias_generators import to_camel
+
+from model.contract import Category, ContractError, Envelope, LimitInput, LimitKey, Problem
+
+# Message ids, request ids and our own hashes; nothing that would need quoting in a URL, a log or a key.
+ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+
+def iso(moment: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds, always equally long: text that sorts as time does."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Moment = Annotated[datetime, PlainSerializer(iso)]
+
+
+class Trigger(StrEnum):
+    WEBHOOK = "webhook"
+    QUEUE = "queue"
+    SCHEDULE = "schedule"
+
+
+class Status(StrEnum):
+    """Of an outcome. All but the first three are final."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    DEFERRED = "DEFERRED"
+    COMPLETE = "COMPLETE"  # every input applied, or superseded by a later request that was
+    PARTIAL = "PARTIAL"
+    REJECTED = "REJECTED"  # nothing applied, and a retry cannot help
+    UNCONFIRMED = "UNCONFIRMED"  # sent, and even reading back could not prove it
+    FAILED = "FAILED"  # gave up; can be replayed
+
+    @property
+    def final(self) -> bool:
+        return self not in (Status.QUEUED, Status.RUNNING, Status.DEFERRED)
+
+
+class Result(StrEnum):
+    """Of one input."""
+
+    PENDING = "PENDING"
+    APPLIED = "APPLIED"
+    UNCHANGED = "UNCHANGED"
+    REJECTED = "REJECTED"
+    SUPERSEDED = "SUPERSEDED"
+    UNCONFIRMED = "UNCONFIRMED"
+
+
+class Verdict(StrEnum):
+    """What one call came to."""
+
+    ANSWERED = "ANSWERED"  # a body that says what happened to each input
+    REFUSED = "REFUSED"
+    MISCONFIGURED = "MISCONFIGURED"
+    UNAVAILABLE = "UNAVAILABLE"
+    UNCERTAIN = "UNCERTAIN"
+    READ_BACK = "READ_BACK"
+
+
+class Record(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, alias_generator=to_camel, populate_by_name=True, serialize_by_alias=True, extra="ignore"
+    )
+
+
+class InputOutcome(Record):
+    """One input and what became of it. `previous` is the number before us, where a read has shown it."""
+
+    category: Category
+    type_id: int
+    max_to_object_ids: int
+    result: Result = Result.PENDING
+    message: str | None = None
+    correlation_id: str | None = None
+    superseded_by: str | None = None
+    previous: int | None = None
+
+    @classmethod
+    def of(cls, item: LimitInput) -> InputOutcome:
+        return cls(category=item.category, type_id=item.type_id, max_to_object_ids=item.max_to_object_ids)
+
+    @property
+    def asked(self) -> LimitInput:
+        return LimitInput(category=self.category, typeId=self.type_id, maxToObjectIds=self.max_to_object_ids)
+
+    @property
+    def key(self) -> LimitKey:
+        return (self.category.value, self.type_id)
+
+
+class HubSpotResponse(Record):
+    """HubSpot's answer, word for word. `body` is text here; readers of the API get the JSON it holds."""
+
+    http_status: int | None = None
+    status: str | None = None
+    correlation_id: str | None = None
+    body: str | None = None
+
+
+class Doubt(Record):
+    """A request's latest send that came to no clear answer, and what reading back has shown since.
+
+    HubSpot's reads can lag behind its writes, so that a reading which does not show a limit is believed only when
+    another one after a pause does not show it either.
+    """
+
+    since: Moment
+    absent_since: Moment | None = None
+    cleared: bool = False  # believed not to have been applied: it may be sent again
+    refused: bool = False  # HubSpot says that it exists: what is there was there before
+    in_vain: int = 0  # how often HubSpot answered COMPLETE and had set nothing
+
+
+class Attempt(Record):
+    """One call made for a request."""
+
+    at: Moment
+    call: str
+    verdict: Verdict
+    http_status: int | None = None
+    correlation_id: str | None = None
+    message: str | None = None
+
+
+class Outcome(Record):
+    """The ledger entry of one request. A message that could not be read as a request has no pair and no inputs."""
+
+    id: str
+    portal: str
+    from_object_type: str | None = None
+    to_object_type: str | None = None
+    status: Status
+    trigger: Trigger
+    client: str | None = None
+    requested_by: str | None = None
+    requested_at: Moment
+    started_at: Moment | None = None
+    finished_at: Moment | None = None
+    retry_at: Moment | None = None
+    reason: str | None = None
+    inputs: tuple[InputOutcome, ...] = ()
+    hubspot: HubSpotResponse | None = None
+    attempts: tuple[Attempt, ...] = ()
+    replay_of: str | None = None
+    replayed_by: str | None = None
+    received: str | None = None  # the text of a message that could not be read, or that was given up
+    doubt: Doubt | None = None  # for the next run, which must read before it sends
+    api_version: str | None = None  # asked for by the caller's path; the settings' first where absent
+
+    @property
+    def open_inputs(self) -> tuple[InputOutcome, ...]:
+        return tuple(item for item in self.inputs if item.result is Result.PENDING)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A demand together with where it came from.
+
+    `own_id` is the trigger's id (SQS message, API Gateway request, rule event). `outcome_id` is set when the request
+    was accepted earlier and handed to the queue. `interactive` means somebody waits for the answer. `replay_of` is the
+    outcome that it runs again, `doubt` what is to be read back before anything is sent.
+    Raises ContractError for an id that cannot be one.
+    """
+
+    envelope: Envelope
+    trigger: Trigger
+    own_id: str
+    requested_at: datetime
+    client: str | None = None
+    outcome_id: str | None = None
+    api_version: str | None = None
+    interactive: bool = False
+    replay_of: str | None = None
+    doubt: Doubt | None = None
+
+    def __post_init__(self) -> None:
+        if not ID.fullmatch(self.id):
+            raise ContractError([Problem("id", "must be 1 to 128 letters, digits, or any of . _ : -")])
+
+    @property
+    def id(self) -> str:
+        """The outcome's id: of the same demand always the same, whoever delivers it and however often."""
+        if self.outcome_id:
+            return self.outcome_id
+        key = self.envelope.idempotency_key
+        if key is None:
+            return self.own_id
+        # Scoped by client as well: two callers' keys must not meet.
+        return hashlib.sha256(json.dumps([self.envelope.portal, self.client, key]).encode()).hexdigest()[:32]
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of what is asked, by which the reuse of a key for something else is noticed."""
+        pair = [self.envelope.portal, self.envelope.from_object_type, self.envelope.to_object_type]
+        limits = sorted({(*item.key, item.max_to_object_ids) for item in self.envelope.inputs})
+        return hashlib.sha256(json.dumps([pair, limits]).encode()).hexdigest()
+
+
+def conclude(inputs: Sequence[InputOutcome]) -> Status:
+    """The status of an outcome from the results of its inputs."""
+    results = {item.result for item in inputs}
+    if Result.PENDING in results:
+        return Status.DEFERRED
+    if Result.UNCONFIRMED in results:
+        return Status.UNCONFIRMED
+    if Result.REJECTED not in results:
+        return Status.COMPLETE
+    return Status.REJECTED if results == {Result.REJECTED} else Status.PARTIAL
+
+
+def new_outcome(request: Request, status: Status) -> Outcome:
+    """The outcome of a request for which nothing has been done yet."""
+    envelope = request.envelope
+    return Outcome(
+        id=request.id,
+        portal=envelope.portal,
+        from_object_type=envelope.from_object_type,
+        to_object_type=envelope.to_object_type,
+        status=status,
+        trigger=request.trigger,
+        client=request.client,
+        requested_by=envelope.requested_by,
+        requested_at=request.requested_at,
+        inputs=tuple(InputOutcome.of(item) for item in envelope.inputs),
+        api_version=request.api_version,
+        replay_of=request.replay_of,
+        doubt=request.doubt,
+    )

@@ -1,0 +1,139 @@
+"""The composition root: the only place that knows every adapter. Each is made once, at the first event."""
+
+from __future__ import annotations
+
+import os
+import random
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from time import sleep
+from typing import TYPE_CHECKING, Any
+
+from boto3.session import Session
+from botocore.config import Config
+
+from aws.dynamodb import Table
+from ledger.ledger import Ledger
+from model.version import USER_AGENT
+from runtime import settings as environment
+
+if TYPE_CHECKING:
+    from aws.secrets_manager import SecretStore
+    from aws.sqs import Queue
+    from batch_create.dependencies import Dependencies
+    from ledger.client_rates import ClientRates
+    from ledger.history import History
+    from runtime.settings import Settings
+
+# An adapter that only some entry points need is imported where it is made: what `sweep` does not use, it does not load.
+
+
+def now() -> datetime:
+    """The time in UTC."""
+    return datetime.now(UTC)
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this function. Raises SettingsError, naming all that is wrong with its environment."""
+    return environment.load(os.environ)
+
+
+@cache
+def secret_store() -> SecretStore:
+    """The one memory of secrets of this function."""
+    from aws.secrets_manager import SecretStore
+
+    return SecretStore(client("secretsmanager"), now)
+
+
+@cache
+def ledger() -> Ledger:
+    """The ledger of this deployment."""
+    return Ledger(_table(), timedelta(days=settings().outcome_retention_days))
+
+
+@cache
+def history() -> History:
+    """The ledger of this deployment, for reading page by page."""
+    from ledger.history import History
+
+    return History(_table())
+
+
+@cache
+def queue() -> Queue:
+    """The main queue of this deployment."""
+    from aws.sqs import Queue
+
+    return Queue(client("sqs"), settings().queue_url)
+
+
+@cache
+def client_rates() -> ClientRates:
+    """How often each client has asked."""
+    from ledger.client_rates import ClientRates
+
+    return ClientRates(_table())
+
+
+@cache
+def production() -> Dependencies:
+    """What `run` works with on AWS."""
+    from batch_create.dependencies import Dependencies
+    from hubspot_api.client import HubSpot
+    from ledger.locks import Locks
+    from model.quota import Quota
+    from quota.shared_quota import SharedQuota
+    from runtime.concurrency import side_by_side
+    from tokens.provider import TokenProvider
+
+    hubspot = HubSpot(settings().hubspot_base_url)
+    version = settings().hubspot_api_versions[0]
+    prefix = settings().token_secret_prefix
+    quota = SharedQuota(_table(), now, sleep, Quota(settings().quota_calls), settings().head_room)
+    return Dependencies(
+        ledger=ledger(),
+        history=history(),
+        hubspot=hubspot,
+        tokens=TokenProvider(secret_store(), prefix, hubspot, Locks(_table()), quota, now, sleep, version),
+        quota=quota,
+        clock=now,
+        jitter=random.random,
+        zone=settings().zone,
+        sleep=sleep,
+        reached=lambda point: None,
+        side_by_side=side_by_side,
+        default_api_version=version,
+        batch_size=settings().batch_size,
+    )
+
+
+@cache
+def _table() -> Table:
+    return Table(client("dynamodb"), settings().outcomes_table)
+
+
+def client(service: str) -> Any:
+    """An AWS client, with limits to its waiting that fit a function."""
+    # boto3's defaults wait a minute for each try; within a gateway's 29 seconds a stuck connection must fail early.
+    # What is sent is of one form each, and tested: to have it checked each time takes a sixth of a write's processor
+    # time, and to put its user agent together anew a twentieth.
+    config = Config(
+        connect_timeout=2,
+        read_timeout=5,
+        retries={"mode": "standard", "total_max_attempts": 3},
+        parameter_validation=False,
+        user_agent=USER_AGENT,
+    )
+    made: Any = session().client(service, config=config)  # type: ignore[call-overload]  # one name for each service
+    return made
+
+
+@cache
+def session() -> Session:
+    """The one session of this function."""
+    # Every port is made at the first event: what was made before a snapshot would be in all environments restored from
+    # it, as is the state of `random`, by which they would all wait for the same pauses.
+    random.seed()
+    return Session()

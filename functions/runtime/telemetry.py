@@ -1,0 +1,36 @@
+"""One logger and one set of metrics for a function; service and namespace come from its environment."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from threading import Lock
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics, single_metric
+from aws_lambda_powertools.metrics import MetricUnit
+
+from runtime.redaction import redact
+
+# An invocation that settled nothing, such as a read of the ledger, has nothing to count, and that is no fault.
+warnings.filterwarnings("ignore", "No application metrics to publish")
+
+
+def _serialised(line: dict[str, Any]) -> str:
+    return redact(json.dumps(line, default=str, ensure_ascii=False, separators=(",", ":")))
+
+
+logger = Logger(json_serializer=_serialised)  # the last place that a secret in an exception's text comes by
+metrics = Metrics()
+_counting = Lock()  # Powertools' metrics are not made for threads
+
+
+def count(name: str, **dimensions: str) -> None:
+    """Count something that an alarm or a dashboard shows, by portal where its owner is the one to act, or by reason."""
+    with _counting:
+        if not dimensions:
+            metrics.add_metric(name=name, unit=MetricUnit.Count, value=1)
+            return
+        with single_metric(name=name, unit=MetricUnit.Count, value=1) as metric:
+            for dimension, value in dimensions.items():
+                metric.add_dimension(dimension, value)

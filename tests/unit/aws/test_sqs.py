@@ -1,0 +1,116 @@
+"""Requests on their way into the queue, and messages that must wait in it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from aws.sqs import Queue
+from model.errors import QueueUnavailable
+from tests.support.aws import Deployment
+from tests.support.fakes import START, request
+
+
+class Recorder:
+    """Stands for SQS and remembers what it was asked."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.asked: dict[str, Any] = {}
+        self._error = error
+
+    def _take(self, **arguments: Any) -> dict[str, Any]:
+        self.asked = arguments
+        if self._error:
+            raise self._error
+        return {}
+
+    send_message = change_message_visibility_batch = _take
+
+
+@pytest.mark.parametrize(
+    ("not_before", "delay"),
+    [
+        (None, 0),
+        (START - timedelta(seconds=5), 0),
+        (START + timedelta(seconds=1.2), 2),
+        (START + timedelta(seconds=900), 900),
+        (START + timedelta(days=1), 900),
+    ],
+)
+def test_a_delay_is_rounded_up_and_within_what_sqs_can(not_before: datetime | None, delay: int) -> None:
+    sqs: Any = Recorder()
+
+    Queue(sqs, "url").send(request("m-1", (3, 5)), START, not_before)
+
+    assert sqs.asked["DelaySeconds"] == delay
+
+
+@pytest.mark.parametrize(
+    ("until", "hidden"),
+    [
+        (START - timedelta(seconds=5), 0),
+        (START + timedelta(seconds=1.2), 2),
+        (START + timedelta(hours=11), 39_600),
+        (START + timedelta(days=1), 42_000),
+    ],
+)
+def test_a_message_is_hidden_until_then_or_for_what_is_left_of_sqs_12_hours(until: datetime, hidden: int) -> None:
+    sqs: Any = Recorder()
+
+    Queue(sqs, "url").postpone({"handle": until}, START)
+
+    assert sqs.asked["Entries"] == [{"Id": "0", "ReceiptHandle": "handle", "VisibilityTimeout": hidden}]
+    assert hidden + 15 * 60 <= 43_200  # from the receipt on, which may be a whole invocation ago
+
+
+def test_many_messages_are_postponed_ten_at_a_time_and_one_that_fails_keeps_none_of_the_others(
+    deployment: Deployment,
+) -> None:
+    queue = Queue(deployment.sqs, deployment.queue_url)
+    for number in range(12):
+        queue.send(request(f"m-{number}", (3, 5)), START)
+    receive = partial(deployment.sqs.receive_message, QueueUrl=deployment.queue_url, MaxNumberOfMessages=10)
+    received = [message["ReceiptHandle"] for _ in range(2) for message in receive()["Messages"]]
+    waiting = dict.fromkeys(["unknown", *received], START + timedelta(hours=1))
+
+    with pytest.raises(QueueUnavailable, match="1 messages could not be postponed"):
+        queue.postpone(waiting, START)
+
+    assert len(received) == 12
+    hidden = deployment.sqs.get_queue_attributes(QueueUrl=deployment.queue_url, AttributeNames=["All"])["Attributes"]
+    assert hidden["ApproximateNumberOfMessagesNotVisible"] == "12"
+
+
+def test_a_request_is_queued_in_its_portals_group_so_that_sqs_is_fair_between_portals() -> None:
+    sqs: Any = Recorder()
+
+    Queue(sqs, "url").send(request("m-1", (3, 5), portal="acme"), START)
+
+    assert sqs.asked["MessageGroupId"] == "acme"
+
+
+def test_a_sent_request_names_its_outcome_and_leaves_its_key_behind(deployment: Deployment) -> None:
+    asked = request("m-1", (3, 5), idempotencyKey="k", requestedBy="me")
+
+    Queue(deployment.sqs, deployment.queue_url).send(asked, START)
+
+    (message,) = deployment.messages()
+    assert message["MessageAttributes"]["OutcomeId"] == {"StringValue": asked.id, "DataType": "String"}
+    assert message["Body"] == (
+        '{"inputs":[{"category":"HUBSPOT_DEFINED","typeId":3,"maxToObjectIds":5}],"portal":"default",'
+        '"fromObjectType":"deals","toObjectType":"contacts","requestedBy":"me"}'
+    )
+
+
+def test_a_queue_that_cannot_be_reached_is_said_to_be() -> None:
+    sqs: Any = Recorder(ClientError({"Error": {"Code": "InternalError"}}, "SendMessage"))
+    broken = Queue(sqs, "url")
+
+    with pytest.raises(QueueUnavailable):
+        broken.send(request("m-1", (3, 5)), START)
+    with pytest.raises(QueueUnavailable):
+        broken.postpone({"handle": START}, START)

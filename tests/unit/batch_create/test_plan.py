@@ -1,0 +1,134 @@
+"""Many demands, few calls: properties of the plan."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import timedelta
+from math import ceil
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batch_create.plan import Call, Demand, affected_demands, latest, plan
+from model.contract import Category, LimitInput
+from model.outcomes import Doubt
+from model.pair import Pair
+from tests.support.fakes import START
+
+demands = st.lists(
+    st.builds(
+        lambda number, second, portal, to, type_id, limit: Demand(
+            request_id=f"r-{number}",
+            requested_at=START + timedelta(seconds=second),
+            portal=portal,
+            pair=Pair("2026-03", "deals", to),
+            item=LimitInput(category=Category.HUBSPOT_DEFINED, typeId=type_id, maxToObjectIds=limit),
+        ),
+        st.integers(0, 50),
+        st.integers(0, 5),
+        st.sampled_from(["default", "acme"]),
+        st.sampled_from(["contacts", "companies"]),
+        st.integers(1, 12),
+        st.integers(1, 3),
+    ),
+    max_size=60,
+    unique_by=lambda demand: (demand.request_id, demand.portal, demand.pair, demand.item.key),
+)
+
+
+@given(demands, st.integers(1, 7))
+def test_calls_are_as_few_as_the_batch_size_allows(asked: list[Demand], size: int) -> None:
+    distinct = defaultdict(set)
+    for demand in asked:
+        distinct[demand.portal, demand.pair].add(demand.item.key)
+
+    calls = list(plan(asked, size))
+
+    assert len(calls) == sum(ceil(len(keys) / size) for keys in distinct.values())
+    assert all(1 <= len(call.inputs) <= size for call in calls)
+
+
+@given(demands, st.integers(1, 7))
+def test_every_demand_is_decided_by_exactly_one_call(asked: list[Demand], size: int) -> None:
+    decided = [demand for call in plan(asked, size) for demand, _ in affected_demands(call, asked)]
+
+    assert sorted(decided, key=repr) == sorted(asked, key=repr)
+
+
+@given(demands, st.integers(1, 7))
+def test_the_end_is_as_if_each_demand_had_been_sent_in_turn(asked: list[Demand], size: int) -> None:
+    in_turn = {}
+    for demand in sorted(asked, key=lambda demand: demand.age):
+        in_turn[demand.portal, demand.pair, demand.item.key] = demand.item.max_to_object_ids
+
+    folded = {
+        (call.portal, call.pair, item.key): item.max_to_object_ids for call in plan(asked, size) for item in call.inputs
+    }
+
+    assert folded == in_turn
+
+
+@given(demands.filter(lambda asked: len(asked) > 1))
+def test_halves_share_out_a_call_and_the_first_is_never_the_larger(asked: list[Demand]) -> None:
+    whole = Call("default", Pair("2026-03", "deals", "contacts"), tuple(asked))
+
+    first, second = whole.halves()
+
+    assert first.winners + second.winners == whole.winners
+    assert 0 <= len(second.winners) - len(first.winners) <= 1
+
+
+@given(demands, st.integers(1, 7), st.data())
+def test_what_is_decided_is_not_in_the_next_call(asked: list[Demand], size: int, data: Any) -> None:
+    for call in plan(asked, size):
+        decided = data.draw(st.sets(st.sampled_from([item.key for item in call.inputs])))
+
+        rest = call.without(decided)
+
+        assert [item.key for item in rest.inputs] == [item.key for item in call.inputs if item.key not in decided]
+        assert (rest.portal, rest.pair) == (call.portal, call.pair)
+
+
+def doubted(request_id: str, number: int, second: int, doubt: Doubt | None) -> Demand:
+    item = LimitInput(category=Category.HUBSPOT_DEFINED, typeId=3, maxToObjectIds=number)
+    pair = Pair("2026-03", "deals", "contacts")
+    return Demand(request_id, START + timedelta(seconds=second), "default", pair, item, doubt)
+
+
+EARLIER, LATER = Doubt(since=START), Doubt(since=START + timedelta(seconds=5), in_vain=2)
+
+
+@pytest.mark.parametrize(
+    ("older", "younger", "expected"),
+    [
+        (None, None, None),
+        (EARLIER, None, EARLIER),
+        (None, LATER, LATER),
+        (EARLIER, LATER, LATER),
+        (LATER, EARLIER, LATER),
+    ],
+)
+def test_who_sends_a_number_anew_knows_of_the_latest_doubt_about_the_same_number(
+    older: Doubt | None, younger: Doubt | None, expected: Doubt | None
+) -> None:
+    (call,) = plan([doubted("r-1", 5, 0, older), doubted("r-2", 5, 1, younger)], 9)
+
+    assert call.winners[0].request_id == "r-2"
+    assert call.winners[0].doubt == call.doubt == expected
+
+
+def test_a_doubt_about_another_number_is_not_about_this_one() -> None:
+    (call,) = plan([doubted("r-1", 5, 0, LATER), doubted("r-2", 7, 1, None)], 9)
+
+    assert call.doubt is None
+
+
+def test_a_send_that_left_a_doubt_leaves_it_with_every_input() -> None:
+    (call,) = plan([doubted("r-1", 5, 0, EARLIER)], 9)
+
+    assert call.doubted(LATER).doubt == LATER
+    assert call.doubted(None) is call
+    assert latest([None, EARLIER, LATER, None]) == LATER
+    assert latest([]) is latest([None]) is None

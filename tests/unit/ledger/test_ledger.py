@@ -1,0 +1,307 @@
+"""Claims, settlements and pages over moto's DynamoDB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from aws.dynamodb import Item, Table
+from ledger.claim import ClaimStatus
+from ledger.history import Filter, History
+from ledger.ledger import Ledger
+from model.errors import LeaseLost, LedgerUnavailable
+from model.outcomes import Attempt, Doubt, HubSpotResponse, Outcome, Status, Verdict, iso, new_outcome
+from tests.support.aws import Deployment
+from tests.support.fakes import START, request
+
+LEASE = START + timedelta(seconds=45)
+
+
+def finish(ledger: Ledger, outcome: Outcome, fence: int, status: Status = Status.COMPLETE) -> Outcome:
+    done = outcome.model_copy(update={"status": status, "finished_at": START})
+    ledger.settle(done, fence)
+    return done
+
+
+def test_a_claim_and_a_settlement_are_two_writes(ledger: Ledger, deployment: Deployment) -> None:
+    claim = ledger.claim(request("m-1", (3, 5)), START, LEASE)
+    finish(ledger, claim.outcome, claim.fence)
+
+    item = deployment.dynamodb.get_item(TableName=deployment.table, Key={"id": {"S": "m-1"}})["Item"]
+    assert (claim.claim_status, claim.fence, claim.abandoned) == (ClaimStatus.CLAIMED, 1, False)
+    assert item["pairKey"] == {"S": "default#deals#contacts"}
+    assert item["statusKey"] == {"S": "default#COMPLETE"}
+    assert item["sortKey"] == {"S": f"{iso(START)}#m-1"}
+    assert item["expiresAt"] == {"N": str(int((START + timedelta(days=400)).timestamp()))}
+    assert "leaseUntil" not in item
+
+
+def test_what_was_first_written_stays_when_the_queue_takes_over(ledger: Ledger) -> None:
+    asked = request("m-1", (3, 5))
+    ledger.accept(asked, START)
+
+    later = request("m-1", (3, 5), at=START + timedelta(hours=1))
+    claim = ledger.claim(later, START, LEASE)
+
+    assert claim.outcome.requested_at == START
+    assert claim.outcome.status is Status.RUNNING
+
+
+def test_an_accepted_request_can_be_accepted_again_while_it_waits(ledger: Ledger) -> None:
+    asked = request("m-1", (3, 5))
+
+    assert [ledger.accept(asked, START).claim_status for _ in range(2)] == [ClaimStatus.CLAIMED, ClaimStatus.QUEUED]
+
+    claim = ledger.claim(asked, START, LEASE)
+    assert ledger.accept(asked, START).claim_status is ClaimStatus.LEASED
+    assert ledger.accept(request("m-1", (3, 6)), START).claim_status is ClaimStatus.KEY_REUSED
+    finish(ledger, claim.outcome, claim.fence)
+    assert ledger.accept(asked, START).claim_status is ClaimStatus.FINAL
+
+
+def test_of_many_claims_in_one_write_those_of_new_requests_are_made(ledger: Ledger) -> None:
+    known, queued = request("m-1", (3, 5)), replace(request("m-2", (3, 5)), outcome_id="m-2")
+    ledger.claim(known, START, LEASE)
+    ledger.accept(queued, START)
+    new = request("m-3", (3, 5), (4, 6))
+    reused = request("m-3", (3, 7))  # the same id for something else
+
+    claims = ledger.claim_new([known, queued, new, reused], START, LEASE)
+
+    assert [claim is not None for claim in claims] == [False, False, True, False]
+    alone = ledger.claim(request("m-4", (3, 5), (4, 6)), START, LEASE)
+    assert claims[2] == replace(alone, outcome=alone.outcome.model_copy(update={"id": "m-3"}))
+    assert ledger.get("m-3") == claims[2].outcome
+    assert ledger.claim(reused, START, LEASE, new=False).claim_status is ClaimStatus.KEY_REUSED
+
+
+def test_where_no_request_can_be_new_nothing_is_written(ledger: Ledger) -> None:
+    queued = [replace(request(f"m-{n}", (3, 5)), outcome_id=f"m-{n}") for n in range(2)]
+
+    assert ledger.claim_new(queued, START, LEASE) == [None, None]
+
+
+def test_of_many_settlements_in_one_write_only_a_holders_are_made(ledger: Ledger) -> None:
+    asked = [request(f"m-{number}", (3, 5)) for number in range(3)]
+    claims = [claim for claim in ledger.claim_new(asked, START, LEASE) if claim]
+    done = [claim.outcome.model_copy(update={"status": Status.COMPLETE, "finished_at": START}) for claim in claims]
+    ledger.settle(done[1].model_copy(update={"status": Status.DEFERRED, "retry_at": START, "reason": "503"}), 1)
+    ledger.claim(asked[1], LEASE, LEASE)  # by another holder
+
+    assert ledger.settle_many([(outcome, 1) for outcome in done]) == [True, False, True]
+
+    assert [ledger.get("m-0"), ledger.get("m-2")] == [done[0], done[2]]
+    taken_over = ledger.get("m-1")
+    assert taken_over is not None
+    assert taken_over.status is Status.RUNNING
+
+
+def test_a_settlement_among_many_leaves_the_same_item_as_one_alone(ledger: Ledger, deployment: Deployment) -> None:
+    asked = [replace(request(f"m-{number}", (3, 5), (4, 6)), doubt=Doubt(since=START)) for number in range(4)]
+    claims = [ledger.claim(each, START, LEASE) for each in asked]
+    said = HubSpotResponse(http_status=207, body='{"status":"COMPLETE"}')
+    attempt = Attempt(at=START, call="batch_create", verdict=Verdict.ANSWERED)
+    complete = {"status": Status.COMPLETE, "finished_at": START, "hubspot": said, "attempts": (attempt,), "doubt": None}
+    deferred = {"status": Status.DEFERRED, "retry_at": LEASE, "reason": 'it\'s "HubSpot": 503?'}
+    outcomes = [
+        claim.outcome.model_copy(update=told)
+        for claim, told in zip(claims, [complete, deferred, complete, deferred], strict=True)
+    ]
+
+    for outcome in outcomes[:2]:
+        ledger.settle(outcome, 1)
+    assert ledger.settle_many([(outcome, 1) for outcome in outcomes[2:]]) == [True, True]
+
+    def kept(number: int) -> dict[str, Any]:
+        found = deployment.dynamodb.get_item(TableName=deployment.table, Key={"id": {"S": f"m-{number}"}})["Item"]
+        return {name: value for name, value in found.items() if name not in {"id", "sortKey"}}
+
+    assert [kept(2), kept(3)] == [kept(0), kept(1)]
+
+
+def test_a_deferred_request_can_be_claimed_again_and_was_not_abandoned(ledger: Ledger) -> None:
+    first = ledger.claim(request("m-1", (3, 5)), START, LEASE)
+    deferred = first.outcome.model_copy(update={"status": Status.DEFERRED, "retry_at": LEASE, "reason": "503"})
+    ledger.settle(deferred, first.fence)
+    assert ledger.get("m-1") == deferred
+
+    second = ledger.claim(request("m-1", (3, 5)), LEASE, LEASE)
+
+    assert (second.fence, second.abandoned) == (2, False)
+    assert second.outcome.retry_at is None
+    assert second.outcome.reason is None
+
+
+def test_a_deferred_request_is_parked_until_its_time_and_its_fence_does_not_grow(ledger: Ledger) -> None:
+    first = ledger.claim(request("m-1", (3, 5)), START, LEASE)
+    told = {"status": Status.DEFERRED, "retry_at": LEASE, "reason": "503", "doubt": Doubt(since=START, in_vain=2)}
+    deferred = first.outcome.model_copy(update=told)
+    ledger.settle(deferred, first.fence)
+
+    for early in (START, LEASE - timedelta(milliseconds=1)):
+        claim = ledger.claim(request("m-1", (3, 5)), early, LEASE)
+        assert (claim.claim_status, claim.outcome) == (ClaimStatus.DEFERRED, deferred)
+    assert ledger.accept(request("m-1", (3, 5)), START).claim_status is ClaimStatus.DEFERRED
+
+    second = ledger.claim(request("m-1", (3, 5)), LEASE, LEASE)
+    assert (second.claim_status, second.fence) == (ClaimStatus.CLAIMED, 2)
+    assert second.outcome.doubt == deferred.doubt  # a claim forgets nothing that the next run must know
+
+
+def test_a_doubt_is_forgotten_only_by_a_settlement_that_says_so(ledger: Ledger) -> None:
+    replay = replace(request("m-1", (3, 5)), doubt=Doubt(since=START), replay_of="m-0")
+    ledger.accept(replay, START)
+
+    claim = ledger.claim(request("m-1", (3, 5)), START, LEASE)  # as its message in the queue asks, which has no doubt
+    assert (claim.outcome.doubt, claim.outcome.replay_of) == (Doubt(since=START), "m-0")
+
+    finish(ledger, claim.outcome.model_copy(update={"doubt": None}), claim.fence)
+    kept = ledger.get("m-1")
+    assert kept is not None
+    assert kept.doubt is None
+
+
+def test_a_replay_is_linked_to_what_it_replays(ledger: Ledger) -> None:
+    claim = ledger.claim(request("m-1", (3, 5)), START, LEASE)
+    done = finish(ledger, claim.outcome, claim.fence, Status.REJECTED)
+
+    ledger.link(done, "m-2")
+    ledger.link(done, "m-2")
+
+    assert ledger.get("m-1") == done.model_copy(update={"replayed_by": "m-2"})
+
+
+def test_what_is_no_longer_there_is_not_made_again_by_a_link_or_a_sweep(ledger: Ledger) -> None:
+    gone = new_outcome(request("m-1", (3, 5)), Status.REJECTED)
+
+    ledger.link(gone, "m-2")
+    ledger.swept(gone, START)
+    ledger.give_up(gone, "no queue", START)
+
+    assert ledger.get("m-1") is None
+
+
+def test_an_abandoned_request_is_taken_over_after_its_lease_and_the_late_holder_is_fenced_off(ledger: Ledger) -> None:
+    first = ledger.claim(request("m-1", (3, 5)), START, LEASE)
+    assert ledger.claim(request("m-1", (3, 5)), LEASE, LEASE).claim_status is ClaimStatus.LEASED
+
+    second = ledger.claim(request("m-1", (3, 5)), LEASE + timedelta(milliseconds=1), LEASE)
+
+    assert (second.fence, second.abandoned) == (2, True)
+    with pytest.raises(LeaseLost):
+        finish(ledger, first.outcome, first.fence, Status.REJECTED)
+    finish(ledger, second.outcome, second.fence)
+    with pytest.raises(LeaseLost):
+        finish(ledger, second.outcome, second.fence, Status.REJECTED)
+    kept = ledger.get("m-1")
+    assert kept is not None
+    assert kept.status is Status.COMPLETE
+
+
+def test_what_could_not_be_queued_is_given_up_unless_it_has_begun(ledger: Ledger) -> None:
+    waiting, begun = request("m-1", (3, 5)), request("m-2", (3, 5))
+    for asked in (waiting, begun):
+        ledger.accept(asked, START)
+    ledger.claim(begun, START, LEASE)
+
+    for asked in (waiting, begun):
+        claim = ledger.accept(asked, START)
+        ledger.give_up(claim.outcome, "no queue", START)
+
+    assert [getattr(ledger.get(i), "status", None) for i in ("m-1", "m-2")] == [Status.FAILED, Status.RUNNING]
+
+
+def test_only_the_latest_50_attempts_are_kept(ledger: Ledger) -> None:
+    claim = ledger.claim(request("m-1", (3, 5)), START, LEASE)
+    attempts = tuple(Attempt(at=START, call=f"create {n}", verdict=Verdict.UNCERTAIN) for n in range(60))
+    finish(ledger, claim.outcome.model_copy(update={"attempts": attempts}), claim.fence)
+
+    kept = ledger.get("m-1")
+    assert kept is not None
+    assert [attempt.call for attempt in kept.attempts] == [f"create {n}" for n in range(10, 60)]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ClientError({"Error": {"Code": "ProvisionedThroughputExceededException"}}, "UpdateItem"),
+        EndpointConnectionError(endpoint_url="https://dynamodb.test"),
+    ],
+    ids=repr,
+)
+def test_a_table_that_cannot_be_reached_is_said_to_be(error: Exception) -> None:
+    class Unreachable:
+        def __getattr__(self, operation: str) -> Any:
+            def fail(**_: object) -> None:
+                raise error
+
+            return fail
+
+    client: Any = Unreachable()
+    ledger = Ledger(Table(client, "outcomes"), timedelta(days=1))
+
+    with pytest.raises(LedgerUnavailable, match="put_item failed"):
+        ledger.claim(request("m-1", (3, 5)), START, LEASE)
+    with pytest.raises(LedgerUnavailable, match="get_item failed"):
+        ledger.get("m-1")
+
+
+@pytest.fixture
+def twelve(ledger: Ledger) -> list[str]:
+    """Twelve outcomes a second apart, every third of them another pair's, every fifth REJECTED; newest first."""
+    ids = []
+    for n in range(12):
+        to = "companies" if n % 3 == 0 else "contacts"
+        asked = request(f"m-{n:02}", (3, 5), at=START + timedelta(seconds=n), toObjectType=to)
+        claim = ledger.claim(asked, START, LEASE)
+        finish(ledger, claim.outcome, claim.fence, Status.REJECTED if n % 5 == 0 else Status.COMPLETE)
+        ids.append(asked.id)
+    return ids[::-1]
+
+
+def everything(history: History, **wanted: Any) -> list[str]:
+    found: list[str] = []
+    following = Filter("default", **wanted)
+    while True:
+        page = history.page(following)
+        found += [outcome.id for outcome in page.outcomes]
+        assert len(page.outcomes) <= wanted.get("limit", 50)
+        if page.after is None:
+            return found
+        following = replace(following, after=page.after)
+
+
+@pytest.mark.parametrize("limit", [1, 5, 12, 13])
+def test_pages_hold_every_outcome_once_and_newest_first(table: Table, twelve: list[str], limit: int) -> None:
+    history = History(table)
+    contacts = [i for i in twelve if int(i[2:]) % 3]
+
+    assert everything(history, limit=limit) == twelve
+    assert everything(history, limit=limit, pair=("deals", "contacts")) == contacts
+    assert everything(history, limit=limit, status=Status.REJECTED) == [i for i in twelve if int(i[2:]) % 5 == 0]
+    assert everything(history, limit=limit, pair=("deals", "contacts"), status=Status.REJECTED) == [
+        i for i in contacts if int(i[2:]) % 5 == 0
+    ]
+    assert everything(history, limit=limit, since=iso(START + timedelta(seconds=8))) == twelve[:4]
+    assert everything(history, limit=limit, status=Status.QUEUED) == []
+
+
+def test_another_portal_has_its_own_pages(table: Table, twelve: list[str]) -> None:
+    assert History(table).page(Filter("acme")).outcomes == []
+
+
+def test_an_outcome_that_a_lagging_index_shows_under_two_statuses_is_listed_once(
+    table: Table, twelve: list[str], deployment: Deployment
+) -> None:
+    class Lagging(Table):
+        def query(self, index: str, partition: tuple[str, str], between: tuple[str, str], page: int) -> Iterator[Item]:
+            attribute, value = partition
+            shown = value.replace("RUNNING", "COMPLETE")  # what is complete still stands under RUNNING as well
+            return super().query(index, (attribute, shown), between, page)
+
+    assert everything(History(Lagging(deployment.dynamodb, deployment.table)), limit=5) == twelve

@@ -1,0 +1,208 @@
+"""The refresh of an OAuth token: in time, no more often than needed, and what becomes of one that fails."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from aws.dynamodb import Table
+from hubspot_api.client import Refreshed
+from model.errors import HubSpotFailure, Misconfigured, Unavailable
+from tests.support.fakes import Clock
+from tests.support.tokens import APP, PASSING, PORTAL, Scene, expiring
+
+if TYPE_CHECKING:
+    from types_boto3_secretsmanager import SecretsManagerClient
+
+
+@pytest.fixture
+def scene(aws: tuple[object, object, SecretsManagerClient], table: Table, clock: Clock) -> Scene:
+    return Scene(aws[2], table, clock)
+
+
+@pytest.mark.parametrize("secret", [expiring(301), {**APP, "accessToken": "shh-old"}])
+def test_given_a_token_that_is_valid_or_of_unknown_expiry_nothing_is_refreshed(
+    scene: Scene, secret: dict[str, Any]
+) -> None:
+    scene.put(secret)
+
+    assert scene.bearer() == "shh-old"
+    assert scene.oauth.asked == []
+
+
+@pytest.mark.parametrize("secret", [expiring(300), expiring(-1), dict(APP)], ids=["near its end", "over", "none yet"])
+def test_a_token_is_refreshed_before_it_ends_and_stored_with_all_else_kept(
+    scene: Scene, secret: dict[str, Any]
+) -> None:
+    scene.put({**secret, "hubId": 7, "note": ["the owner's", {"own": 1}]})
+
+    assert scene.bearer() == scene.bearer() == "shh-new-1"
+
+    assert scene.oauth.asked == [("client-1", "shh-client", "shh-refresh")]
+    assert scene.stored == {
+        **APP,
+        "accessToken": "shh-new-1",
+        "expiresAt": "2026-11-23T09:30:00.000Z",
+        "expiresIn": 1_800,
+        "hubId": 7,
+        "note": ["the owner's", {"own": 1}],
+    }
+    assert scene.worker().bearer(PORTAL, 30) == "shh-new-1"
+
+
+def test_a_token_of_ten_seconds_is_used_for_five(scene: Scene) -> None:
+    scene.put(APP)
+    scene.oauth.script = [Refreshed("shh-short", 10, None)]
+
+    used = []
+    for _ in range(6):
+        used.append(scene.bearer())
+        scene.clock.advance(1)
+
+    assert used == ["shh-short"] * 5 + ["shh-new-2"]
+
+
+def test_a_rotated_refresh_token_is_kept_and_used_next(scene: Scene) -> None:
+    scene.put(APP)
+    scene.oauth.script = [Refreshed("shh-1", 1_800, "shh-rotated"), Refreshed("shh-2", 1_800, None)]
+
+    scene.bearer()
+    scene.clock.advance(1_500)
+    assert scene.bearer() == "shh-2"
+
+    assert [refresh_token for _, _, refresh_token in scene.oauth.asked] == ["shh-refresh", "shh-rotated"]
+    assert scene.stored["refreshToken"] == "shh-rotated"
+
+
+def test_a_refused_token_is_refreshed_once_however_long_it_seemed_to_last(scene: Scene) -> None:
+    scene.put(expiring(1_000))
+    scene.bearer()
+
+    assert scene.bearer(fresh=True) == "shh-new-1"
+    assert scene.bearer() == "shh-new-1"
+    assert len(scene.oauth.asked) == 1
+
+
+def test_a_refused_token_that_another_has_refreshed_is_not_refreshed_again(scene: Scene) -> None:
+    scene.put(expiring(1_000))
+    scene.bearer()
+    scene.put(expiring(1_000, accessToken="shh-theirs"))
+
+    assert scene.bearer(fresh=True) == "shh-theirs"
+    assert scene.oauth.asked == []
+
+
+def test_a_remembered_token_near_its_end_that_another_has_refreshed_is_not_refreshed_again(scene: Scene) -> None:
+    scene.put(expiring(400))
+    scene.bearer()
+    scene.put(expiring(1_800, accessToken="shh-theirs"))
+    scene.clock.advance(100)
+
+    assert scene.bearer() == "shh-theirs"
+    assert scene.oauth.asked == []
+
+
+def test_the_refresh_fits_the_time_that_is_left(scene: Scene) -> None:
+    scene.put(APP)
+    assert "no time was left" in scene.fails(Unavailable, seconds=3).message
+
+    scene.bearer(seconds=8)
+    assert scene.oauth.seconds == 8
+    scene.bearer(fresh=True, seconds=30)
+    assert scene.oauth.seconds == 10
+
+
+REFUSALS = ["BAD_REFRESH_TOKEN", "BAD_CLIENT_ID", "BAD_CLIENT_SECRET", "BAD_HUB"]
+
+
+def refusal(status: str = "BAD_REFRESH_TOKEN") -> Misconfigured:
+    """As HubSpot.refresh raises it."""
+    return Misconfigured(f"{status}, invalid_grant: words", http_status=400, body="{}", correlation_id="c-9")
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+def test_a_refused_refresh_names_portal_secret_and_reason(scene: Scene, status: str) -> None:
+    scene.put(expiring(60))
+    scene.oauth.script = [refusal(status)]
+
+    failure = scene.fails(Misconfigured)
+
+    assert failure.message == (
+        f"HubSpot refused to refresh the token of portal {PORTAL} with the secret {scene.secret}:"
+        f" {status}, invalid_grant: words"
+    )
+    assert failure.correlation_id == "c-9"
+
+
+def test_a_refusal_is_remembered_for_half_a_minute(scene: Scene) -> None:
+    scene.put(expiring(-1))
+    scene.oauth.script = [refusal(), refusal()]
+
+    first = scene.fails(Misconfigured)
+    for fresh in (False, True) * 5:
+        scene.clock.advance(2)
+        again = scene.fails(Misconfigured, fresh=fresh)
+        assert again is not first
+        assert (again.message, again.correlation_id) == (first.message, "c-9")
+    assert len(scene.oauth.asked) == 1
+
+    scene.clock.advance(10)
+    scene.fails(Misconfigured)
+    assert len(scene.oauth.asked) == 2
+
+
+@pytest.mark.parametrize("mended", ["shh-static", {**APP, "refreshToken": "shh-mended"}])
+def test_a_mended_secret_is_used_within_seconds(scene: Scene, mended: str | dict[str, Any]) -> None:
+    scene.put(expiring(-1))
+    scene.oauth.script = [refusal()]
+    scene.fails(Misconfigured)
+    scene.put(mended)
+
+    scene.clock.advance(3)
+
+    assert scene.bearer() == ("shh-static" if mended == "shh-static" else "shh-new-2")
+
+
+def test_a_mended_secret_is_used_at_once_after_a_401(scene: Scene) -> None:
+    scene.put(expiring(1_000))
+    scene.bearer()
+    scene.oauth.script = [refusal()]
+    scene.fails(Misconfigured, fresh=True)
+    scene.put("shh-static")
+
+    assert scene.bearer(fresh=True) == "shh-static"
+
+
+@pytest.mark.parametrize("failing", PASSING)
+def test_a_refresh_that_fails_for_now_is_unavailable(scene: Scene, failing: HubSpotFailure) -> None:
+    scene.put(expiring(-1))
+    scene.oauth.script = [failing]
+
+    failure = scene.fails(Unavailable)
+
+    assert PORTAL in failure.message
+    assert (failure.retry_after, failure.daily) == (failing.retry_after, failing.daily)
+    assert failure.correlation_id == failing.correlation_id
+    scene.clock.advance(30)
+    assert scene.bearer() == "shh-new-2"
+
+
+@pytest.mark.parametrize("failing", PASSING)
+def test_a_token_that_still_lasts_is_used_while_the_refresh_fails(scene: Scene, failing: HubSpotFailure) -> None:
+    scene.put(expiring(60))
+    scene.oauth.script = [failing]
+
+    assert scene.bearer() == scene.bearer() == "shh-old"
+    assert len(scene.oauth.asked) == 1  # HubSpot is left alone for a while
+
+    scene.clock.advance(30)
+    assert scene.bearer() == "shh-new-2"
+
+
+def test_a_refused_token_is_not_used_while_the_refresh_fails(scene: Scene) -> None:
+    scene.put(expiring(1_000))
+    scene.bearer()
+    scene.oauth.script = [Unavailable("words")]
+
+    scene.fails(Unavailable, fresh=True)

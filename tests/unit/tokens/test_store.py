@@ -1,0 +1,167 @@
+"""What a refresh brought goes into the secret: never over an owner's correction, and never lost."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from aws.dynamodb import Table
+from hubspot_api.client import Refreshed
+from model.errors import Misconfigured, Unavailable
+from tests.support.fakes import Clock
+from tests.support.tokens import APP, PORTAL, Lines, Scene, expiring, logged_lines
+
+if TYPE_CHECKING:
+    from types_boto3_secretsmanager import SecretsManagerClient
+
+
+@pytest.fixture
+def scene(aws: tuple[object, object, SecretsManagerClient], table: Table, clock: Clock) -> Scene:
+    return Scene(aws[2], table, clock)
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> Lines:
+    return logged_lines(monkeypatch)
+
+
+def test_an_owners_correction_during_a_refresh_is_used_and_not_overwritten(scene: Scene) -> None:
+    scene.put(expiring(-1))
+    correction = expiring(1_800, refreshToken="shh-corrected", accessToken="shh-correct")
+
+    def granted() -> Refreshed:
+        scene.put(correction)
+        return Refreshed("shh-late", 1_800, "shh-late")
+
+    scene.oauth.script = [granted]
+
+    assert scene.bearer() == "shh-correct"
+    assert scene.stored == correction
+
+
+def test_an_owners_correction_that_itself_needs_a_refresh_is_refreshed(scene: Scene) -> None:
+    scene.put(expiring(-1))
+
+    def granted() -> Refreshed:
+        scene.put({**APP, "refreshToken": "shh-corrected"})
+        return Refreshed("shh-late", 1_800, None)
+
+    scene.oauth.script = [granted]
+
+    assert scene.bearer() == "shh-new-2"
+    assert scene.stored["refreshToken"] == "shh-corrected"
+
+
+def test_an_owners_change_of_something_else_is_joined_with_the_refresh(scene: Scene) -> None:
+    scene.put(expiring(-1))
+
+    def granted() -> Refreshed:
+        scene.put(expiring(-1, hubId=7))
+        return Refreshed("shh-1", 1_800, "shh-rotated")
+
+    scene.oauth.script = [granted]
+
+    assert scene.bearer() == "shh-1"
+    assert (scene.stored["hubId"], scene.stored["refreshToken"]) == (7, "shh-rotated")
+    assert len(scene.oauth.asked) == 1
+
+
+def test_an_owner_who_breaks_the_secret_during_a_refresh_is_told(scene: Scene) -> None:
+    scene.put(expiring(-1))
+
+    def granted() -> Refreshed:
+        scene.put("{}")
+        return Refreshed("shh-1", 1_800, None)
+
+    scene.oauth.script = [granted]
+
+    assert "holds no usable token" in scene.fails(Misconfigured).message
+
+
+def test_a_secret_that_never_stands_still_is_left_for_later(scene: Scene) -> None:
+    scene.put(APP)
+    numbers = itertools.count()
+
+    def granted() -> Refreshed:
+        scene.put({**APP, "refreshToken": f"shh-{next(numbers)}"})
+        return Refreshed("shh-1", 1_800, None)
+
+    scene.oauth.script = [granted, granted]
+
+    assert "was changed each time" in scene.fails(Unavailable).message
+
+
+class Unwritable:
+    """Secrets Manager for a role that may not write."""
+
+    def __init__(self, client: SecretsManagerClient) -> None:
+        self.client = client
+        self.writable = False
+        self.refused = 0
+
+    def get_secret_value(self, **asked: Any) -> Any:
+        return self.client.get_secret_value(**asked)
+
+    def put_secret_value(self, **asked: Any) -> Any:
+        if self.writable:
+            return self.client.put_secret_value(**asked)
+        self.refused += 1
+        raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "PutSecretValue")
+
+    def update_secret_version_stage(self, **asked: Any) -> Any:
+        return self.client.update_secret_version_stage(**asked)
+
+
+def test_a_refresh_that_cannot_be_written_is_used_from_memory_and_written_later(scene: Scene, logged: Lines) -> None:
+    scene.put(expiring(-1))
+    client = Unwritable(scene.client)
+    scene.tokens = scene.worker(client)
+    scene.oauth.script = [Refreshed("shh-1", 1_800, "shh-rotated")]
+
+    assert scene.bearer() == scene.bearer() == "shh-1"
+    assert scene.stored == expiring(-1)
+    fields = {
+        "secret": scene.secret,
+        "reason": f"the secret {scene.secret} could not be written (AccessDeniedException)",
+    }
+    assert logged == [("a refreshed token could not be stored", fields)]
+
+    scene.clock.advance(30)
+    assert scene.bearer() == "shh-1"
+    assert client.refused == 2
+    client.writable = True
+    scene.clock.advance(30)
+    assert scene.bearer() == "shh-1"
+    assert (scene.stored["accessToken"], scene.stored["refreshToken"]) == ("shh-1", "shh-rotated")
+    assert len(scene.oauth.asked) == 1
+    assert scene.worker().bearer(PORTAL, 30) == "shh-1"
+
+
+def test_a_rotated_refresh_token_that_could_not_be_written_is_the_one_used_next(scene: Scene, logged: Lines) -> None:
+    scene.put(expiring(-1))
+    scene.tokens = scene.worker(Unwritable(scene.client))
+    scene.oauth.script = [Refreshed("shh-1", 1_800, "shh-rotated")]
+    scene.bearer()
+
+    assert scene.bearer(fresh=True) == "shh-new-2"
+    assert scene.oauth.asked[-1][2] == "shh-rotated"
+    assert all("shh" not in str(line) for line in logged)
+
+
+@pytest.mark.parametrize("writable", [False, True])
+@pytest.mark.usefixtures("logged")
+def test_an_owners_correction_counts_more_than_what_could_not_be_written(scene: Scene, writable: bool) -> None:
+    scene.put(expiring(-1))
+    client = Unwritable(scene.client)
+    scene.tokens = scene.worker(client)
+    scene.bearer()
+    client.writable = writable
+    scene.put("shh-static")
+
+    scene.clock.advance(60)  # the old version is still remembered, and a write is tried
+    assert scene.bearer() == ("shh-static" if writable else "shh-new-1")
+    scene.clock.advance(300)
+    assert scene.bearer() == "shh-static"
