@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-<<<<<<< HEAD
 from dataclasses import replace
-=======
->>>>>>> tests
 from typing import Any
 
 from local.hubspot.catalogue import object_type_id
@@ -142,11 +139,7 @@ class LedgerChecks:
                 return "but HubSpot never refused it by itself"
             if not any(attempt.verdict is Verdict.READ_BACK for attempt in outcome.attempts):
                 return "but was never read back"
-<<<<<<< HEAD
             told = replace(item, max_to_object_ids=int(instead[1]))
-=======
-            told = item.model_copy(update={"max_to_object_ids": int(instead[1])})
->>>>>>> tests
             return self._is_applied(outcome, told, history)
         unreadable = self.evidence.plan.unreadable
         pair = tuple(object_type_id(name or "") for name in (outcome.from_object_type, outcome.to_object_type))

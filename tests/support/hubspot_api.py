@@ -14,11 +14,7 @@ from model.pair import Pair
 PAIR = Pair("2026-03", "deals", "contacts")
 READ = "https://hubspot.test/crm/associations/2026-03/definitions/configurations/deals/contacts"
 CREATE = f"{READ}/batch/create"
-<<<<<<< HEAD
 LIMIT = LimitInput(category=Category.HUBSPOT_DEFINED, type_id=3, max_to_object_ids=5)
-=======
-LIMIT = LimitInput(category=Category.HUBSPOT_DEFINED, typeId=3, maxToObjectIds=5)
->>>>>>> tests
 TOKEN = "pat-eu1-0123456789"
 
 
