@@ -18,6 +18,7 @@ from aws_cdk.assertions import Template
 
 from app import build
 from infra import bundling
+from infra.config import parse_settings
 
 # Names of what only a deployment knows, such as the table's.
 UNKNOWN = "known-when-deployed"
@@ -25,8 +26,6 @@ UNKNOWN = "known-when-deployed"
 
 def assets(how: str, folder: Path) -> None:
     """Build `code` and `layer` in a folder as cdk.json deploys them, but for its `bundling`."""
-    from infra.config import parse_settings
-
     settings = parse_settings({**_context()["settings"], "bundling": how})
     for part, build_part in (("code", bundling.build_code), ("layer", bundling.build_dependencies)):
         (folder / part).mkdir(parents=True)

@@ -104,7 +104,7 @@ def measure(quick: bool, base: Checkout | None = None) -> Section:
         _picture("cold-start", "From a fresh interpreter until its clients are made", ready),
         _picture("first-request", "From a fresh interpreter to the first request", first),
     )
-    listed = [figure for name in ready for (of, _), figure in sorted(figures.items()) if of == name]
+    listed = [figure for name in ready for (of, _), figure in figures.items() if of == name]
     return Section("Cold start", TEXT.strip(), tuple(listed), tuple(ratios), pictures)
 
 

@@ -15,7 +15,6 @@ from bench import fresh
 from bench.aws import Services
 from bench.cold import ENTRY_POINTS
 from bench.first import EVENTS, HOST_OF_HUBSPOT, aged, moments_told, program
-from model.outcomes import iso
 
 SENDS = """
 import json, socket
@@ -84,12 +83,12 @@ def test_who_told_no_moment_has_failed() -> None:
 
 
 def test_an_aged_outcome_is_older_wherever_its_time_stands() -> None:
-    given = iso(datetime(2026, 11, 23, 9, 0, 0, 125_000, UTC))
+    given = "2026-11-23T09:00:00.125Z"
     item = {"id": {"S": "one"}, "requestedAt": {"S": given}, "sortKey": {"S": f"{given}#one"}}
 
     older = aged(item, datetime(2026, 11, 22, 7, 30, tzinfo=UTC).timestamp())
 
-    expected = iso(datetime(2026, 11, 22, 7, 30, 0, 125_000, UTC))
+    expected = "2026-11-22T07:30:00.125Z"
     assert older == {"id": {"S": "one"}, "requestedAt": {"S": expected}, "sortKey": {"S": f"{expected}#one"}}
 
 
