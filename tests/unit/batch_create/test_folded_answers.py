@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -120,16 +121,13 @@ LABEL = request("m-0", (1, 2)).envelope.inputs[0]
 
 def test_the_number_of_steps_grows_with_the_inputs_and_not_with_their_square(monkeypatch: pytest.MonkeyPatch) -> None:
     # Each decided input once built its request's inputs anew: 170 requests of 500 took 46 s of processor time.
-    from batch_create import claimed_request
-
     built: list[object] = []
-    replace = claimed_request.replace
 
     def counting(record: Any, **changes: Any) -> Any:
         built.append(record)
         return replace(record, **changes)
 
-    monkeypatch.setattr(claimed_request, "replace", counting)
+    monkeypatch.setattr("batch_create.claimed_request.replace", counting)
     requests = [request(f"m-{number}", *((limit, 5) for limit in range(20, 220))) for number in range(30)]
 
     outcomes = Service(FakeHubSpot()).run(*requests)
