@@ -53,7 +53,7 @@ Targets against (b) and (a) hold for *ready*. Runs of all take turns, the first 
 read from memory. Our bundle is `make deploy`'s, built for this machine; that of a base is built by the base's own code.
 {FLOOR} are what pip installs, with clients for DynamoDB and Secrets Manager. (a) are the handlers
 in `bench/peers/`, up to the method that sends. For `hubspot-api-client` there is no target: it imports no more than
-(b) and Powertools do for the path it is used for here, and our frame alone, without a line of ours, takes more than
+(b) and Powertools do for the path it is used for here, and our frame alone, without a line of ours, takes about
 0.3 of it.
 """
 
