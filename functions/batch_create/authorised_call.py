@@ -1,4 +1,4 @@
-"""One HTTP call with the portal's token, written down as an attempt."""
+"""One HTTP call with the portal's token, recorded as an attempt."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from batch_create.plan import Call
 from batch_create.ports import Point
 from hubspot_api.client import Answer
 from hubspot_api.retry_policy import not_before
-from model.errors import HubSpotFailure, QuotaExhausted
+from model.errors import HubSpotFailure, QuotaExhausted, Unavailable
 from model.outcomes import Attempt, HubSpotResponse, Verdict
 
 T = TypeVar("T")
@@ -22,15 +22,15 @@ T = TypeVar("T")
 TOKEN_REFUSED = (401, 403)
 TOO_MANY_REQUESTS = 429
 CALL_TIME = timedelta(seconds=4)  # what a call needs before the deadline, or waiting for it was for nothing
-# For which bulk work waits in a function; then it waits in the queue, and the function is free for other portals.
+# Bulk work waits this long in a function, and longer in the queue, so that the function is free for other portals.
 LONGEST_SLOT_WAIT = timedelta(seconds=10)
 ATTEMPT_MESSAGE_CHARACTERS = 500  # 50 attempts of an outcome must leave room in its item
 
 
 class AuthorisedCalls:
-    """Calls until `deadline`. Nothing is sent twice, but after a 401 with a fresh token.
+    """Calls until `deadline`. Nothing is sent twice, except with a fresh token after a 401.
 
-    What was tried and what HubSpot said goes into the result; every failure of `errors` is raised on.
+    Attempts and HubSpot's answer go into the result. Every failure of `model.errors` is raised on.
     """
 
     def __init__(self, deps: Dependencies, deadline: datetime, *, urgent: bool) -> None:
@@ -41,33 +41,36 @@ class AuthorisedCalls:
         self._ahead: Counter[str] = Counter()
 
     def expect(self, portal: str, calls: int) -> None:
-        """Know that so many more calls are to come, so that slots for them are taken together."""
+        """Expect so many more calls, so that slots for them are taken together."""
         self._ahead[portal] += calls
 
     def create(self, call: Call, result: CallResult) -> Answer:
         """Send a batch create."""
-
-        def create(token: str, seconds: float) -> Answer:
-            return self._deps.hubspot.batch_create(token, call.pair, call.inputs, seconds)
-
+        hubspot, name = self._deps.hubspot, f"create {len(call.winners)}"
         try:
-            answer = self._attempt(f"create {len(call.winners)}", Verdict.ANSWERED, create, result)
+            answer = self._attempt(
+                name,
+                Verdict.ANSWERED,
+                lambda token, seconds: hubspot.batch_create(token, call.pair, call.inputs, seconds),
+                result,
+            )
         except HubSpotFailure as failure:
             result.response = response_of(failure)
             raise
-        status = answer.body.status.value if answer.body.status else None
         result.response = HubSpotResponse(
-            http_status=answer.http_status, status=status, correlation_id=answer.correlation_id, body=answer.text
+            http_status=answer.http_status,
+            status=answer.body.status.value if answer.body.status else None,
+            correlation_id=answer.correlation_id,
+            body=answer.text,
         )
         return answer
 
     def read(self, call: Call, result: CallResult) -> Limits:
-        """Every limit of a call's pair."""
-
-        def read(token: str, seconds: float) -> Limits:
-            return self._deps.hubspot.read_pair(token, call.pair, seconds)
-
-        return self._attempt("read", Verdict.READ_BACK, read, result)
+        """Read every limit of a call's pair."""
+        hubspot = self._deps.hubspot
+        return self._attempt(
+            "read", Verdict.READ_BACK, lambda token, seconds: hubspot.read_pair(token, call.pair, seconds), result
+        )
 
     def _attempt(self, name: str, verdict: Verdict, use: Callable[[str, float], T], result: CallResult) -> T:
         portal = result.call.portal
@@ -78,7 +81,7 @@ class AuthorisedCalls:
             try:
                 token = self._deps.tokens.bearer(portal, self._seconds(), fresh=fresh)
                 self._deps.reached(Point.AFTER_TOKEN)
-                self._await_slot(portal)  # with the token in hand, whose refresh can take longer than a turn lasts
+                self._reserve_slot(portal)  # after the token, whose refresh can take longer than a slot is usable
                 attempt = replace(attempt, at=self._deps.clock())
                 self._deps.reached(Point.BEFORE_SEND)
                 answer = use(token, self._seconds())
@@ -92,10 +95,10 @@ class AuthorisedCalls:
                 if failure.http_status == 401 and not fresh:
                     continue
                 if failure.http_status in TOKEN_REFUSED:
-                    # HubSpot speaks of "the token"; the reader needs to know which of ours.
+                    # HubSpot writes "the token"; the reader needs to know which of ours.
+                    secret = self._deps.tokens.secret_name(portal)
                     failure.message = (
-                        f"HubSpot refused the token of portal {portal}, from the secret"
-                        f" {self._deps.tokens.secret_name(portal)}: {failure.message}"
+                        f"HubSpot refused the token of portal {portal}, from the secret {secret}: {failure.message}"
                     )
                 if failure.portal_wide:
                     self._down[portal] = failure
@@ -108,8 +111,7 @@ class AuthorisedCalls:
             return answer
         raise AssertionError("the second try has returned or raised")
 
-    def _await_slot(self, portal: str) -> None:
-        """Wait until HubSpot's quota has room for a call."""
+    def _reserve_slot(self, portal: str) -> None:
         until = self._deadline - CALL_TIME
         if not self._urgent:
             until = min(until, self._deps.clock() + LONGEST_SLOT_WAIT)
@@ -120,8 +122,7 @@ class AuthorisedCalls:
         if failure.quota:
             self._deps.quota.observe(portal, failure.quota, at)
         if failure.http_status == TOO_MANY_REQUESTS:
-            now = self._deps.clock()
-            until = not_before(failure, 1, now, self._deps.zone(portal), 0)
+            until = not_before(failure, 1, self._deps.clock(), self._deps.zone(portal), 0)
             self._deps.quota.block(portal, until, daily=failure.daily)
 
     def _seconds(self) -> float:
@@ -129,7 +130,7 @@ class AuthorisedCalls:
 
 
 def response_of(failure: HubSpotFailure) -> HubSpotResponse | None:
-    """HubSpot's words, where a failure has any."""
+    """HubSpot's answer, where a failure has one."""
     if not failure.http_status:
         return None
     return HubSpotResponse(http_status=failure.http_status, correlation_id=failure.correlation_id, body=failure.body)
@@ -138,7 +139,7 @@ def response_of(failure: HubSpotFailure) -> HubSpotResponse | None:
 def _failed(attempt: Attempt, failure: HubSpotFailure) -> Attempt:
     return replace(
         attempt,
-        verdict=Verdict(type(failure).__name__.upper()),
+        verdict=Verdict.UNAVAILABLE if isinstance(failure, Unavailable) else Verdict(type(failure).__name__.upper()),
         http_status=failure.http_status,
         correlation_id=failure.correlation_id,
         message=failure.message[:ATTEMPT_MESSAGE_CHARACTERS],

@@ -1,4 +1,4 @@
-"""What one call to HubSpot came to."""
+"""The result of one call to HubSpot."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ANSWERS = (200, 201, 207)  # to a batch create; any other 2xx is answered in our
 
 
 class Batch(Enum):
-    """What HubSpot made of a batch as a whole."""
+    """How HubSpot answered a batch as a whole."""
 
     ACCEPTED = "accepted"  # each input has an answer, or waits
     REFUSED = "refused"
@@ -32,10 +32,10 @@ class Batch(Enum):
 
 @dataclass
 class CallResult:
-    """What a call came to: what became of each input it decided and, for the others, why they must wait.
+    """What each input that the call decided came to, and why the others must wait.
 
-    With neither, it decided nothing by itself: its inputs follow in the results of other calls. `doubt` is about
-    those that were sent and are not decided.
+    A result with neither leaves its inputs to the results of other calls. `doubt` is about inputs that were sent and
+    are not decided.
     """
 
     call: Call
@@ -45,28 +45,23 @@ class CallResult:
     response: HubSpotResponse | None = None
     attempts: list[Attempt] = field(default_factory=list)
     batch: Batch = Batch.OPEN
-    refusal: str = ""  # why the batch was refused as a whole
-    errors: int = 0  # that HubSpot's answer holds
-    seen: Limits = field(default_factory=dict)
-
-    @property
-    def refused_whole(self) -> bool:
-        """Whether HubSpot refused several inputs together, and did not say which."""
-        return bool(self.refusal)
+    refusal: str = ""  # why several inputs were refused together, without saying which
+    errors: int = 0  # in HubSpot's answer
+    read: Limits = field(default_factory=dict)  # what the last reading showed
 
     @property
     def open(self) -> list[LimitKey]:
-        """The inputs of which nothing is known that can be believed."""
+        """The inputs about which nothing reliable is known."""
         keys = (item.key for item in self.call.inputs)
         return [k for k in keys if k not in self.attributions or self.attributions[k].result is Result.UNCONFIRMED]
 
-    @cached_property
+    @cached_property  # as each request of the call asks
     def conclusive(self) -> bool:
-        """Whether HubSpot's own words say what became of each of the call's inputs: each echo and each error is true."""
+        """Whether HubSpot's own answer accounts for each of the call's inputs, with every echo and error in it true."""
         results = [self.attributions[item.key].result for item in self.call.inputs if item.key in self.attributions]
         if self.response is None or len(results) < len(self.call.inputs) or json_object(self.response.body) is None:
             return False
         if self.batch is Batch.ACCEPTED:
-            told = self.errors > 0 or not any(result in FAILED for result in results)
-            return told and Result.UNCHANGED not in results and self.response.http_status in ANSWERS
+            explained = self.errors > 0 or not any(result in FAILED for result in results)
+            return explained and Result.UNCHANGED not in results and self.response.http_status in ANSWERS
         return all(result is Result.REJECTED for result in results)

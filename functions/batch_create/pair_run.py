@@ -1,4 +1,4 @@
-"""The claimed requests of one pair, on their way to being settled. Runs of different pairs know nothing of each other."""
+"""The claimed requests of one pair, on their way to being settled. Runs of different pairs share nothing."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from model.errors import LeaseLost, LedgerUnavailable, Unavailable
 from model.outcomes import Outcome, Result, Status
 from runtime.telemetry import count, logger
 
-LEDGER_RETRY = timedelta(seconds=30)  # before a request is tried again that the ledger could not be told about
+LEDGER_RETRY = timedelta(seconds=30)  # before another try of a request that could not be written
 
 
 class PairRun:
-    """Looks up what is in doubt, plans, calls and settles."""
+    """Reads back what is in doubt, plans, calls and settles."""
 
     def __init__(self, requests: Sequence[ClaimedRequest], sender: Sender, deps: Dependencies) -> None:
         self._requests = {request.outcome.id: request for request in requests}
@@ -36,8 +36,8 @@ class PairRun:
 
     def run(self) -> None:
         """Take every request as far as it goes: each is settled, final or DEFERRED."""
-        self._read_back_doubtful()
-        self._leave_superseded()
+        self._resolve_doubts()
+        self._supersede()
         while demands := self._demands():
             self._call(demands)
         self._settle(self._requests.values())
@@ -45,15 +45,15 @@ class PairRun:
     def _demands(self) -> list[Demand]:
         return [demand for request in self._requests.values() for demand in request.demands()]
 
-    def _read_back_doubtful(self) -> None:
-        """What may have been sent before without a clear answer is read back before anything is sent again."""
-        # In rounds, because of two numbers for one limit only the younger is looked up in one.
+    def _resolve_doubts(self) -> None:
+        """Read back what an earlier run may have sent without a clear answer, before anything is sent again."""
+        # In rounds: of two numbers for one limit, each round is about the younger.
         while doubtful := [demand for demand in self._demands() if self._requests[demand.request_id].in_doubt]:
             limits = by_limit(doubtful)
             for call in plan(doubtful, batch_size=len(doubtful)):
                 result = self._sender.read_back(call)
                 for demand, _ in affected_demands(call, limits):
-                    number = result.seen.get(demand.item.key)
+                    number = result.read.get(demand.item.key)
                     request = self._requests[demand.request_id]
                     if number == demand.item.max_to_object_ids:
                         request.decide(demand.item.key, confirmed(demand.doubt))  # also the older of two numbers
@@ -63,16 +63,16 @@ class PairRun:
                     result.deferral = None  # it is sent in this run
                 self._apply(result, limits, looked_up=True)
 
-    def _leave_superseded(self) -> None:
-        """What a younger request has set while an older one waited is not set back."""
+    def _supersede(self) -> None:
+        """Leave what younger requests have set while an older one waited."""
         late = [demand for demand in self._demands() if self._requests[demand.request_id].is_late]
         try:
             for demand, outcome_id in find_superseded(late, self._deps.history):
                 self._requests[demand.request_id].supersede(demand.item.key, by=outcome_id)
         except LedgerUnavailable as error:
             logger.error("history unavailable", error=str(error))
+            why = Unavailable("the ledger could not be searched for younger requests")
             for demand in late:
-                why = Unavailable("the ledger could not be searched for younger requests")
                 self._requests[demand.request_id].defer(why)
 
     def _call(self, demands: Sequence[Demand]) -> None:
@@ -84,31 +84,26 @@ class PairRun:
         calls = list(plan(demands, self._deps.batch_size))
         limits = by_limit(demands)
         labels = {demand.item.key: demand.item.max_to_object_ids for demand in demands if is_label(demand.item)}
-        self._sender.expect(calls[0].portal, len(calls) - self._expected)
+        self._sender.calls.expect(calls[0].portal, len(calls) - self._expected)
         self._expected = 0
         lowered = False
         refused: list[CallResult] = []
         for call in calls:
             for result in self._sender.send(call):
-                lowered |= any(self._set(key, result) for key in labels)
+                lowered |= any(_is_set(key, result) for key in labels)
                 refused += self._postponed(result, labels)
                 touched = self._apply(result, limits)
                 # Early, so that a crash later in this run costs this request nothing.
                 self._settle([request for request in touched if request.decided])
         if not lowered:
-            # No label was lowered after all: what was refused stays so.
-            for result in refused:
+            for result in refused:  # and no second try can help
                 self._apply(result, limits)
 
-    @staticmethod
-    def _set(key: LimitKey, result: CallResult) -> bool:
-        return key in result.attributions and result.attributions[key].result is Result.APPLIED
-
     def _postponed(self, result: CallResult, labels: Mapping[LimitKey, int]) -> Iterator[CallResult]:
-        """Take those refusals of object limits out of a result that the labels' limits may have caused: each is sent
+        """Take out of a result those refusals of object limits that the labels' limits may have caused: each is sent
         once more. Where the batch was accepted only the labels set with it can help, else all that are to come."""
         accepted = result.batch is Batch.ACCEPTED
-        helpful = [number for key, number in labels.items() if not accepted or self._set(key, result)]
+        helpful = [number for key, number in labels.items() if not accepted or _is_set(key, result)]
         lowest = min(helpful, default=inf)
         refused: dict[LimitKey, Attribution] = {}
         for item in result.call.inputs:
@@ -124,9 +119,8 @@ class PairRun:
     def _apply(self, result: CallResult, limits: Limits, *, looked_up: bool = False) -> list[ClaimedRequest]:
         """Hand a result to the requests that it is about, and return these."""
         decided = list(affected_demands(result.call, limits))
-        touched = [
-            self._requests[request_id] for request_id in dict.fromkeys(demand.request_id for demand, _ in decided)
-        ]
+        ids = dict.fromkeys(demand.request_id for demand, _ in decided)
+        touched = [self._requests[request_id] for request_id in ids]
         for request in touched:
             request.record(result)
         for demand, winner in decided:
@@ -160,36 +154,30 @@ class PairRun:
             if any(written):
                 self._deps.reached(Point.AFTER_SETTLE)
         for request, done in zip(requests, written, strict=True):
-            if done or self._written_alone(request):
-                self._settled(request)
+            if not done and not self._written_alone(request):
+                continue
+            outcome = request.outcome
+            logger.info("settled", outcome_id=outcome.id, status=outcome.status, inputs=len(outcome.inputs))
+            count(f"Outcome{outcome.status.title()}")
+            if request.misconfigured:
+                count("PortalMisconfigured", portal=outcome.portal)
 
     def _written_alone(self, request: ClaimedRequest) -> bool:
         self._deps.reached(Point.BEFORE_SETTLE)
         outcome = request.outcome
         try:
             self._deps.ledger.settle(outcome, request.fence)
-        except LeaseLost:
-            logger.warning("lease lost", outcome_id=outcome.id)
-            request.outcome = unsettled(outcome, self._deps.clock())
-            return False
-        except LedgerUnavailable as error:
-            # Not written is not done: whoever takes it over reads back what we applied.
-            logger.error("settle failed", outcome_id=outcome.id, error=str(error))
+        except (LeaseLost, LedgerUnavailable) as error:
+            # Not written is not done: whoever takes it over reads back what was applied.
+            logger.error("settle failed", outcome_id=outcome.id, reason=type(error).__name__, error=str(error))
             request.outcome = unsettled(outcome, self._deps.clock())
             return False
         self._deps.reached(Point.AFTER_SETTLE)
         return True
 
-    def _settled(self, request: ClaimedRequest) -> None:
-        outcome = request.outcome
-        logger.info("settled", outcome_id=outcome.id, status=outcome.status, inputs=len(outcome.inputs))
-        count(f"Outcome{outcome.status.title()}")
-        if request.misconfigured:
-            count("PortalMisconfigured", portal=outcome.portal)
-
 
 def unsettled(outcome: Outcome, now: datetime) -> Outcome:
-    """The outcome as a caller is told of it when the ledger could not be."""
+    """The outcome as its caller gets it when the ledger could not be written."""
     return replace(
         outcome,
         status=Status.DEFERRED,
@@ -197,3 +185,7 @@ def unsettled(outcome: Outcome, now: datetime) -> Outcome:
         retry_at=now + LEDGER_RETRY,
         finished_at=None,
     )
+
+
+def _is_set(key: LimitKey, result: CallResult) -> bool:
+    return key in result.attributions and result.attributions[key].result is Result.APPLIED

@@ -1,7 +1,7 @@
-"""Reading back: what may be believed of inputs that HubSpot's answer leaves open, or refuses.
+"""Reading back: what is true of inputs that HubSpot's answer leaves open, or refuses.
 
-The rules of what may be sent again are here, and in one place: what came to no clear answer is read back first, and a
-reading that does not show it is believed only when it is repeated after a pause.
+All rules about sending again are here. What came to no clear answer is read back first, and a reading that does not
+show it is believed only when it is repeated after a pause.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from model.outcomes import Doubt, Result
 PAUSE = 2.0  # seconds between a first reading that does not show a limit and the one that is believed
 READ_LAG = 45.0  # seconds; HubSpot's reads have been seen to lag behind its writes by up to about 40
 NO_LIMIT = (None, 500_000)  # what HubSpot has been seen to show where no limit is set
-SENT_IN_VAIN = 5  # answers of COMPLETE that changed nothing, until HubSpot is taken at what it does
+SENT_IN_VAIN = 5  # answers of COMPLETE that changed nothing, until the number counts as rejected
 
 
 class ReadBack:
-    """Reads pairs back through `calls`, and writes into a call's result what that shows."""
+    """Reads pairs back through `calls`, and writes what that shows into a call's result."""
 
     def __init__(self, calls: AuthorisedCalls, waits: WaitBudget, clock: Callable[[], datetime]) -> None:
         self._calls = calls
@@ -34,23 +34,28 @@ class ReadBack:
         self._clock = clock
 
     def resolve_doubt(self, result: CallResult, doubt: Doubt, why: str) -> None:
-        """Read the pair back. What is there is applied; what is believed not to be there waits for another send, with
-        its doubt cleared; what cannot be read now waits for another reading; what never can be stays unconfirmed."""
+        """Read the pair back.
+
+        A number that shows is applied. One that is believed to be absent waits for another send, with its doubt
+        cleared. What cannot be read now waits for another reading, and what can never be read stays unconfirmed.
+        """
         result.doubt = doubt
+        asked = {item.key: item.max_to_object_ids for item in result.call.inputs}
         while result.open:
-            asked_at = self._clock()  # what a reading shows may be as old as this, however late it is looked at
+            asked_at = self._clock()  # what a reading shows may be as old as this, however late the answer arrives
             try:
-                result.seen = self._calls.read(result.call, result)
+                result.read = self._calls.read(result.call, result)
             except Refused as failure:
                 never = Attribution(Result.UNCONFIRMED, f"{why}, and HubSpot refuses to be read: {failure}")
-                for key in result.open:
-                    result.attributions[key] = never
+                result.attributions |= dict.fromkeys(result.open, never)
                 result.doubt = None
                 return
             except HubSpotFailure as failure:
-                result.deferral = _in_doubt(why, failure)
+                result.deferral = failure.restated(Uncertain, f"{why}, and reading back failed: {failure}")
                 break
-            self._decide_by(result)
+            for key in result.open:
+                if result.read.get(key) == asked[key]:
+                    result.attributions[key] = confirmed(result.doubt)
             if not result.open:
                 break
             pause = PAUSE - _seconds(asked_at, since=result.doubt.absent_since or asked_at)
@@ -58,7 +63,7 @@ class ReadBack:
             result.doubt = replace(result.doubt, absent_since=absent_since, cleared=pause <= 0)
             if pause <= 0:
                 result.deferral = Uncertain(f"{why}; it is not there and is sent again")
-                self._believe_absence(result)
+                _believe_absence(result, result.doubt)
                 break
             if not self._waits.wait(pause):
                 result.deferral = Uncertain(f"{why}; it is not there yet, which is looked at again", retry_after=pause)
@@ -68,27 +73,12 @@ class ReadBack:
         if not result.open:
             result.doubt = result.deferral = None
 
-    def _decide_by(self, result: CallResult) -> None:
-        """Proof: the number asked for is there."""
-        asked = {item.key: item.max_to_object_ids for item in result.call.inputs}
-        for key in result.open:
-            if result.seen.get(key) == asked[key]:
-                result.attributions[key] = confirmed(result.doubt)
-
-    def _believe_absence(self, result: CallResult) -> None:
-        """HubSpot has answered COMPLETE and the number is not there: it took another, or takes none."""
-        for key in result.open:
-            echoed = result.attributions[key].echoed if key in result.attributions else None
-            if echoed is not None and result.seen.get(key) == echoed:
-                result.attributions[key] = Attribution(Result.REJECTED, f"HubSpot set {echoed} instead", read=True)
-            elif result.doubt and result.doubt.in_vain >= SENT_IN_VAIN:
-                message = f"HubSpot answered COMPLETE {result.doubt.in_vain} times, gave no error, and did not set it"
-                result.attributions[key] = Attribution(Result.REJECTED, message, read=True)
-
     def verify_refusals(self, result: CallResult) -> None:
-        """Where a limit was refused because it exists: unchanged if it has the number asked for. Where it was refused
-        after an earlier send in doubt: applied if that send has set it after all; else it is told which other
-        number is there, which may have been there before that send or have been set since."""
+        """Read back what was refused because it exists, or refused after an earlier send in doubt.
+
+        If the number asked for shows, the first is unchanged, and the second was applied by that send. If another
+        number shows after a send in doubt, nobody knows whether it was set before that send or since.
+        """
         winners = {winner.item.key: winner for winner in result.call.winners}
         refusals = {
             key: attribution
@@ -100,70 +90,69 @@ class ReadBack:
             return
         asked_at = self._clock()
         try:
-            seen = self._calls.read(result.call, result)
+            read = self._calls.read(result.call, result)
         except Refused as failure:
             for key in suspect:
                 message = refusals[key].message or ""
-                # In the same words it is the pair that HubSpot does not know, and nothing is open.
+                # In the same words HubSpot says that it does not know the pair: then nothing is open.
                 if not message.startswith(failure.message):
                     never = f"{message} And HubSpot refuses to be read: {failure}"
                     result.attributions[key] = Attribution(Result.UNCONFIRMED, never, refusals[key].correlation_id)
             return
         except HubSpotFailure as failure:
-            self._leave_open(result, suspect, _in_doubt("HubSpot refused it, perhaps because it is set", failure))
+            why = f"HubSpot refused it, perhaps because it is set, and reading back failed: {failure}"
+            _leave_open(result, suspect, failure.restated(Uncertain, why))
             return
         for key in suspect:
             doubt = winners[key].doubt
-            if seen.get(key) == winners[key].item.max_to_object_ids:
+            if read.get(key) == winners[key].item.max_to_object_ids:
                 result.attributions[key] = confirmed(doubt or Doubt(since=self._clock(), refused=True))
             elif doubt and not doubt.refused and (age := _seconds(asked_at, since=doubt.since)) < READ_LAG:
                 why = "it was refused, perhaps because an earlier call has set it, and reads can lag behind"
-                self._leave_open(result, [key], Unavailable(why, retry_after=READ_LAG - age))
-            elif doubt and not doubt.refused and seen.get(key) not in NO_LIMIT:
-                result.attributions[key] = replace(refusals[key], instead=seen[key])
-
-    @staticmethod
-    def _leave_open(result: CallResult, keys: list[LimitKey], failure: HubSpotFailure) -> None:
-        """Let the refused wait for another run, which reads before it sends."""
-        for key in keys:
-            del result.attributions[key]
-        result.deferral = result.deferral or failure
-        earlier = [winner.doubt for winner in result.call.winners if winner.item.key in keys]
-        doubt = latest([result.doubt, *earlier]) or Doubt(since=result.attempts[0].at, refused=True)
-        result.doubt = replace(doubt, absent_since=None, cleared=False)
+                _leave_open(result, [key], Unavailable(why, retry_after=READ_LAG - age))
+            elif doubt and not doubt.refused and read.get(key) not in NO_LIMIT:
+                result.attributions[key] = replace(refusals[key], instead=read[key])
 
 
 def confirmed(doubt: Doubt | None) -> Attribution:
-    """What a reading that shows an input's number proves. After a send without a clear answer it is most likely that
-    send which set it; after a refusal because it exists, it was there before."""
-    return (
-        Attribution(Result.UNCHANGED)
-        if doubt and doubt.refused
-        else Attribution(Result.APPLIED, "proved by reading back", read=True)
-    )
+    """What a reading proves that shows the number asked for. After a send without a clear answer, most likely that send
+    has set it. After a refusal because it exists, it was set before."""
+    if doubt and doubt.refused:
+        return Attribution(Result.UNCHANGED)
+    return Attribution(Result.APPLIED, "proved by reading back", read=True)
 
 
 def proven(attribution: Attribution) -> Attribution:
-    """What an attribution proves: nothing, where an input was refused after a send in doubt and another number is there."""
+    """What an attribution proves. A refusal after a send in doubt proves nothing where another number shows."""
     if attribution.result is not Result.REJECTED or attribution.instead is None:
         return attribution
     message = (
-        f"{attribution.message or 'HubSpot refuses it.'} An earlier call came to no clear answer, and {attribution.instead} is there:"
-        " whether that call had set this one in between cannot be known"
+        f"{attribution.message or 'HubSpot refuses it.'} An earlier call came to no clear answer, and"
+        f" {attribution.instead} is there: whether that call had set this one in between cannot be known"
     )
     return Attribution(Result.UNCONFIRMED, message, attribution.correlation_id)
 
 
+def _believe_absence(result: CallResult, doubt: Doubt) -> None:
+    """HubSpot has answered COMPLETE and the number does not show: HubSpot set another, or sets none."""
+    for key in result.open:
+        echoed = result.attributions[key].echoed if key in result.attributions else None
+        if echoed is not None and result.read.get(key) == echoed:
+            result.attributions[key] = Attribution(Result.REJECTED, f"HubSpot set {echoed} instead", read=True)
+        elif doubt.in_vain >= SENT_IN_VAIN:
+            message = f"HubSpot answered COMPLETE {doubt.in_vain} times, gave no error, and did not set it"
+            result.attributions[key] = Attribution(Result.REJECTED, message, read=True)
+
+
+def _leave_open(result: CallResult, keys: list[LimitKey], failure: HubSpotFailure) -> None:
+    """Let refused inputs wait for another run, which reads before it sends."""
+    for key in keys:
+        del result.attributions[key]
+    result.deferral = result.deferral or failure
+    earlier = [winner.doubt for winner in result.call.winners if winner.item.key in keys]
+    doubt = latest([result.doubt, *earlier]) or Doubt(since=result.attempts[0].at, refused=True)
+    result.doubt = replace(doubt, absent_since=None, cleared=False)
+
+
 def _seconds(moment: datetime, *, since: datetime) -> float:
     return (moment - since).total_seconds()
-
-
-def _in_doubt(why: str, failure: HubSpotFailure) -> Uncertain:
-    """Why something in doubt waits: it could not be read back."""
-    return Uncertain(
-        f"{why}, and reading back failed: {failure}",
-        http_status=failure.http_status,
-        retry_after=failure.retry_after,
-        daily=failure.daily,
-        portal_wide=failure.portal_wide,
-    )

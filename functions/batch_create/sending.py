@@ -27,33 +27,28 @@ class Sender:
 
     def __init__(self, deps: Dependencies, deadline: datetime, calls: AuthorisedCalls) -> None:
         self._deps = deps
-        self._calls = calls
         self._waits = WaitBudget(deps, deadline)
         self._read_back = ReadBack(calls, self._waits, deps.clock)
-
-    def expect(self, portal: str, calls: int) -> None:
-        """Let it be known how many more calls follow."""
-        self._calls.expect(portal, calls)
+        self.calls = calls
 
     def send(self, call: Call) -> Iterator[CallResult]:
-        """Send a call and prove what it did. A batch refused for one bad input is halved until that stands alone: for
-        k bad of n in at most 2·k·log2(n)+1 calls."""
+        """Send a call and prove what it did. A batch that is refused for a bad input is halved until each bad input
+        stands alone: for k bad inputs of n in at most 2·k·log2(n)+1 calls."""
         last = yield from self._send_until_decided(call)
-        if last.refused_whole:
+        if last.refusal:
             yield from self._halved(last.call, may_probe=True)
 
     def read_back(self, call: Call) -> CallResult:
-        """Read a pair whose earlier sends are in doubt, before anything is sent: which of the call's limits are there,
-        and whether the others may be sent again (then the result's doubt is cleared)."""
+        """Read a pair whose earlier sends are in doubt, before anything is sent. The result shows which of the call's
+        limits are set; its doubt is cleared if the others may be sent again."""
         result = CallResult(call)
-        self._read_back.resolve_doubt(
-            result, call.doubt or Doubt(since=self._deps.clock()), "an earlier call is in doubt"
-        )
+        doubt = call.doubt or Doubt(since=self._deps.clock())
+        self._read_back.resolve_doubt(result, doubt, "an earlier call is in doubt")
         return result
 
     # ---------------------------------------------------------------------------------------------------- the one loop
     def _send_until_decided(self, call: Call) -> Generator[CallResult, None, CallResult]:
-        """Send until every input is decided or must wait for another run; returns the last result."""
+        """Send until every input is decided or must wait for another run. Returns the last result."""
         for sends in range(1, SENDS + 1):
             result = CallResult(call)
             self._send_once(result)
@@ -70,23 +65,23 @@ class Sender:
     def _waited_for(self, failure: HubSpotFailure, tries: int) -> bool:
         now = self._deps.clock()
         again = not_before(failure, tries, now, UTC, self._deps.jitter())
-        # What its owner must mend is not mended in seconds, and what holds for the portal not over in so few.
+        # What the owner must mend, and what holds for the whole portal, is not over in seconds.
         passing = not failure.portal_wide and not isinstance(failure, Misconfigured)
         return passing and self._waits.wait((again - now).total_seconds())
 
     # ------------------------------------------------------------------------------------------------------- one send
     def _send_once(self, result: CallResult) -> None:
-        """Send a call once, and decide what its answer and, where that is not clear, reading back allow to decide."""
+        """Send a call once, and decide what its answer proves or, where that is not clear, what reading back does."""
         call = result.call
         try:
-            answer = self._calls.create(call, result)
+            answer = self.calls.create(call, result)
         except Refused as refusal:
+            result.batch = Batch.REFUSED
             if refusal.http_status == 400 and len(call.winners) > 1:
-                result.response = None  # said again, of each input that it is about
-                result.batch, result.refusal = Batch.REFUSED, refusal.message
+                result.refusal = refusal.message
+                result.response = None  # HubSpot will repeat it for each input that it is about
                 return
             result.attributions = dict.fromkeys((item.key for item in call.inputs), refused(refusal))
-            result.batch = Batch.REFUSED
             self._read_back.verify_refusals(result)
             return
         except Uncertain as failure:
@@ -107,7 +102,7 @@ class Sender:
         self._read_back.verify_refusals(result)
 
     def _doubt(self, call: Call, *, in_vain: int = 0) -> Doubt:
-        """Since now and not since it was sent, which may have been late: it may have been applied at any moment."""
+        """A doubt since now, and not since the call was sent: it may have been applied at any moment until now."""
         return Doubt(since=self._deps.clock(), in_vain=in_vain + (call.doubt.in_vain if call.doubt else 0))
 
     # -------------------------------------------------------------------------------------------------------- halving
@@ -116,29 +111,29 @@ class Sender:
         first, second = call.halves()
         of_first = yield from self._send_until_decided(first)
         if of_first.batch is Batch.ACCEPTED:
-            # Then the second half holds what is bad, and need not be sent whole to know it.
+            # So the bad inputs are in the second half, and it need not be sent whole to know that.
             if len(second.winners) > 1:
                 yield from self._halved(second, may_probe=may_probe)
             else:
                 yield from self._send_until_decided(second)
             return
         of_second = yield from self._send_until_decided(second)
-        if may_probe and of_first.batch is of_second.batch is Batch.REFUSED and of_second.refused_whole:
+        if may_probe and of_first.batch is of_second.batch is Batch.REFUSED and of_second.refusal:
             may_probe = False
             probe = self._probe(call, of_second.refusal)
             yield probe
             if probe.attributions:
                 return
         for last in (of_first, of_second):
-            if last.refused_whole:
+            if last.refusal:
                 yield from self._halved(last.call, may_probe=may_probe)  # with the doubts that have come since
 
     def _probe(self, call: Call, why: str) -> CallResult:
-        """Both halves were refused: perhaps it is not an input, but the pair itself that HubSpot does not know. Then it
-        refuses to be read in the same words."""
+        """Both halves were refused. Perhaps HubSpot does not know the pair itself: then it refuses to be read in the
+        same words, and all inputs are refused."""
         probe = CallResult(call)
         try:
-            self._calls.read(call, probe)
+            self.calls.read(call, probe)
         except Refused as refusal:
             if refusal.message == why:
                 probe.attributions = dict.fromkeys((item.key for item in call.inputs), refused(refusal))

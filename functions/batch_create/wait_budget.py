@@ -1,4 +1,4 @@
-"""Waiting within a run: a little, where there is time for it."""
+"""Short waits within a run, where there is time for them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 from batch_create.dependencies import Dependencies
 
 LONGEST_WAIT = 5.0  # seconds that one run waits in all; longer waits cost less in the queue than in a function
-CALL_SECONDS = 4.0  # left after a wait, or it was for nothing
+CALL_SECONDS = 4.0  # left after a wait, or the wait would be for nothing
 
 
 class WaitBudget:
@@ -19,7 +19,7 @@ class WaitBudget:
         self._left = LONGEST_WAIT
 
     def wait(self, seconds: float) -> bool:
-        """Wait so long, if patience and the remaining time allow it; whether they did."""
+        """Wait, if the budget and the remaining time allow it. Returns whether they did."""
         remaining = (self._deadline - self._deps.clock()).total_seconds() - CALL_SECONDS
         if seconds > min(self._left, remaining):
             return False

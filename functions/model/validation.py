@@ -122,10 +122,10 @@ def moment(value: Any) -> datetime:
         parsed = datetime.fromisoformat(value.upper())
         parsed.utctimetuple()  # OverflowError where it is before the year 1 or after 9999 in UTC
     except (AttributeError, ValueError):
-        parsed = datetime.min
+        parsed = None
     except OverflowError:
         raise Invalid("must be within the years 1 to 9999 in UTC") from None
-    if parsed.tzinfo is None:
+    if parsed is None or parsed.tzinfo is None:
         raise Invalid("must be a time in ISO 8601 with its offset from UTC")
     return parsed
 

@@ -9,7 +9,8 @@ import pytest
 
 from batch_create.sending import SENDS
 from batch_create.wait_budget import LONGEST_WAIT
-from model.outcomes import Doubt, Request, Result, Status
+from model.errors import OutOfTime
+from model.outcomes import Doubt, Request, Result, Status, Verdict
 from tests.support.fakes import START, FakeHubSpot, Service, answer, echo, failed, request
 from tests.support.one_limit import ASKED, SHORT, only
 
@@ -113,3 +114,13 @@ def test_patience_is_one_for_the_whole_run() -> None:
     service.run(request("m-1", *((n, 1) for n in range(1, 9))))
 
     assert (service.clock() - START).total_seconds() <= LONGEST_WAIT
+
+
+def test_a_call_for_which_no_time_is_left_waits_for_another_run() -> None:
+    service = Service()
+    service.hubspot.replies = [OutOfTime("no time was left in this invocation to call HubSpot")] * 3
+
+    (outcome,) = service.run(ASKED)
+
+    assert outcome.status is Status.DEFERRED
+    assert {attempt.verdict for attempt in outcome.attempts} == {Verdict.UNAVAILABLE}
