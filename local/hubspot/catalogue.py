@@ -73,12 +73,12 @@ def _integrator(type_id: int, label: str) -> dict[TypeKey, str | None]:
 SEEDED_TYPES: Mapping[Pair, Mapping[TypeKey, str | None]] = {
     Pair(DEAL, CONTACT): {
         **_hubspot((3, None)),
-        **_user((3, "Billing contact"), (35, "CallResult maker")),
+        **_user((3, "Billing contact"), (35, "Decision maker")),
         **_integrator(21, "Signer"),
     },
     Pair(CONTACT, DEAL): {
         **_hubspot((4, None)),
-        **_user((36, "CallResult maker")),
+        **_user((36, "Decision maker")),
         **_integrator(22, "Signer"),
     },
     Pair(CONTACT, COMPANY): {**_hubspot((279, None), (1, "Primary")), **_user((31, "Consultant"))},

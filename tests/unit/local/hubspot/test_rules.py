@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 OBJECT = TypeKey("HUBSPOT_DEFINED", 3)
 LABEL = TypeKey("USER_DEFINED", 35)
 SAME_NUMBER = TypeKey("USER_DEFINED", 3)
-LABELS = {OBJECT: None, LABEL: "CallResult maker", SAME_NUMBER: "Billing contact"}
+LABELS = {OBJECT: None, LABEL: "Decision maker", SAME_NUMBER: "Billing contact"}
 UNKNOWN = TypeKey("INTEGRATOR_DEFINED", 3)
 
 
