@@ -19,8 +19,8 @@ import requests
 from batch_create.handler import run
 from bench.traffic import FIRST_TYPE
 from bench.worker import Context
-from model.contract import parse_envelope
 from model.outcomes import Request, Trigger
+from model.validation import parse_envelope
 from production import client, now, production, session
 from tests.support.events import api_event
 

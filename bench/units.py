@@ -18,8 +18,8 @@ from moto import mock_aws
 from aws.dynamodb import Table
 from batch_create.handler import run
 from ledger.ledger import Ledger
-from model.contract import parse_envelope
 from model.outcomes import Request, Trigger
+from model.validation import parse_envelope
 from tests.support.aws import ACCOUNT, clients, deploy
 from tests.support.fakes import START, Clock, FakeHubSpot, answer, echo, ports
 

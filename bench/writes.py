@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -146,8 +147,8 @@ def _both(
 
 
 def _complete(outcome: Outcome) -> Outcome:
-    inputs = tuple(item.model_copy(update={"result": Result.APPLIED}) for item in outcome.inputs)
-    return outcome.model_copy(update={"status": Status.COMPLETE, "finished_at": now(), "inputs": inputs})
+    inputs = tuple(replace(item, result=Result.APPLIED) for item in outcome.inputs)
+    return replace(outcome, status=Status.COMPLETE, finished_at=now(), inputs=inputs)
 
 
 def _measured(way: Callable[[Sequence[Request]], None], ledger: Ledger, count: int) -> tuple[float, float]:

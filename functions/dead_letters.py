@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from envelopes import Message, attribute, from_event, from_message, sent_at
 from ledger.claim import ClaimStatus
-from model.contract import DEFAULT_PORTAL, ContractError, parse_json
+from model.contract import DEFAULT_PORTAL, ContractError
 from model.errors import LedgerUnavailable
 from model.outcomes import Outcome, Request, Status, Trigger
+from model.validation import parse_json
 from production import ledger, now, settings
 from runtime.telemetry import count, logger, metrics
 

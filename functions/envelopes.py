@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aws.sqs import OUTCOME_ID
-from model.contract import ContractError, Problem, parse_envelope, parse_json
+from model.contract import ContractError, Problem
 from model.outcomes import Request, Trigger
+from model.validation import parse_envelope, parse_json
 
 Message = dict[str, Any]  # one of `Records` of an SQS event
 # Scheduler replaces its context attributes in an input; a key in which one is left identifies nothing.

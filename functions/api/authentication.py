@@ -59,7 +59,7 @@ class Authentication:
         if portal in self._settings.portals:  # else its name would be that of any secret
             body, addresses = body_of(event), self._addresses(event)
             for version in self._secrets.recent(f"{self._settings.token_secret_prefix}/{portal}", RECHECK_AFTER):
-                secret = app_secret(version)
+                secret = app_secret(version.text)
                 if secret and is_signed(secret, event.http_method, addresses, body, time, presented):
                     # Whoever repeats it within its five minutes gets the first answer again, and nothing is done twice.
                     repetition = hashlib.sha256(presented.encode()).hexdigest()

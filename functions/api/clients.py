@@ -4,18 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Annotated, Literal, Self
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
-from pydantic.alias_generators import to_camel
+from voluptuous import REMOVE_EXTRA, Invalid, Optional, Schema
 
 from aws.secrets_manager import SecretStore
-from model.contract import ObjectType, PortalName, SingleLine
+from model.contract import ContractError, Problem
 from model.errors import Misconfigured
+from model.records import names
+from model.validation import (
+    Check,
+    Each,
+    OrNone,
+    Text,
+    WholeNumber,
+    check,
+    flag,
+    line,
+    moment,
+    object_type,
+    portal_name,
+    required,
+    strict,
+)
 from runtime.redaction import remember
 
 ANY = "*"
@@ -28,8 +44,6 @@ RECHECK_AFTER = timedelta(seconds=10)
 # An IAM role or user. Roles have no path here: their names are told apart without, and sessions do not tell it.
 PRINCIPAL = r"arn:aws[a-z-]*:iam::\d{12}:(role/[\w+=,.@-]+|user/[\w+=,.@/-]+)"
 SESSION = re.compile(r"arn:(?P<partition>aws[a-z-]*):sts::(?P<account>\d{12}):assumed-role/(?P<role>[^/]+)/.+")
-Principal = Annotated[str, StringConstraints(pattern=f"^{PRINCIPAL}$")]
-KeyHash = Annotated[str, StringConstraints(strip_whitespace=True, to_lower=True, pattern=r"^[0-9A-Fa-f]{64}$")]
 
 
 class Unauthenticated(Exception):
@@ -52,44 +66,90 @@ class TooManyRequests(Exception):
         self.seconds = seconds
 
 
-class Entry(BaseModel):
-    """A client as the secret tells of it. What is not known here is refused, lest a misspelt bound be none."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A client as the secret tells of it."""
 
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", populate_by_name=True, serialize_by_alias=True)
-
-    name: Annotated[SingleLine, StringConstraints(min_length=1, max_length=100)]
-    key_sha256: Annotated[list[KeyHash], Field(alias="keySha256", max_length=MAX_KEYS)] = []
-    principals: list[Principal] = []
-    portals: Annotated[list[PortalName | Literal["*"]], Field(min_length=1)]
-    object_types: Annotated[list[ObjectType | Literal["*"]], Field(min_length=1)] = [ANY]
-    expires_at: AwareDatetime | None = None
+    name: str
+    key_sha256: tuple[str, ...] = ()
+    principals: tuple[str, ...] = ()
+    portals: tuple[str, ...]
+    object_types: tuple[str, ...] = (ANY,)
+    expires_at: datetime | None = None
     may_replay: bool = False
-    requests_per_minute: Annotated[int, Field(ge=1)] | None = None
-
-    @model_validator(mode="after")
-    def _known_by_something(self) -> Self:
-        if not self.key_sha256 and not self.principals:
-            raise ValueError("keySha256 or principals must name at least one")
-        return self
+    requests_per_minute: int | None = None
 
 
-class Clients(BaseModel):
-    """What the secret holds."""
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """What the secret holds. Raises ContractError where two of them cannot be told apart."""
 
-    clients: list[Entry]
+    clients: tuple[Entry, ...]
 
-    @model_validator(mode="after")
-    def _told_apart(self) -> Self:
-        for what, values in (
-            ("name", [entry.name for entry in self.clients]),
-            ("keySha256", [known for entry in self.clients for known in entry.key_sha256]),
-            ("principal", [each for entry in self.clients for each in entry.principals]),
-        ):
-            if len(set(values)) < len(values):
-                raise ValueError(f"each {what} must be of one client only")
+    def __post_init__(self) -> None:
+        wrong = [
+            Problem("", f"each {what} must be of one client only")
+            for what, values in (
+                ("name", [entry.name for entry in self.clients]),
+                ("keySha256", [known for entry in self.clients for known in entry.key_sha256]),
+                ("principal", [each for entry in self.clients for each in entry.principals]),
+            )
+            if len(set(values)) < len(values)
+        ]
         if any(entry.name == HUBSPOT for entry in self.clients):
-            raise ValueError(f"the name {HUBSPOT} is that of what HubSpot signs")
-        return self
+            wrong.append(Problem("", f"the name {HUBSPOT} is that of what HubSpot signs"))
+        if wrong:
+            raise ContractError(wrong)
+
+
+def _any_or(check: Check) -> Check:
+    return lambda value: value if value == ANY else check(value)
+
+
+def _key_hash(value: Any) -> str:
+    return KEY_HASH(value.strip().lower() if isinstance(value, str) else value)
+
+
+def _expiry(value: Any) -> datetime:
+    seconds = type(value) in (int, float) and abs(value) < FAR_FUTURE
+    return datetime.fromtimestamp(value, UTC) if seconds else moment(value)
+
+
+def _rate(value: Any) -> int:
+    return RATE(int(value) if isinstance(value, str) and re.fullmatch(r"\d{1,9}", value) else value)
+
+
+def _entry(value: Any) -> Entry:
+    known = ENTRY(value)
+    if not known.get("keySha256") and not known.get("principals"):
+        raise Invalid("keySha256 or principals must name at least one")
+    return Entry(**{field: known[name] for field, name in names(Entry) if known.get(name) is not None})
+
+
+KEY_HASH = Text(r"^[0-9a-f]{64}$")
+RATE = WholeNumber(1)
+FAR_FUTURE = 2e10  # seconds since 1970; more are milliseconds, or no time at all
+# What is not known here is refused, lest a misspelt bound be none.
+ENTRY = strict(
+    {
+        required("name"): line(1, 100),
+        Optional("keySha256"): Each(_key_hash, 0, MAX_KEYS, "value"),
+        Optional("principals"): Each(Text(f"^{PRINCIPAL}$")),
+        required("portals"): Each(_any_or(portal_name), 1),
+        Optional("objectTypes"): Each(_any_or(object_type), 1),
+        Optional("expiresAt"): OrNone(_expiry),
+        Optional("mayReplay"): flag,
+        Optional("requestsPerMinute"): OrNone(_rate),
+    },
+    "is not a field of a client; check its spelling",
+)
+CLIENTS = Schema({required("clients"): Each(_entry)}, extra=REMOVE_EXTRA)
+
+
+def entry(value: object) -> Entry:
+    """A client, out of JSON. Raises ContractError with every bad field."""
+    made: Entry = check(Schema(_entry), value)
+    return made
 
 
 @dataclass(frozen=True)
@@ -149,10 +209,11 @@ def recognise(principal: str | None, secrets: SecretStore, secret: str, now: dat
 def parse(text: str, secret: str) -> Clients:
     """The clients in a secret's text. Raises Misconfigured, which shows nothing of the text but where it is wrong."""
     try:
-        return Clients.model_validate_json(text)
-    except ValidationError as error:
-        details = error.errors(include_input=False, include_url=False, include_context=False)
-        wrong = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'the whole'}: {each['msg']}" for each in details)
+        return Clients(check(CLIENTS, json.loads(text))["clients"])
+    except ContractError as error:
+        wrong = "; ".join(f"{problem.field or 'the whole'}: {problem.message}" for problem in error.problems)
+    except (ValueError, RecursionError):
+        wrong = "the whole: is not valid JSON"
     # Outside of that block: the error's text would show parts of the secret, and would come along as a context.
     raise Misconfigured(f"the secret {secret} does not hold a list of clients ({wrong})")
 

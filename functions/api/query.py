@@ -5,27 +5,21 @@ from __future__ import annotations
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Annotated
+from typing import Any
 
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
-from pydantic_core import PydanticCustomError
+from voluptuous import Invalid, Optional
 
 from ledger.history import NEWEST, OLDEST, Filter
-from model.contract import DEFAULT_PORTAL, ContractError, ObjectType, PortalName, Problem, problems_of
-from model.outcomes import Status, iso
+from model.contract import DEFAULT_PORTAL, ContractError, Problem
+from model.outcomes import Status
+from model.records import iso
+from model.validation import OneOf, WholeNumber, check, flag, moment, object_type, portal_name, strict
 
 DATE = re.compile(r"\d{4}-\d\d-\d\d")
 SORT_KEY = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z#[A-Za-z0-9._:-]{1,128}")
+UNKNOWN = "is not a parameter of this query; check its spelling"
+PAGE = WholeNumber(1, 100)
+DEFAULT_PAGE = 50
 
 
 def page_token(sort_key: str) -> str:
@@ -39,45 +33,34 @@ def _sort_key(token: str) -> str:
     except ValueError:
         sort_key = ""
     if not SORT_KEY.fullmatch(sort_key):
-        raise PydanticCustomError("page_token", "is not a paging.next.after that an earlier page gave")
+        raise Invalid("is not a paging.next.after that an earlier page gave")
     return sort_key
 
 
-def _dated(text: str) -> str:
-    if not DATE.match(text):  # pydantic takes a number for seconds since 1970
-        raise PydanticCustomError("moment", "must be a time in ISO 8601 with its offset from UTC")
-    return text
+def _since(text: str) -> str:
+    if not DATE.match(text):
+        raise Invalid("must be a time in ISO 8601 with its offset from UTC")
+    return iso(moment(text))
 
 
-def _in_utc(moment: datetime) -> datetime:
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise PydanticCustomError("moment", "must be within the years 1 to 9999 in UTC") from None
+def _limit(text: str) -> int:
+    # A text is read as a number of so many digits at most: Python refuses thousands of them with a ValueError.
+    return PAGE(int(text) if re.fullmatch(r"[+-]?\d{1,9}", text) else text)
 
 
-class _Query(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    portal: PortalName = DEFAULT_PORTAL
-    from_: ObjectType | None = Field(default=None, alias="from")
-    to: ObjectType | None = None
-    status: Status | None = None
-    since: Annotated[AwareDatetime, BeforeValidator(_dated), AfterValidator(_in_utc)] | None = None
-    limit: Annotated[int, Field(ge=1, le=100)] = 50
-    after: Annotated[str, AfterValidator(_sort_key)] | None = None
-
-    @model_validator(mode="after")
-    def _both_ends_of_a_pair(self) -> _Query:
-        if (self.from_ is None) != (self.to is None):
-            raise PydanticCustomError("half_a_pair", "from and to name a pair together; give both or neither")
-        return self
-
-
-class _Replay(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    all: bool = False
+FILTER = strict(
+    {
+        Optional("portal"): portal_name,
+        Optional("from"): object_type,
+        Optional("to"): object_type,
+        Optional("status"): OneOf(Status),
+        Optional("since"): _since,
+        Optional("limit"): _limit,
+        Optional("after"): _sort_key,
+    },
+    UNKNOWN,
+)
+REPLAY = strict({Optional("all"): flag}, UNKNOWN)
 
 
 def given_once(parameters: Mapping[str, Sequence[str]]) -> dict[str, str]:
@@ -91,23 +74,20 @@ def given_once(parameters: Mapping[str, Sequence[str]]) -> dict[str, str]:
 
 def wants_all(parameters: dict[str, str]) -> bool:
     """Whether a replay is for every input. Raises ContractError."""
-    try:
-        return _Replay.model_validate(parameters).all
-    except ValidationError as error:
-        raise ContractError(problems_of(error)) from None
+    known: dict[str, Any] = check(REPLAY, parameters)
+    return bool(known.get("all", False))
 
 
 def parse_filter(parameters: dict[str, str]) -> Filter:
     """What a query string asks for. Raises ContractError."""
-    try:
-        query = _Query.model_validate(parameters)
-    except ValidationError as error:
-        raise ContractError(problems_of(error)) from None
+    known: dict[str, Any] = check(FILTER, parameters)
+    if ("from" in known) != ("to" in known):
+        raise ContractError([Problem("", "from and to name a pair together; give both or neither")])
     return Filter(
-        portal=query.portal,
-        pair=(query.from_, query.to) if query.from_ and query.to else None,
-        status=query.status,
-        since=iso(query.since) if query.since else OLDEST,
-        after=query.after or NEWEST,
-        limit=query.limit,
+        portal=known.get("portal", DEFAULT_PORTAL),
+        pair=(known["from"], known["to"]) if "from" in known else None,
+        status=known.get("status"),
+        since=known.get("since", OLDEST),
+        after=known.get("after", NEWEST),
+        limit=known.get("limit", DEFAULT_PAGE),
     )

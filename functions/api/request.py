@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError, ServiceError
 
-from model.contract import ContractError, Problem, parse_batch, parse_json
+from model.contract import ContractError, Problem
 from model.outcomes import Request, Trigger
+from model.validation import parse_batch, parse_json
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 from math import ceil
@@ -16,12 +17,13 @@ from aws_lambda_powertools.event_handler.exceptions import ServiceError
 from api.clients import Forbidden, TooManyRequests, Unauthenticated
 from api.headers import answer_headers
 from batch_create.handler import RunResult
-from batch_create.merged_answer import answers_for, in_hubspots_words
+from batch_create.merged_answer import answer
 from ledger.claim import ClaimStatus
 from ledger.replay import DONE, NotReplayable
 from model.contract import ContractError, Problem
 from model.errors import HubSpotFailure, LedgerUnavailable, QueueUnavailable
-from model.outcomes import Outcome, Status, iso
+from model.outcomes import Outcome, Status
+from model.records import iso, plain
 from runtime.telemetry import count, logger
 
 FORM = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE}
@@ -67,10 +69,7 @@ def finished(outcome: Outcome, correlation_id: str, *, replayed: bool) -> Respon
         applied = sum(item.result in DONE for item in outcome.inputs)
         message = f"{outcome.reason} ({applied} of {len(outcome.inputs)} inputs were done; see /outcomes/{outcome.id})"
         return error(HTTPStatus.BAD_GATEWAY, "BAD_GATEWAY", message, correlation_id, headers=headers)
-    said = outcome.hubspot
-    if said and said.http_status and answers_for(outcome):
-        return reply(said.http_status, said.body or "", headers)
-    status, body = in_hubspots_words(outcome)
+    status, body = answer(outcome)
     return reply(status, body, headers)
 
 
@@ -170,9 +169,7 @@ def refusal(failure: Exception, correlation_id: str) -> Response[str]:
 
 def readable(outcome: Outcome) -> dict[str, Any]:
     """An outcome as the API answers it: absent where not known, HubSpot's body as the JSON it holds."""
-    answer: dict[str, Any] = outcome.model_dump(
-        mode="json", by_alias=True, exclude_none=True, exclude={"api_version", "doubt"}
-    )
+    answer: dict[str, Any] = plain(replace(outcome, api_version=None, doubt=None))
     if outcome.hubspot and outcome.hubspot.body is not None:
         answer["hubspot"]["body"] = _json_or_text(outcome.hubspot.body)
     return answer

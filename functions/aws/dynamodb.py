@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from model.errors import LedgerUnavailable
+from runtime.telemetry import logger
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -70,12 +71,12 @@ class Table:
         )
 
     def put_new_many(self, items: Sequence[Item]) -> list[bool]:
-        """Write up to STATEMENTS_IN_ONE_WRITE items whose ids are free, no id twice. Of each whether it was written:
+        """Write items whose ids are free, no id twice. Of each whether it was written:
         what was not may be taken or have failed, and `put_new` tells which."""
         return self._execute((_insert(self._name, item), item.values()) for item in items)
 
     def change_many(self, changes: Sequence[Change]) -> list[bool]:
-        """Make up to STATEMENTS_IN_ONE_WRITE changes, of no item twice. Of each whether it was made: what was not may
+        """Make changes, of no item twice. Of each whether it was made: what was not may
         have met another item than expected or have failed, and `update` tells which."""
         return self._execute(
             (
@@ -146,11 +147,18 @@ class Table:
 
     def _execute(self, statements: Iterable[tuple[str, Iterable[Any]]]) -> list[bool]:
         """Write by PartiQL, the one way to make many conditional writes in one call of which each fails alone."""
-        told = [{"Statement": text, "Parameters": [typed(value) for value in values]} for text, values in statements]
-        if not told:
-            return []
-        answer = self._call("batch_execute_statement", Statements=told)
-        return ["Error" not in each for each in answer["Responses"]]
+        wanted = [{"Statement": text, "Parameters": [typed(value) for value in values]} for text, values in statements]
+        written: list[bool] = []
+        for start in range(0, len(wanted), STATEMENTS_IN_ONE_WRITE):
+            some = wanted[start : start + STATEMENTS_IN_ONE_WRITE]
+            try:
+                answer = self._call("batch_execute_statement", Statements=some)
+            except LedgerUnavailable as error:
+                logger.warning("writes failed", error=str(error))  # each is tried once more alone
+                written += [False] * len(some)
+            else:
+                written += ["Error" not in each for each in answer["Responses"]]
+        return written
 
     def _call(self, operation: str, **arguments: Any) -> Any:
         try:

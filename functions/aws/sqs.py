@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from math import ceil
@@ -33,7 +35,9 @@ class Queue:
     def send(self, request: Request, now: datetime, not_before: datetime | None = None) -> None:
         """Hand over a request under its outcome's id, to be run at `not_before` or at the longest delay SQS has."""
         delay = _seconds(now, not_before, LONGEST_DELAY) if not_before else 0
-        body = request.envelope.model_dump_json(by_alias=True, exclude_none=True, exclude={"idempotency_key"})
+        body = json.dumps(
+            replace(request.envelope, idempotency_key=None).as_json(), ensure_ascii=False, separators=(",", ":")
+        )
         try:
             self._client.send_message(
                 QueueUrl=self._url,

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from model.contract import AnswerStatus, BatchAnswer, ErrorBody, ErrorDetail, LimitInput, LimitKey, error_body
+from model.contract import LimitInput, LimitKey
 from model.errors import Refused
+from model.hubspot_answer import AnswerStatus, BatchAnswer, ErrorBody, ErrorDetail, json_object
 from model.outcomes import Result
 
 MESSAGE_CHARACTERS = 2_000
@@ -35,8 +36,8 @@ class Attribution:
 
 def refused(refusal: Refused) -> Attribution:
     """The attribution of an input that HubSpot refused alone."""
-    error = error_body(refusal.body or "")
-    details = [detail.message for detail in error.errors or [] if detail.message and detail.message != error.message]
+    error = ErrorBody.of(json_object(refusal.body))
+    details = [detail.message for detail in error.errors if detail.message and detail.message != error.message]
     message = " ".join([refusal.message, *details])[:MESSAGE_CHARACTERS]
     # Without a message, as where the body did not arrive whole, it may be so as well.
     exists = error.message is None or _says_it_exists([error])
@@ -67,7 +68,7 @@ def _echo(item: LimitInput, number: int | None) -> Attribution:
 
 
 def _refusals(missing: Sequence[LimitInput], answer: BatchAnswer) -> dict[LimitKey, Attribution]:
-    errors = answer.errors or []
+    errors = answer.errors
     owners = [(error, {item.key for item in missing if _speaks_of(error, item, missing)}) for error in errors]
     general = [error for error, keys in owners if not keys]
     all_are_counted = max(len(errors), answer.num_errors or 0) >= len({item.key for item in missing})
@@ -93,12 +94,12 @@ def _refusal(errors: Sequence[ErrorBody]) -> Attribution:
 
 def _says_it_exists(errors: Sequence[ErrorBody]) -> bool:
     said = [text for error in errors for text in (*_texts(error), error.category or "", str(error.sub_category or ""))]
-    codes = [detail.code or "" for error in errors for detail in error.errors or []]
+    codes = [detail.code or "" for error in errors for detail in error.errors]
     return any(EXISTS.search(text) for text in (*said, *codes))
 
 
 def _words(error: ErrorBody) -> str:
-    nested = "; ".join(detail.message for detail in error.errors or [] if detail.message)
+    nested = "; ".join(detail.message for detail in error.errors if detail.message)
     return error.message or nested or "HubSpot gave an error without a message"
 
 
@@ -113,7 +114,7 @@ def _speaks_of(error: ErrorBody, item: LimitInput, among: Sequence[LimitInput]) 
 
 def _texts(error: ErrorBody) -> Iterator[str]:
     yield error.id or ""
-    parts: list[ErrorBody | ErrorDetail] = [error, *(error.errors or [])]
+    parts: list[ErrorBody | ErrorDetail] = [error, *(error.errors)]
     for part in parts:
         yield part.message or ""
         if isinstance(part.context, str):

@@ -1,9 +1,10 @@
-"""The line to HubSpot: one HTTP call with the portal's token, written down as an attempt."""
+"""One HTTP call with the portal's token, written down as an attempt."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -19,8 +20,8 @@ from model.outcomes import Attempt, HubSpotResponse, Verdict
 T = TypeVar("T")
 
 TOKEN_REFUSED = (401, 403)
-TOO_MANY = 429
-CALL = timedelta(seconds=4)  # what a call needs before the deadline, or waiting for it was for nothing
+TOO_MANY_REQUESTS = 429
+CALL_TIME = timedelta(seconds=4)  # what a call needs before the deadline, or waiting for it was for nothing
 # For which bulk work waits in a function; then it waits in the queue, and the function is free for other portals.
 LONGEST_SLOT_WAIT = timedelta(seconds=10)
 ATTEMPT_MESSAGE_CHARACTERS = 500  # 50 attempts of an outcome must leave room in its item
@@ -52,10 +53,10 @@ class AuthorisedCalls:
         try:
             answer = self._attempt(f"create {len(call.winners)}", Verdict.ANSWERED, create, call_result)
         except HubSpotFailure as failure:
-            call_result.said = said(failure)
+            call_result.response = response_of(failure)
             raise
         status = answer.body.status.value if answer.body.status else None
-        call_result.said = HubSpotResponse(
+        call_result.response = HubSpotResponse(
             http_status=answer.http_status, status=status, correlation_id=answer.correlation_id, body=answer.text
         )
         return answer
@@ -78,7 +79,7 @@ class AuthorisedCalls:
                 token = self._dependencies.tokens.bearer(portal, self._seconds(), fresh=fresh)
                 self._dependencies.reached(Point.AFTER_TOKEN)
                 self._await_slot(portal)  # with the token in hand, whose refresh can take longer than a turn lasts
-                attempt = attempt.model_copy(update={"at": self._dependencies.clock()})
+                attempt = replace(attempt, at=self._dependencies.clock())
                 self._dependencies.reached(Point.BEFORE_SEND)
                 result = use(token, self._seconds())
                 self._dependencies.reached(Point.AFTER_ANSWER)
@@ -107,7 +108,7 @@ class AuthorisedCalls:
 
     def _await_slot(self, portal: str) -> None:
         """Wait until HubSpot's quota has room for a call."""
-        until = self._deadline - CALL
+        until = self._deadline - CALL_TIME
         if not self._urgent:
             until = min(until, self._dependencies.clock() + LONGEST_SLOT_WAIT)
         self._dependencies.quota.wait(portal, ahead=max(1, self._ahead[portal]), urgent=self._urgent, until=until)
@@ -116,7 +117,7 @@ class AuthorisedCalls:
     def _observe_failure(self, portal: str, failure: HubSpotFailure, at: datetime) -> None:
         if failure.quota:
             self._dependencies.quota.observe(portal, failure.quota, at)
-        if failure.http_status == TOO_MANY:
+        if failure.http_status == TOO_MANY_REQUESTS:
             now = self._dependencies.clock()
             until = not_before(failure, 1, now, self._dependencies.zone(portal), 0)
             self._dependencies.quota.block(portal, until, daily=failure.daily)
@@ -125,7 +126,7 @@ class AuthorisedCalls:
         return (self._deadline - self._dependencies.clock()).total_seconds()
 
 
-def said(failure: HubSpotFailure) -> HubSpotResponse | None:
+def response_of(failure: HubSpotFailure) -> HubSpotResponse | None:
     """HubSpot's words, where a failure has any."""
     if not failure.http_status:
         return None
@@ -135,15 +136,14 @@ def said(failure: HubSpotFailure) -> HubSpotResponse | None:
 def _answered(attempt: Attempt, result: object) -> Attempt:
     if not isinstance(result, Answer):
         return attempt
-    return attempt.model_copy(update={"http_status": result.http_status, "correlation_id": result.correlation_id})
+    return replace(attempt, http_status=result.http_status, correlation_id=result.correlation_id)
 
 
 def _failed(attempt: Attempt, failure: HubSpotFailure) -> Attempt:
-    return attempt.model_copy(
-        update={
-            "verdict": Verdict(type(failure).__name__.upper()),
-            "http_status": failure.http_status,
-            "correlation_id": failure.correlation_id,
-            "message": failure.message[:ATTEMPT_MESSAGE_CHARACTERS],
-        }
+    return replace(
+        attempt,
+        verdict=Verdict(type(failure).__name__.upper()),
+        http_status=failure.http_status,
+        correlation_id=failure.correlation_id,
+        message=failure.message[:ATTEMPT_MESSAGE_CHARACTERS],
     )

@@ -1,20 +1,21 @@
-"""A request that this worker holds, on its way from claimed to settled."""
+"""A request that this worker has claimed, on its way to being settled."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from batch_create.attribution import Attribution
 from batch_create.call_result import CallResult
-from batch_create.merged_answer import merged
-from batch_create.plan import Demand
+from batch_create.merged_answer import decides, merged
+from batch_create.plan import Call, Demand
 from hubspot_api.retry_policy import not_before
 from ledger.claim import Claim
 from model.contract import LimitKey
 from model.errors import HubSpotFailure, Misconfigured, Unavailable, Uncertain
-from model.outcomes import Doubt, HubSpotResponse, InputOutcome, Outcome, Result, Status, conclude
+from model.outcomes import Attempt, Doubt, HubSpotResponse, Outcome, Result, Status, conclude
 from model.pair import Pair
 
 # Between a request's own time and its first run. SQS may deliver in another order at any time; within so few seconds
@@ -23,59 +24,74 @@ LATE = timedelta(seconds=30)
 
 
 class ClaimedRequest:
-    """What is known so far of one claimed request. None of it is true for others until it is settled."""
+    """What is known so far of one claimed request. None of it is true for others until it is settled; `outcome` is the
+    claimed one until `conclude`."""
 
     def __init__(self, claim: Claim, now: datetime, default_api_version: str, interactive: bool) -> None:
         outcome = claim.outcome
-        if claim.abandoned:
-            # A holder died, and may have sent everything at any moment until now.
-            in_vain = outcome.doubt.in_vain if outcome.doubt else 0
-            outcome = outcome.model_copy(update={"doubt": Doubt(since=now, in_vain=in_vain)})
         self.outcome = outcome
         self.fence = claim.fence
+        self.doubt = outcome.doubt
+        if claim.abandoned:
+            # A holder died, and may have sent everything at any moment until now.
+            self.doubt = Doubt(since=now, in_vain=outcome.doubt.in_vain if outcome.doubt else 0)
         self.settled = False
-        self._claimed_at = now
         self.interactive = interactive
+        self.pair = Pair(
+            outcome.api_version or default_api_version, outcome.from_object_type or "", outcome.to_object_type or ""
+        )
+        self._claimed_at = now
+        # Of each limit, as an outcome can be of 500, and a run of many such outcomes.
+        self._inputs = {item.key: item for item in outcome.inputs}
+        self._open = {item.key: item.asked for item in outcome.open_inputs}
+        self._attempts: list[Attempt] = []
         self._deferral: HubSpotFailure | None = None
         # Where an earlier run decided some inputs already, its answer is part of the whole answer.
-        begun = any(item.result is not Result.PENDING for item in outcome.inputs)
-        self._said: list[HubSpotResponse] = [outcome.hubspot] if outcome.hubspot and begun else []
-        self.pair = Pair(
-            outcome.api_version or default_api_version,
-            outcome.from_object_type or "",
-            outcome.to_object_type or "",
-        )
+        earlier = outcome.hubspot if len(self._open) < len(self._inputs) else None
+        self._responses: list[HubSpotResponse] = [earlier] if earlier else []
+        self._verbatim = earlier is None or earlier.verbatim
 
     @property
     def in_doubt(self) -> bool:
         """Whether an earlier send must be looked up before anything is sent."""
-        return self.outcome.doubt is not None and not self.outcome.doubt.cleared
+        return self.doubt is not None and not self.doubt.cleared
 
     @property
-    def late(self) -> bool:
-        """Whether this request has waited, so that younger requests may have find_superseded it."""
+    def is_late(self) -> bool:
+        """Whether this request has waited, so that younger requests may have superseded it."""
         return self.fence > 1 or self._claimed_at - self.outcome.requested_at > LATE
+
+    @property
+    def decided(self) -> bool:
+        """Whether each of its inputs is."""
+        return not self._open
 
     def demands(self) -> Iterator[Demand]:
         """The open inputs, unless something has shown that they must wait for another run."""
         if self._deferral is None:
             outcome = self.outcome
-            for item in outcome.open_inputs:
-                yield Demand(outcome.id, outcome.requested_at, outcome.portal, self.pair, item.asked, outcome.doubt)
+            for item in self._open.values():
+                yield Demand(outcome.id, outcome.requested_at, outcome.portal, self.pair, item, self.doubt)
 
     def decide(self, key: LimitKey, attribution: Attribution) -> None:
-        """Write down what became of an input."""
-        self._update(
-            key, result=attribution.result, message=attribution.message, correlation_id=attribution.correlation_id
+        """Write down what became of an input. What was proved by reading back, no answer of HubSpot's was about."""
+        self._verbatim &= not attribution.read
+        self._end(
+            key,
+            result=attribution.result,
+            message=attribution.message,
+            correlation_id=attribution.correlation_id,
         )
 
     def supersede(self, key: LimitKey, by: str) -> None:
-        """Write down that a later request for the same limit has been applied."""
-        self._update(key, result=Result.SUPERSEDED, superseded_by=by)
+        """Write down that a younger request has set an input's limit."""
+        self._verbatim = False
+        self._end(key, result=Result.SUPERSEDED, superseded_by=by)
 
-    def was(self, key: LimitKey, number: int) -> None:
-        """Write down the number that a read has shown before ours is sent."""
-        self._update(key, previous=number)
+    def note_previous(self, key: LimitKey, number: int) -> None:
+        """Write down which number a limit had before."""
+        if key in self._open:
+            self._inputs[key] = replace(self._inputs[key], previous=number)
 
     def defer(self, failure: HubSpotFailure) -> None:
         """Nothing more can be done for this request in this run. A doubt outweighs every other reason: what may have
@@ -83,34 +99,42 @@ class ClaimedRequest:
         if not isinstance(self._deferral, Uncertain):
             self._deferral = failure
 
-    def doubt(self, doubt: Doubt, *, looked_up: bool) -> None:
+    def doubt_send(self, doubt: Doubt, *, looked_up: bool) -> None:
         """Write down that something was sent without a clear answer, or what looking it up has shown of all of it."""
-        earlier = self.outcome.doubt
-        if earlier and not earlier.cleared and not looked_up:
+        if self.in_doubt and self.doubt and not looked_up:
             # Of a request's other call: what is known of one does not clear the other.
-            since, in_vain = max(earlier.since, doubt.since), max(earlier.in_vain, doubt.in_vain)
+            since, in_vain = max(self.doubt.since, doubt.since), max(self.doubt.in_vain, doubt.in_vain)
             doubt = Doubt(since=since, in_vain=in_vain)
-        self.outcome = self.outcome.model_copy(update={"doubt": doubt})
+        self.doubt = doubt
 
-    def note(self, call_result: CallResult) -> None:
-        """Keep what was tried and what HubSpot said."""
-        self.outcome = self.outcome.model_copy(update={"attempts": (*self.outcome.attempts, *call_result.attempts)})
-        if call_result.said:
-            self._said.append(call_result.said)
+    def record(self, call_result: CallResult) -> None:
+        """Keep what was tried and what HubSpot answered."""
+        self._attempts += call_result.attempts
+        if call_result.response:
+            self._responses.append(call_result.response)
+            if decides(call_result.response):
+                self._verbatim &= call_result.conclusive and self._is_alone_in(call_result.call)
 
     def conclude(self, now: datetime, zone: tzinfo, jitter: float) -> Outcome:
         """The outcome to settle: final, or DEFERRED with the time and the reason."""
-        status = conclude(self.outcome.inputs)
-        told: dict[str, Any] = {"status": status, "hubspot": merged(self._said) or self.outcome.hubspot}
+        inputs = tuple(self._inputs[item.key] for item in self.outcome.inputs)
+        answer = merged(self._responses)
+        known: dict[str, Any] = {
+            "status": conclude(inputs),
+            "inputs": inputs,
+            "attempts": (*self.outcome.attempts, *self._attempts),
+            "doubt": self.doubt,
+            "hubspot": replace(answer, verbatim=self._verbatim and decides(answer)) if answer else self.outcome.hubspot,
+        }
         waits = self._deferral or Unavailable("the run ended before its inputs were decided")
-        if status is not Status.DEFERRED:
-            told |= {"finished_at": now, "doubt": None}
-        elif self.interactive and isinstance(waits, Misconfigured) and not self.outcome.doubt:
+        if self.decided:
+            known |= {"finished_at": now, "doubt": None}
+        elif self.interactive and isinstance(waits, Misconfigured) and not self.doubt:
             # Whoever waits for the answer is told that it failed; it must not take effect behind their back later.
-            told |= {"status": Status.FAILED, "finished_at": now, "reason": str(waits)}
+            known |= {"status": Status.FAILED, "finished_at": now, "reason": str(waits)}
         else:
-            told |= {"retry_at": not_before(waits, self.fence, now, zone, jitter), "reason": str(waits)}
-        self.outcome = self.outcome.model_copy(update=told)
+            known |= {"retry_at": not_before(waits, self.fence, now, zone, jitter), "reason": str(waits)}
+        self.outcome = replace(self.outcome, **known)
         return self.outcome
 
     @property
@@ -118,9 +142,13 @@ class ClaimedRequest:
         """Whether this request waits for the portal's owner."""
         return isinstance(self._deferral, Misconfigured)
 
-    def _update(self, key: LimitKey, **told: Any) -> None:
-        def updated(item: InputOutcome) -> InputOutcome:
-            affected_demands = item.key == key and item.result is Result.PENDING
-            return item.model_copy(update=told) if affected_demands else item
+    def _is_alone_in(self, call: Call) -> bool:
+        """Whether a call carried nothing but what this request asks for, so that its answer tells of nothing else."""
+        if len(call.winners) > len(self._inputs):
+            return False
+        asked = ((item, self._inputs.get(item.key)) for item in call.inputs)
+        return all(mine is not None and mine.max_to_object_ids == item.max_to_object_ids for item, mine in asked)
 
-        self.outcome = self.outcome.model_copy(update={"inputs": tuple(updated(item) for item in self.outcome.inputs)})
+    def _end(self, key: LimitKey, **known: Any) -> None:
+        if self._open.pop(key, None):
+            self._inputs[key] = replace(self._inputs[key], **known)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from aws.dynamodb import STATEMENTS_IN_ONE_WRITE
 from batch_create.authorised_call import AuthorisedCalls
 from batch_create.claimed_request import ClaimedRequest
 from batch_create.dependencies import Dependencies
@@ -17,10 +16,11 @@ from batch_create.plan import chunks, round_robin
 from batch_create.ports import Point
 from batch_create.sending import Sender
 from ledger.claim import ClaimStatus
+from ledger.ledger import CLAIMED_TOGETHER
 from model.errors import LedgerUnavailable
 from model.outcomes import Outcome, Request, Status, new_outcome
 from model.pair import Pair
-from runtime.concurrency import AT_ONCE
+from runtime.concurrency import MAX_THREADS
 from runtime.telemetry import logger
 
 # A holder may need this long after its deadline to write what it knows; until then nobody takes its request over.
@@ -33,8 +33,8 @@ Key = tuple[str, str]  # a request's id and fingerprint
 class RunResult:
     """What `run` has to say of one request.
 
-    By `claim_status`: OURS, it was run here, and `outcome` is final or DEFERRED until its `retry_at`; FINISHED, it was done
-    before; LEASED, somebody holds it until `lease_until`; PARKED, it waits in the queue for its `retry_at`;
+    By `claim_status`: CLAIMED, it was run here, and `outcome` is final or DEFERRED until its `retry_at`; FINAL, it was
+    done before; LEASED, somebody holds it until `lease_until`; DEFERRED, it waits in the queue for its `retry_at`;
     KEY_REUSED, its id belongs to a request that asked for something else, which `outcome` shows; LEDGER_UNAVAILABLE,
     without the ledger nothing was done.
     """
@@ -50,7 +50,7 @@ def run(requests: Sequence[Request], seconds: float, dependencies: Dependencies)
     # The same request may come twice in one batch: it is claimed once, and both get the one answer.
     distinct: dict[Key, Request] = {(request.id, request.fingerprint): request for request in requests}
     claims = _claims(distinct, deadline, dependencies)
-    _work([held for key in distinct if isinstance(held := claims[key], ClaimedRequest)], deadline, dependencies)
+    _work([claim for key in distinct if isinstance(claim := claims[key], ClaimedRequest)], deadline, dependencies)
     answers = (claims[request.id, request.fingerprint] for request in requests)
     return [
         RunResult(ClaimStatus.CLAIMED, answer.outcome) if isinstance(answer, ClaimedRequest) else answer
@@ -72,11 +72,10 @@ def _claims(
             claims[key] = _claim(requests[key], deadline, dependencies, new=len(requests) == 1)
 
     if len(requests) > 1:
-        dependencies.side_by_side(
-            [partial(claim_new, keys) for keys in chunks(list(requests), STATEMENTS_IN_ONE_WRITE)]
-        )
+        dependencies.side_by_side([partial(claim_new, keys) for keys in chunks(list(requests), CLAIMED_TOGETHER)])
     rest = [key for key in requests if key not in claims]
-    dependencies.side_by_side([partial(claim, rest[lane::AT_ONCE]) for lane in range(min(AT_ONCE, len(rest)))])
+    shares = [rest[first::MAX_THREADS] for first in range(min(MAX_THREADS, len(rest)))]
+    dependencies.side_by_side([partial(claim, keys) for keys in shares])
     return claims
 
 
@@ -85,11 +84,7 @@ def _claim_new(
 ) -> Iterator[tuple[Key, ClaimedRequest]]:
     dependencies.reached(Point.BEFORE_CLAIM)
     now = dependencies.clock()
-    try:
-        claims = dependencies.ledger.claim_new([*requests.values()], now, deadline + LEASE_GRACE)
-    except LedgerUnavailable as error:
-        logger.warning("claims failed", error=str(error))  # each is tried once more alone
-        return
+    claims = dependencies.ledger.claim_new([*requests.values()], now, deadline + LEASE_GRACE)
     dependencies.reached(Point.AFTER_CLAIM)
     for (key, request), claim in zip(requests.items(), claims, strict=True):
         if claim:
@@ -112,13 +107,13 @@ def _claim(
     return RunResult(claim.claim_status, claim.outcome, claim.lease_until)
 
 
-def _work(held: Sequence[ClaimedRequest], deadline: datetime, dependencies: Dependencies) -> None:
+def _work(claimed: Sequence[ClaimedRequest], deadline: datetime, dependencies: Dependencies) -> None:
     """Take requests as far as they go, those of different pairs side by side."""
-    lanes: dict[tuple[str, Pair], list[ClaimedRequest]] = defaultdict(list)
-    for request in held:
-        lanes[request.outcome.portal, request.pair].append(request)
-    line = AuthorisedCalls(dependencies, deadline, urgent=any(request.interactive for request in held))
-    for portal, _ in lanes:
-        line.expect(portal, 1)
-    jobs = [PairRun(lanes[key], Sender(dependencies, deadline, line), dependencies).work for key in round_robin(lanes)]
-    dependencies.side_by_side(jobs)
+    pairs: dict[tuple[str, Pair], list[ClaimedRequest]] = defaultdict(list)
+    for request in claimed:
+        pairs[request.outcome.portal, request.pair].append(request)
+    calls = AuthorisedCalls(dependencies, deadline, urgent=any(request.interactive for request in claimed))
+    for portal, _ in pairs:
+        calls.expect(portal, 1)
+    runs = [PairRun(pairs[key], Sender(dependencies, deadline, calls), dependencies) for key in round_robin(pairs)]
+    dependencies.side_by_side([each.run for each in runs])

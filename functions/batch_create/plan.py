@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import TypeVar
 
 from model.contract import Category, LimitInput, LimitKey
@@ -19,7 +20,7 @@ LABELLED = {1, 2, 5, 6, 13, 14}
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Demand:
     """One open input of one request, with the request's doubt if an earlier send came to no clear answer."""
 
@@ -35,6 +36,9 @@ class Demand:
         return (self.requested_at, self.request_id)
 
 
+Limits = dict[tuple[str, Pair, LimitKey], list[Demand]]  # demands by the limit that they are for
+
+
 @dataclass(frozen=True)
 class Call:
     """One HTTP request to HubSpot. `winners` has the demand that each input stands for."""
@@ -43,7 +47,7 @@ class Call:
     pair: Pair
     winners: tuple[Demand, ...]
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[LimitInput, ...]:
         return tuple(winner.item for winner in self.winners)
 
@@ -104,20 +108,27 @@ def is_label(item: LimitInput) -> bool:
     return item.category is not Category.HUBSPOT_DEFINED or item.type_id in LABELLED
 
 
-def round_robin(lanes: Iterable[tuple[str, Pair]]) -> list[tuple[str, Pair]]:
+def round_robin(pairs: Iterable[tuple[str, Pair]]) -> list[tuple[str, Pair]]:
     """Pairs in such an order that each portal has its turn before any has its second: a portal with many waits for
     itself."""
     turns: Counter[str] = Counter()
     order = []
-    for portal, pair in lanes:
+    for portal, pair in pairs:
         order.append((turns[portal], (portal, pair)))
         turns[portal] += 1
-    return [lane for _, lane in sorted(order, key=lambda turn: turn[0])]
+    return [pair for _, pair in sorted(order, key=lambda turn: turn[0])]
 
 
-def affected_demands(call: Call, demands: Sequence[Demand]) -> Iterator[tuple[Demand, Demand]]:
-    """Each demand that a call decides, with the demand that stood for it in the call."""
-    winners = {winner.item.key: winner for winner in call.winners}
+def by_limit(demands: Iterable[Demand]) -> Limits:
+    """Demands by the limit that they are for."""
+    limits: Limits = defaultdict(list)
     for demand in demands:
-        if (demand.portal, demand.pair) == (call.portal, call.pair) and demand.item.key in winners:
-            yield demand, winners[demand.item.key]
+        limits[demand.portal, demand.pair, demand.item.key].append(demand)
+    return limits
+
+
+def affected_demands(call: Call, limits: Limits) -> Iterator[tuple[Demand, Demand]]:
+    """Each demand that a call decides, with the demand that stood for it in the call."""
+    for winner in call.winners:
+        for demand in limits.get((call.portal, call.pair, winner.item.key), ()):
+            yield demand, winner

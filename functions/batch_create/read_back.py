@@ -26,11 +26,11 @@ SENT_IN_VAIN = 5  # answers of COMPLETE that changed nothing, until HubSpot is t
 
 
 class ReadBack:
-    """Reads pairs back through `line`, and writes into a call's call_result what that shows."""
+    """Reads pairs back through `calls`, and writes into a call's result what that shows."""
 
-    def __init__(self, line: AuthorisedCalls, patience: WaitBudget, clock: Callable[[], datetime]) -> None:
-        self._line = line
-        self._patience = patience
+    def __init__(self, calls: AuthorisedCalls, waits: WaitBudget, clock: Callable[[], datetime]) -> None:
+        self._calls = calls
+        self._waits = waits
         self._clock = clock
 
     def resolve_doubt(self, call_result: CallResult, doubt: Doubt, why: str) -> None:
@@ -40,7 +40,7 @@ class ReadBack:
         while call_result.open:
             asked_at = self._clock()  # what a reading shows may be as old as this, however late it is looked at
             try:
-                call_result.seen = self._line.read(call_result.call, call_result)
+                call_result.seen = self._calls.read(call_result.call, call_result)
             except Refused as failure:
                 never = Attribution(Result.UNCONFIRMED, f"{why}, and HubSpot refuses to be read: {failure}")
                 for key in call_result.open:
@@ -53,18 +53,16 @@ class ReadBack:
             self._decide_by(call_result)
             if not call_result.open:
                 break
-            waits = PAUSE - _seconds(asked_at, since=call_result.doubt.absent_since or asked_at)
+            pause = PAUSE - _seconds(asked_at, since=call_result.doubt.absent_since or asked_at)
             absent_since = call_result.doubt.absent_since or self._clock()
-            call_result.doubt = call_result.doubt.model_copy(
-                update={"absent_since": absent_since, "cleared": waits <= 0}
-            )
-            if waits <= 0:
+            call_result.doubt = replace(call_result.doubt, absent_since=absent_since, cleared=pause <= 0)
+            if pause <= 0:
                 call_result.deferral = Uncertain(f"{why}; it is not there and is sent again")
                 self._believe_absence(call_result)
                 break
-            if not self._patience.wait(waits):
+            if not self._waits.wait(pause):
                 call_result.deferral = Uncertain(
-                    f"{why}; it is not there yet, which is looked at again", retry_after=waits
+                    f"{why}; it is not there yet, which is looked at again", retry_after=pause
                 )
                 break
         for key in call_result.open:
@@ -73,7 +71,7 @@ class ReadBack:
             call_result.doubt = call_result.deferral = None
 
     def _decide_by(self, call_result: CallResult) -> None:
-        """ReadBack: the number asked for is there."""
+        """Proof: the number asked for is there."""
         asked = {item.key: item.max_to_object_ids for item in call_result.call.inputs}
         for key in call_result.open:
             if call_result.seen.get(key) == asked[key]:
@@ -106,7 +104,7 @@ class ReadBack:
             return
         asked_at = self._clock()
         try:
-            seen = self._line.read(call_result.call, call_result)
+            seen = self._calls.read(call_result.call, call_result)
         except Refused as failure:
             for key in suspect:
                 message = refusals[key].message or ""
@@ -136,21 +134,21 @@ class ReadBack:
         call_result.deferral = call_result.deferral or failure
         earlier = [winner.doubt for winner in call_result.call.winners if winner.item.key in keys]
         doubt = latest([call_result.doubt, *earlier]) or Doubt(since=call_result.attempts[0].at, refused=True)
-        call_result.doubt = doubt.model_copy(update={"absent_since": None, "cleared": False})
+        call_result.doubt = replace(doubt, absent_since=None, cleared=False)
 
 
 def confirmed(doubt: Doubt | None) -> Attribution:
-    """The attribution of an input whose number a reading shows. After a send without a clear answer it is most likely that
+    """What a reading that shows an input's number proves. After a send without a clear answer it is most likely that
     send which set it; after a refusal because it exists, it was there before."""
     return (
         Attribution(Result.UNCHANGED)
         if doubt and doubt.refused
-        else Attribution(Result.APPLIED, "proved by reading back")
+        else Attribution(Result.APPLIED, "proved by reading back", read=True)
     )
 
 
 def proven(attribution: Attribution) -> Attribution:
-    """What a attribution proves: nothing, where an input was refused after a send in doubt and another number is there."""
+    """What an attribution proves: nothing, where an input was refused after a send in doubt and another number is there."""
     if attribution.result is not Result.REJECTED or attribution.instead is None:
         return attribution
     message = (

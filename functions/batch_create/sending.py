@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from batch_create.attribution import attribute, refused
-from batch_create.authorised_call import AuthorisedCalls, said
+from batch_create.authorised_call import AuthorisedCalls, response_of
 from batch_create.call_result import Batch, CallResult
 from batch_create.dependencies import Dependencies
 from batch_create.plan import Call
 from batch_create.read_back import ReadBack
 from batch_create.wait_budget import WaitBudget
 from hubspot_api.retry_policy import not_before
-from model.contract import AnswerStatus
 from model.errors import HubSpotFailure, Misconfigured, Refused, Uncertain
+from model.hubspot_answer import AnswerStatus
 from model.outcomes import Doubt, Verdict
 from runtime.telemetry import logger
 
@@ -24,38 +25,38 @@ SENDS = 3  # of the same inputs within one run
 class Sender:
     """Makes the planned calls of one pair until `deadline`."""
 
-    def __init__(self, dependencies: Dependencies, deadline: datetime, line: AuthorisedCalls) -> None:
+    def __init__(self, dependencies: Dependencies, deadline: datetime, calls: AuthorisedCalls) -> None:
         self._dependencies = dependencies
-        self._line = line
-        self._patience = WaitBudget(dependencies, deadline)
-        self._proof = ReadBack(self._line, self._patience, dependencies.clock)
+        self._calls = calls
+        self._waits = WaitBudget(dependencies, deadline)
+        self._read_back = ReadBack(calls, self._waits, dependencies.clock)
 
     def expect(self, portal: str, calls: int) -> None:
         """Let it be known how many more calls follow."""
-        self._line.expect(portal, calls)
+        self._calls.expect(portal, calls)
 
-    def make(self, call: Call) -> Iterator[CallResult]:
+    def send(self, call: Call) -> Iterator[CallResult]:
         """Send a call and prove what it did. A batch refused for one bad input is halved until that stands alone: for
         k bad of n in at most 2·k·log2(n)+1 calls."""
-        last = yield from self._settled(call)
+        last = yield from self._send_until_decided(call)
         if last.refused_whole:
             yield from self._halved(last.call, may_probe=True)
 
-    def look_up(self, call: Call) -> CallResult:
+    def read_back(self, call: Call) -> CallResult:
         """Read a pair whose earlier sends are in doubt, before anything is sent: which of the call's limits are there,
-        and whether the others may be sent again (then the call_result's doubt is cleared)."""
+        and whether the others may be sent again (then the result's doubt is cleared)."""
         call_result = CallResult(call)
-        self._proof.resolve_doubt(
+        self._read_back.resolve_doubt(
             call_result, call.doubt or Doubt(since=self._dependencies.clock()), "an earlier call is in doubt"
         )
         return call_result
 
     # ---------------------------------------------------------------------------------------------------- the one loop
-    def _settled(self, call: Call) -> Generator[CallResult, None, CallResult]:
-        """Send until every input is decided or must wait for another run; returns the last call_result."""
+    def _send_until_decided(self, call: Call) -> Generator[CallResult, None, CallResult]:
+        """Send until every input is decided or must wait for another run; returns the last result."""
         for sends in range(1, SENDS + 1):
             call_result = CallResult(call)
-            self._send(call_result)
+            self._send_once(call_result)
             failure = call_result.deferral
             cleared = call_result.doubt is None or call_result.doubt.cleared
             if failure is None or sends == SENDS or not cleared or not self._waited_for(failure, sends):
@@ -71,38 +72,39 @@ class Sender:
         again = not_before(failure, tries, now, UTC, self._dependencies.jitter())
         # What its owner must mend is not mended in seconds, and what holds for the portal not over in so few.
         passing = not failure.portal_wide and not isinstance(failure, Misconfigured)
-        return passing and self._patience.wait((again - now).total_seconds())
+        return passing and self._waits.wait((again - now).total_seconds())
 
     # ------------------------------------------------------------------------------------------------------- one send
-    def _send(self, call_result: CallResult) -> None:
+    def _send_once(self, call_result: CallResult) -> None:
         """Send a call once, and decide what its answer and, where that is not clear, reading back allow to decide."""
         call = call_result.call
         try:
-            answer = self._line.create(call, call_result)
+            answer = self._calls.create(call, call_result)
         except Refused as refusal:
             if refusal.http_status == 400 and len(call.winners) > 1:
-                call_result.said = None  # said again, of each input that it is about
+                call_result.response = None  # said again, of each input that it is about
                 call_result.batch, call_result.refusal = Batch.REFUSED, refusal.message
                 return
             call_result.attributions = dict.fromkeys((item.key for item in call.inputs), refused(refusal))
             call_result.batch = Batch.REFUSED
-            self._proof.verify_refusals(call_result)
+            self._read_back.verify_refusals(call_result)
             return
         except Uncertain as failure:
-            self._proof.resolve_doubt(call_result, self._doubt(call), str(failure))
+            self._read_back.resolve_doubt(call_result, self._doubt(call), str(failure))
             return
         except HubSpotFailure as failure:
             call_result.deferral = failure
             return
         call_result.batch = Batch.ACCEPTED
+        call_result.errors = len(answer.body.errors)
         call_result.attributions = attribute(call.inputs, answer.body)
         if answer.body.status is not AnswerStatus.COMPLETE:
-            call_result.attempts[-1] = call_result.attempts[-1].model_copy(update={"verdict": Verdict.UNCERTAIN})
-            self._proof.resolve_doubt(call_result, self._doubt(call), "HubSpot did not answer COMPLETE")
+            call_result.attempts[-1] = replace(call_result.attempts[-1], verdict=Verdict.UNCERTAIN)
+            self._read_back.resolve_doubt(call_result, self._doubt(call), "HubSpot did not answer COMPLETE")
         elif call_result.open:
             doubt = self._doubt(call, in_vain=1)
-            self._proof.resolve_doubt(call_result, doubt, "HubSpot answered COMPLETE without confirming it")
-        self._proof.verify_refusals(call_result)
+            self._read_back.resolve_doubt(call_result, doubt, "HubSpot answered COMPLETE without confirming it")
+        self._read_back.verify_refusals(call_result)
 
     def _doubt(self, call: Call, *, in_vain: int = 0) -> Doubt:
         """Since now and not since it was sent, which may have been late: it may have been applied at any moment."""
@@ -112,18 +114,18 @@ class Sender:
     def _halved(self, call: Call, *, may_probe: bool) -> Iterator[CallResult]:
         """Find the bad inputs of a batch that is known to have some."""
         first, second = call.halves()
-        of_first = yield from self._settled(first)
+        of_first = yield from self._send_until_decided(first)
         if of_first.batch is Batch.ACCEPTED:
             # Then the second half holds what is bad, and need not be sent whole to know it.
             if len(second.winners) > 1:
                 yield from self._halved(second, may_probe=may_probe)
             else:
-                yield from self._settled(second)
+                yield from self._send_until_decided(second)
             return
-        of_second = yield from self._settled(second)
+        of_second = yield from self._send_until_decided(second)
         if may_probe and of_first.batch is of_second.batch is Batch.REFUSED and of_second.refused_whole:
             may_probe = False
-            probe = self._probed(call, of_second.refusal)
+            probe = self._probe(call, of_second.refusal)
             yield probe
             if probe.attributions:
                 return
@@ -131,16 +133,16 @@ class Sender:
             if last.refused_whole:
                 yield from self._halved(last.call, may_probe=may_probe)  # with the doubts that have come since
 
-    def _probed(self, call: Call, why: str) -> CallResult:
+    def _probe(self, call: Call, why: str) -> CallResult:
         """Both halves were refused: perhaps it is not an input, but the pair itself that HubSpot does not know. Then it
         refuses to be read in the same words."""
         probe = CallResult(call)
         try:
-            self._line.read(call, probe)
+            self._calls.read(call, probe)
         except Refused as refusal:
             if refusal.message == why:
                 probe.attributions = dict.fromkeys((item.key for item in call.inputs), refused(refusal))
-                probe.said = said(refusal)
+                probe.response = response_of(refusal)
         except HubSpotFailure as failure:
             # Halving goes on all the same: that costs calls, not truth.
             logger.info("probe failed", error=str(failure))

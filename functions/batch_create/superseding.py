@@ -9,7 +9,8 @@ from batch_create.plan import Demand
 from batch_create.ports import HistoryPort
 from ledger.history import NEWEST, Filter
 from model.contract import LimitKey
-from model.outcomes import Result, iso
+from model.outcomes import Result
+from model.records import iso
 
 Age = tuple[datetime, str]
 IN_ONE_READ = 30  # outcomes of a pair: mostly enough to know each of its limits

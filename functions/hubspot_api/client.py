@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, TypeVar
+from typing import Any
 
 import requests
-from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 from requests.auth import AuthBase
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProxyError
 
 from hubspot_api.deadline import answer_deadline, session_with_deadlines
 from hubspot_api.retry_policy import rule
-from model.contract import BatchAnswer, ErrorBody, Lenient, LimitInput, LimitKey, PairAnswer, error_body
-from model.errors import HubSpotFailure, Misconfigured, Refused, Unavailable, Uncertain
+from model.access_token import RefreshedToken
+from model.contract import LimitInput, LimitKey
+from model.errors import HubSpotFailure, Misconfigured, OutOfTime, Refused, Unavailable, Uncertain
+from model.hubspot_answer import BatchAnswer, EchoedLimit, ErrorBody, json_object
 from model.pair import Pair
 from model.quota import Quota
 from model.version import USER_AGENT
@@ -26,8 +28,8 @@ LARGEST_ANSWER = 4 * 2**20  # bytes; a row of its answer has some 150, and the l
 CHUNK = 2**16  # bytes, read and unpacked at once
 
 
-T = TypeVar("T", bound=Lenient)
-Word = Annotated[str, StringConstraints(pattern=r"^[!-~]+$")]  # what can be a header's value
+LONGEST_LIFE = 1e9  # seconds; some 30 years; more is no number of seconds
+WORD = re.compile(r"[!-~]+")  # what can be a header's value
 
 
 @dataclass(frozen=True)
@@ -41,19 +43,6 @@ class Answer:
     quota: Quota | None = None
 
 
-@dataclass(frozen=True)
-class Refreshed:
-    """A refresh that HubSpot granted: a new access token, its life in seconds, and the refresh token if replaced."""
-
-    access_token: Word = field(repr=False)
-    expires_in: Annotated[float, Field(ge=0, le=1e9)]  # some 30 years; more is no number of seconds
-    refresh_token: Word | None = field(default=None, repr=False)
-
-
-class _Account(Lenient):
-    portal_id: int
-
-
 class HubSpot:
     """Every call of HubSpot that we make. Raises the failures of `errors`, typed by what to do next."""
 
@@ -64,13 +53,15 @@ class HubSpot:
 
     def batch_create(self, token: str, pair: Pair, inputs: Sequence[LimitInput], seconds: float) -> Answer:
         """Set limits, in at most `seconds`."""
-        body = {"inputs": [item.model_dump(mode="json", by_alias=True) for item in inputs]}
+        body = {"inputs": [item.as_json() for item in inputs]}
         reply = self._send("POST", token, f"{pair.path}/batch/create", seconds, json=body)
-        return Answer(reply.status, reply.text, reply.correlation_id, _parsed(BatchAnswer, reply), reply.quota)
+        answer = BatchAnswer.of(_read(reply, rows_required=False))
+        return Answer(reply.status, reply.text, reply.correlation_id, answer, reply.quota)
 
     def read_pair(self, token: str, pair: Pair, seconds: float) -> dict[LimitKey, int | None]:
         """Every limit set on a pair, in at most `seconds`."""
-        rows = _parsed(PairAnswer, self._send("GET", token, pair.path, seconds)).results
+        answer = _read(self._send("GET", token, pair.path, seconds), rows_required=True)
+        rows = map(EchoedLimit.of, answer["results"])
         return {
             (row.category, row.type_id): row.user_enforced_max_to_object_ids
             for row in rows
@@ -79,11 +70,15 @@ class HubSpot:
 
     def hub_id(self, token: str, api_version: str, seconds: float) -> int:
         """The number of the account that a token is of, in at most `seconds`."""
-        return _parsed(_Account, self._send("GET", token, f"/account-info/{api_version}/details", seconds)).portal_id
+        reply = self._send("GET", token, f"/account-info/{api_version}/details", seconds)
+        account = (json_object(reply.text) or {}).get("portalId")
+        if not isinstance(account, int):
+            raise _unreadable(reply)
+        return account
 
     def refresh(
         self, client_id: str, client_secret: str, refresh_token: str, api_version: str, seconds: float
-    ) -> Refreshed:
+    ) -> RefreshedToken:
         """A new access token of an OAuth app, in at most `seconds`. Every refusal is Misconfigured, as only the owner
         can mend it, and its message begins with HubSpot's reason, such as BAD_REFRESH_TOKEN."""
         form = {
@@ -99,15 +94,15 @@ class HubSpot:
             )
         except (Refused, Misconfigured) as failure:
             raise _refused_refresh(failure, secrets) from None
-        try:
-            return TypeAdapter(Refreshed).validate_json(reply.text)
-        except ValidationError:
-            # Without the body and the cause: both show what may be the new token.
+        refreshed = _refreshed(json_object(reply.text) or {})
+        if refreshed is None:
+            # Without the body: it shows what may be the new token.
             raise Uncertain(
                 f"HubSpot answered {reply.status} to a refresh, with a body that could not be read",
                 http_status=reply.status,
                 correlation_id=reply.correlation_id,
-            ) from None
+            )
+        return refreshed
 
     def _send(self, method: str, token: str, path: str, seconds: float, json: Any = None) -> _Reply:
         # What HubSpot says is kept and shown, so a token that it repeats is taken out here, before anybody sees it.
@@ -127,7 +122,7 @@ class HubSpot:
         """One exchange. A 2xx is returned as it is; a failure is raised without the `secrets` that HubSpot repeats."""
         read_timeout = min(LONGEST_READ, seconds - CONNECT_TIMEOUT)
         if read_timeout <= 0:
-            raise Unavailable("no time was left in this invocation to call HubSpot")
+            raise OutOfTime("no time was left in this invocation to call HubSpot")
         with answer_deadline(read_timeout) as limit:
             try:
                 response = self._session.request(
@@ -202,9 +197,9 @@ def _transport_failure(error: requests.exceptions.RequestException, *, sent: boo
 
 
 def _refused_refresh(failure: HubSpotFailure, secrets: Collection[str]) -> Misconfigured:
-    said = error_body(failure.body or "")
-    reasons = (said.status, (said.model_extra or {}).get("error"))
-    named = ", ".join(reason for reason in reasons if isinstance(reason, str) and reason != "error")
+    said = ErrorBody.of(json_object(failure.body))
+    reasons = (said.status, said.error)
+    named = ", ".join(reason for reason in reasons if reason and reason != "error")
     return Misconfigured(
         redact(f"{named}: {failure.message}" if named else failure.message, secrets),
         http_status=failure.http_status,
@@ -215,7 +210,7 @@ def _refused_refresh(failure: HubSpotFailure, secrets: Collection[str]) -> Misco
 
 
 def _status_failure(reply: _Reply, secrets: Collection[str]) -> HubSpotFailure:
-    said = error_body(reply.text)
+    said = ErrorBody.of(json_object(reply.text))
     message = said.message or f"HubSpot answered {reply.status} without a message"
     asked = rule(reply.status)
     if asked.failure is Misconfigured and (scopes := _missing_scopes(said)):
@@ -241,22 +236,43 @@ def _retry_after(reply: _Reply) -> float:
 
 
 def _missing_scopes(said: ErrorBody) -> str:
-    contexts = [detail.context for detail in said.errors or [] if detail.context]
+    contexts = [detail.context for detail in said.errors if detail.context]
     return "; ".join(
         c if isinstance(c, str) else ", ".join(s for scopes in c.values() for s in scopes) for c in contexts
     )
 
 
-def _parsed(model: type[T], reply: _Reply) -> T:
+def _read(reply: _Reply, *, rows_required: bool) -> dict[str, Any]:
+    """The body of an answer with `results`. What has other rows than objects is none."""
+    body = json_object(reply.text)
+    rows = None if body is None else body.get("results", None if rows_required else [])
+    if body is None or not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise _unreadable(reply)
+    return body
+
+
+def _unreadable(reply: _Reply) -> Uncertain:
+    return Uncertain(
+        f"HubSpot answered {reply.status} with a body that could not be read",
+        http_status=reply.status,
+        body=reply.text,
+        correlation_id=reply.correlation_id,
+    )
+
+
+def _refreshed(body: Mapping[str, Any]) -> RefreshedToken | None:
+    token, life, replaced = (body.get(name) for name in ("access_token", "expires_in", "refresh_token"))
     try:
-        return model.model_validate_json(reply.text)
-    except ValidationError as error:
-        raise Uncertain(
-            f"HubSpot answered {reply.status} with a body that could not be read",
-            http_status=reply.status,
-            body=reply.text,
-            correlation_id=reply.correlation_id,
-        ) from error
+        seconds = float(life or 0)
+    except (TypeError, ValueError):
+        return None
+    if not _is_word(token) or not (replaced is None or _is_word(replaced)) or not 0 <= seconds <= LONGEST_LIFE:
+        return None
+    return RefreshedToken(str(token), seconds, replaced)
+
+
+def _is_word(value: object) -> bool:
+    return isinstance(value, str) and WORD.fullmatch(value) is not None
 
 
 def quota_from(headers: Mapping[str, str]) -> Quota | None:

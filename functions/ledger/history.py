@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from itertools import islice
 
 from aws.dynamodb import KEYS_IN_ONE_READ, Table
-from ledger.items import to_outcome
+from ledger.items import size, to_outcome
 from ledger.ledger import pair_key, status_key
 from model.outcomes import Outcome, Status
+from model.records import plain
 
 PAGE_BYTES = 4_000_000  # Lambda's answers end at 6 MB; a page may be shorter than its limit, never lost
 MOST_EXAMINED = 1_000  # candidates for one page, when few of a pair have the status asked for: a gateway waits 29 s
@@ -56,7 +57,7 @@ class History:
                 outcome = outcomes.get(outcome_id)
                 # An index lags behind the table, so an outcome may have left the status it was found under.
                 if outcome and wanted.status in (None, outcome.status):
-                    used += len(outcome.model_dump_json())
+                    used += size(plain(outcome))
                     if len(found) == wanted.limit or (found and used > PAGE_BYTES):
                         return Page(found, key)
                     found.append(outcome)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
-from pydantic import TypeAdapter
-from pydantic_core import from_json
-
-from model.outcomes import Attempt, Outcome
+from model.contract import Category
+from model.outcomes import Attempt, Doubt, HubSpotResponse, InputOutcome, Outcome, Result, Status, Trigger, Verdict
+from model.records import Reader, plain, reader
 
 # DynamoDB refuses items over 400 KB (409,600 bytes). The rest is for what the ledger adds: keys, fence, lease.
 ITEM_BUDGET = 400_000
@@ -19,7 +21,26 @@ MESSAGE_BUDGET = 200_000
 BODY_CHARACTERS = 1_000_000
 REASON_CHARACTERS = 4_000
 
-_attempts = TypeAdapter(tuple[Attempt, ...])
+# How a field is read, by its type as the class spells it.
+_LEAVES: dict[str, Reader] = {
+    "Category": Category,
+    "datetime": datetime.fromisoformat,
+    "Result": Result,
+    "Status": Status,
+    "Trigger": Trigger,
+    "Verdict": Verdict,
+}
+_input, _attempt = reader(InputOutcome, _LEAVES), reader(Attempt, _LEAVES)
+_outcome = reader(
+    Outcome,
+    {
+        **_LEAVES,
+        "HubSpotResponse": reader(HubSpotResponse, _LEAVES),
+        "Doubt": reader(Doubt, _LEAVES),
+        "tuple[InputOutcome, ...]": lambda rows: tuple(map(_input, rows)),
+        "tuple[Attempt, ...]": lambda rows: tuple(map(_attempt, rows)),
+    },
+)
 
 
 def from_outcome(outcome: Outcome) -> dict[str, Any]:
@@ -43,8 +64,8 @@ def to_outcome(item: Mapping[str, Any]) -> Outcome:
     if body := values.get("hubspot", {}).get("body"):
         values["hubspot"] = {**values["hubspot"], "body": zlib.decompress(body).decode()}
     if attempts := values.get("attempts"):
-        values["attempts"] = from_json(attempts)
-    return Outcome.model_validate(values)
+        values["attempts"] = json.loads(attempts)
+    return _outcome(values)
 
 
 def size(value: object) -> int:
@@ -62,10 +83,11 @@ def size(value: object) -> int:
 
 
 def _attributes(outcome: Outcome) -> dict[str, Any]:
-    item: dict[str, Any] = outcome.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"attempts"})
-    if outcome.attempts:
+    item: dict[str, Any] = plain(outcome)
+    attempts = item.pop("attempts")
+    if attempts:
         # One JSON text: nothing looks for one of them, and 50 maps take longer to encode than all the rest.
-        item["attempts"] = _attempts.dump_json(outcome.attempts, by_alias=True, exclude_none=True).decode()
+        item["attempts"] = json.dumps(attempts, separators=(",", ":"), ensure_ascii=False)
     if "reason" in item:
         item["reason"] = _cut(item["reason"], REASON_CHARACTERS)
     if outcome.hubspot and outcome.hubspot.body is not None:
@@ -76,10 +98,9 @@ def _attributes(outcome: Outcome) -> dict[str, Any]:
 def _with_shorter_messages(outcome: Outcome) -> Outcome:
     allowance = MESSAGE_BUDGET // max(1, len(outcome.inputs))
     shorter = [
-        item.model_copy(update={"message": _cut_bytes(item.message, allowance)}) if item.message else item
-        for item in outcome.inputs
+        replace(item, message=_cut_bytes(item.message, allowance)) if item.message else item for item in outcome.inputs
     ]
-    return outcome.model_copy(update={"inputs": tuple(shorter)})
+    return replace(outcome, inputs=tuple(shorter))
 
 
 def _cut_bytes(text: str, most: int) -> str:

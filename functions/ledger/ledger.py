@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 
-from aws.dynamodb import KEYS_IN_ONE_READ, Change, ConditionFailed, Item, Table
+from aws.dynamodb import KEYS_IN_ONE_READ, STATEMENTS_IN_ONE_WRITE, Change, ConditionFailed, Item, Table
 from ledger.claim import Claim, ClaimStatus
 from ledger.items import from_outcome, to_outcome
 from model.errors import LeaseLost
-from model.outcomes import InputOutcome, Outcome, Request, Result, Status, iso, new_outcome
+from model.outcomes import InputOutcome, Outcome, Request, Result, Status, new_outcome
+from model.records import iso
 
+CLAIMED_TOGETHER = STATEMENTS_IN_ONE_WRITE  # requests that one write takes
 ATTEMPTS_KEPT = 50  # the latest; enough to see half a day of retries, small enough for one item
 RUNNING = ("status", "statusKey", "leaseUntil")  # what each claim says anew
-TOLD = ("inputs", "attempts", "hubspot", "finishedAt", "retryAt", "reason", "doubt")  # what a settlement says
+SETTLED = ("inputs", "attempts", "hubspot", "finishedAt", "retryAt", "reason", "doubt")  # what a settlement says
 STUCK_AFTER = timedelta(minutes=30)  # longer than SQS delays a message, and than any function runs
 SWEPT_AGAIN_AFTER = timedelta(hours=12)  # a message that was put back is in the queue for as long as it takes
 
@@ -28,7 +31,7 @@ class Ledger:
         self._retention = retention
 
     def accept(self, request: Request, now: datetime) -> Claim:
-        """Write a new request as QUEUED, for us to hand to the queue. WAITING when it was accepted before: sending it
+        """Write a new request as QUEUED, for us to hand to the queue. QUEUED when it was accepted before: sending it
         once more does no harm, and mends an acceptance that died before it was sent."""
         outcome = new_outcome(request, Status.QUEUED)
         try:
@@ -38,7 +41,7 @@ class Ledger:
         return Claim(ClaimStatus.CLAIMED, outcome)
 
     def claim_new(self, requests: Sequence[Request], now: datetime, lease_until: datetime) -> list[Claim | None]:
-        """Take up to STATEMENTS_IN_ONE_WRITE requests in one write, each if the ledger does not know it yet. None for
+        """Take requests in as few writes as DynamoDB allows, each if the ledger does not know it yet. None for
         one that it does know or that the write failed for: `claim` is for these."""
         new: dict[str, tuple[int, Item]] = {}
         for place, request in enumerate(requests):
@@ -96,7 +99,7 @@ class Ledger:
             raise LeaseLost(outcome.id) from failed
 
     def settle_many(self, settled: Sequence[tuple[Outcome, int]]) -> list[bool]:
-        """Settle up to STATEMENTS_IN_ONE_WRITE outcomes in one write. Of each whether it was: of one that was not,
+        """Settle outcomes in as few writes as DynamoDB allows. Of each whether it was: of one that was not,
         `settle` tells why."""
         return self._table.change_many([_settlement(outcome, fence) for outcome, fence in settled])
 
@@ -111,23 +114,15 @@ class Ledger:
 
     def give_up(self, outcome: Outcome, reason: str, now: datetime) -> None:
         """Make an accepted request that could not be queued FAILED, unless somebody has begun it meanwhile."""
-        try:
-            self._table.update(
-                outcome.id,
-                {**_status(outcome.portal, Status.FAILED), "reason": reason, "finishedAt": iso(now)},
-                condition="#status = :queued",
-                condition_values={":queued": Status.QUEUED},
-            )
-        except ConditionFailed:
-            return  # it is being run after all, and that is better
+        failed = {**_status(outcome.portal, Status.FAILED), "reason": reason, "finishedAt": iso(now)}
+        self._write_if_still(Status.QUEUED, outcome, failed)
 
     def fail(self, request: Request, reason: str, received: str, now: datetime) -> ClaimStatus:
-        """Make a request FAILED that its queue has given up, and keep its message's text: OURS. FINISHED when it was
-        final before; LEASED while somebody still holds it; KEY_REUSED when its id belongs to one that asks for
+        """Make a request FAILED that its queue has given up, and keep its message's text: CLAIMED. FINAL when it was
+        so before; LEASED while somebody still holds it; KEY_REUSED when its id belongs to one that asks for
         something else. What was sent without a clear answer becomes UNCONFIRMED."""
-        told = {"finished_at": now, "received": received}
         try:
-            given_up = new_outcome(request, Status.FAILED).model_copy(update={**told, "reason": reason})
+            given_up = replace(new_outcome(request, Status.FAILED), finished_at=now, received=received, reason=reason)
             self._table.put_new({**self._first(request, given_up, now), **_status(given_up.portal, Status.FAILED)})
         except ConditionFailed as failed:
             item, outcome = failed.item, to_outcome(failed.item)
@@ -136,14 +131,14 @@ class Ledger:
             if outcome.status.final:
                 return ClaimStatus.FINAL
             in_doubt = outcome.status is Status.RUNNING or outcome.doubt is not None
-            failed_outcome = outcome.model_copy(
-                update={
-                    **told,
-                    "reason": f"{reason}: {outcome.reason}" if outcome.reason else reason,
-                    "inputs": _unconfirmed(outcome) if in_doubt else outcome.inputs,
-                    "retry_at": None,
-                    "doubt": None,
-                }
+            failed_outcome = replace(
+                outcome,
+                finished_at=now,
+                received=received,
+                reason=f"{reason}: {outcome.reason}" if outcome.reason else reason,
+                inputs=_unconfirmed(outcome) if in_doubt else outcome.inputs,
+                retry_at=None,
+                doubt=None,
             )
             attributes = from_outcome(failed_outcome)
             try:
@@ -151,13 +146,13 @@ class Ledger:
                     outcome.id,
                     {
                         # All that can be large, so that the whole fits its item.
-                        **{name: attributes[name] for name in (*TOLD, "received") if name in attributes},
+                        **{name: attributes[name] for name in (*SETTLED, "received") if name in attributes},
                         **_status(outcome.portal, Status.FAILED),
                     },
                     remove=["retryAt", "leaseUntil", "doubt"],
-                    condition="#status = :was AND (attribute_not_exists(fence) OR fence = :fence)"
+                    condition="#status = :expected AND (attribute_not_exists(fence) OR fence = :fence)"
                     " AND (attribute_not_exists(leaseUntil) OR leaseUntil < :now)",
-                    condition_values={":was": outcome.status, ":fence": item.get("fence", 0), ":now": iso(now)},
+                    condition_values={":expected": outcome.status, ":fence": item.get("fence", 0), ":now": iso(now)},
                 )
             except ConditionFailed:
                 return ClaimStatus.LEASED
@@ -175,32 +170,23 @@ class Ledger:
 
     def swept(self, outcome: Outcome, now: datetime) -> None:
         """Note that a stuck outcome was put back on the queue."""
-        try:
-            self._table.update(
-                outcome.id,
-                {"sweptAt": iso(now)},
-                condition="#status = :was",
-                condition_values={":was": outcome.status},
-            )
-        except ConditionFailed:
-            return  # it has moved on by itself
+        self._write_if_still(outcome.status, outcome, {"sweptAt": iso(now)})
 
     def link(self, outcome: Outcome, replayed_by: str) -> None:
         """Write into a final outcome which other one replays it. Every replay of an outcome has the same id."""
-        try:
-            self._table.update(
-                outcome.id,
-                {"replayedBy": replayed_by},
-                condition="#status = :was",
-                condition_values={":was": outcome.status},
-            )
-        except ConditionFailed:
-            return  # its time to be kept has just ended
+        self._write_if_still(outcome.status, outcome, {"replayedBy": replayed_by})
 
     def get(self, outcome_id: str) -> Outcome | None:
         """The outcome as last written, or None."""
         item = self._table.get(outcome_id)
         return to_outcome(item) if item else None
+
+    def _write_if_still(self, status: Status, outcome: Outcome, values: Item) -> None:
+        """Write into an outcome that still has a status; one that has moved on meanwhile is left as it is."""
+        with suppress(ConditionFailed):
+            self._table.update(
+                outcome.id, values, condition="#status = :expected", condition_values={":expected": status}
+            )
 
     def _running(self, request: Request, now: datetime, lease_until: datetime) -> Item:
         return {
@@ -248,22 +234,22 @@ def status_key(portal: str, status: Status) -> str:
 
 
 def _settlement(outcome: Outcome, fence: int) -> Change:
-    item = from_outcome(outcome.model_copy(update={"attempts": outcome.attempts[-ATTEMPTS_KEPT:]}))
-    told = {name: item[name] for name in TOLD if name in item}
+    item = from_outcome(replace(outcome, attempts=outcome.attempts[-ATTEMPTS_KEPT:]))
+    settled = {name: item[name] for name in SETTLED if name in item}
     return Change(
         outcome.id,
-        {**told, **_status(outcome.portal, outcome.status), "settledFence": fence},
-        remove=["leaseUntil", *(name for name in TOLD if name not in item)],
+        {**settled, **_status(outcome.portal, outcome.status), "settledFence": fence},
+        remove=["leaseUntil", *(name for name in SETTLED if name not in item)],
         expected={"fence": fence, "status": Status.RUNNING},
     )
 
 
 def _unconfirmed(outcome: Outcome) -> tuple[InputOutcome, ...]:
-    told = {
-        "result": Result.UNCONFIRMED,
-        "message": "it may have been sent, and was not read back until it was given up",
-    }
-    return tuple(item.model_copy(update=told) if item.result is Result.PENDING else item for item in outcome.inputs)
+    message = "it may have been sent, and was not read back until it was given up"
+    return tuple(
+        replace(item, result=Result.UNCONFIRMED, message=message) if item.result is Result.PENDING else item
+        for item in outcome.inputs
+    )
 
 
 def _is_stuck(item: Item, now: datetime) -> bool:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from aws.dynamodb import ConditionFailed, Table
-from model.outcomes import iso
+from model.records import iso
 
 PREFIX = "lock#"  # the id of an outcome has no '#', so a lock is never read as one
 KEPT = timedelta(days=1)  # after its last use, until DynamoDB deletes the item by its attribute expiresAt

@@ -57,12 +57,10 @@ def replay(outcome: Outcome, client: str, now: datetime, *, everything: bool) ->
 
 
 def _envelope(outcome: Outcome, inputs: Sequence[InputOutcome]) -> Envelope:
-    return Envelope.model_validate(
-        {
-            "portal": outcome.portal,
-            "fromObjectType": outcome.from_object_type,
-            "toObjectType": outcome.to_object_type,
-            "inputs": [item.asked for item in inputs],
-            "requestedBy": outcome.requested_by,
-        }
+    return Envelope(
+        outcome.portal,
+        outcome.from_object_type or "",
+        outcome.to_object_type or "",
+        tuple(item.asked for item in inputs),
+        requested_by=outcome.requested_by,
     )

@@ -57,6 +57,10 @@ class QuotaExhausted(Unavailable):
     """HubSpot's quota has no room before a deadline: nothing was sent, and it is no failed try."""
 
 
+class OutOfTime(Unavailable):
+    """No time was left in this invocation: nothing was sent, and it says nothing of HubSpot."""
+
+
 class Uncertain(HubSpotFailure):
     """It may have been applied: read the pair back before deciding anything."""
 

@@ -5,27 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
-
-from pydantic import BaseModel, ConfigDict, PlainSerializer
-from pydantic.alias_generators import to_camel
 
 from model.contract import Category, ContractError, Envelope, LimitInput, LimitKey, Problem
 
 # Message ids, request ids and our own hashes; nothing that would need quoting in a URL, a log or a key.
 ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-
-
-def iso(moment: datetime) -> str:
-    """ISO 8601 in UTC with milliseconds, always equally long: text that sorts as time does."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-Moment = Annotated[datetime, PlainSerializer(iso)]
 
 
 class Trigger(StrEnum):
@@ -73,13 +61,8 @@ class Verdict(StrEnum):
     READ_BACK = "READ_BACK"
 
 
-class Record(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, alias_generator=to_camel, populate_by_name=True, serialize_by_alias=True, extra="ignore"
-    )
-
-
-class InputOutcome(Record):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputOutcome:
     """One input and what became of it. `previous` is the number before us, where a read has shown it."""
 
     category: Category
@@ -97,40 +80,45 @@ class InputOutcome(Record):
 
     @property
     def asked(self) -> LimitInput:
-        return LimitInput(category=self.category, typeId=self.type_id, maxToObjectIds=self.max_to_object_ids)
+        return LimitInput(self.category, self.type_id, self.max_to_object_ids)
 
     @property
     def key(self) -> LimitKey:
         return (self.category.value, self.type_id)
 
 
-class HubSpotResponse(Record):
-    """HubSpot's answer, word for word. `body` is text here; readers of the API get the JSON it holds."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubSpotResponse:
+    """HubSpot's answer, word for word. `body` is text here; readers of the API get the JSON it holds. `verbatim`: each
+    row and error in it is about this request's outcome and true of it, so that it can be the answer as it stands."""
 
     http_status: int | None = None
     status: str | None = None
     correlation_id: str | None = None
     body: str | None = None
+    verbatim: bool = False
 
 
-class Doubt(Record):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
     """A request's latest send that came to no clear answer, and what reading back has shown since.
 
     HubSpot's reads can lag behind its writes, so that a reading which does not show a limit is believed only when
     another one after a pause does not show it either.
     """
 
-    since: Moment
-    absent_since: Moment | None = None
+    since: datetime
+    absent_since: datetime | None = None
     cleared: bool = False  # believed not to have been applied: it may be sent again
     refused: bool = False  # HubSpot says that it exists: what is there was there before
     in_vain: int = 0  # how often HubSpot answered COMPLETE and had set nothing
 
 
-class Attempt(Record):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
     """One call made for a request."""
 
-    at: Moment
+    at: datetime
     call: str
     verdict: Verdict
     http_status: int | None = None
@@ -138,7 +126,8 @@ class Attempt(Record):
     message: str | None = None
 
 
-class Outcome(Record):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
     """The ledger entry of one request. A message that could not be read as a request has no pair and no inputs."""
 
     id: str
@@ -149,10 +138,10 @@ class Outcome(Record):
     trigger: Trigger
     client: str | None = None
     requested_by: str | None = None
-    requested_at: Moment
-    started_at: Moment | None = None
-    finished_at: Moment | None = None
-    retry_at: Moment | None = None
+    requested_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    retry_at: datetime | None = None
     reason: str | None = None
     inputs: tuple[InputOutcome, ...] = ()
     hubspot: HubSpotResponse | None = None
@@ -212,7 +201,7 @@ class Request:
         return hashlib.sha256(json.dumps([pair, limits]).encode()).hexdigest()
 
 
-def conclude(inputs: Sequence[InputOutcome]) -> Status:
+def conclude(inputs: Iterable[InputOutcome]) -> Status:
     """The status of an outcome from the results of its inputs."""
     results = {item.result for item in inputs}
     if Result.PENDING in results:

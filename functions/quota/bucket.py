@@ -39,7 +39,7 @@ class Bucket:
     heard_at: float = 0  # when HubSpot last spoke of the quota
     others: float = 0  # calls that other apps make in a window
 
-    def taken(self, calls: int, now: float, head_room: float, *, urgent: bool) -> tuple[Bucket, list[float]]:
+    def reserved(self, calls: int, now: float, head_room: float, *, urgent: bool) -> tuple[Bucket, list[float]]:
         """Hand out at most so many slots, one at least; `head_room` is the share of the quota, from 0 to 1, that is
         left free. An urgent call goes at once where that allows it, and others later by as much."""
         window, free = self.quota.window, max(LEAST_FREE, head_room * self.quota.calls)
@@ -72,7 +72,7 @@ class Bucket:
         quiet = self._ours(now - self.quota.window, now) < self.quota.calls / 2
         return now - (USABLE_IN_QUIET if quiet else USABLE)
 
-    def told(self, quota: Quota, at: float) -> Bucket:
+    def observed(self, quota: Quota, at: float) -> Bucket:
         """Go by what HubSpot said of a call that began at a moment: what is used and not of our making is others'."""
         if at <= self.heard_at:
             return self

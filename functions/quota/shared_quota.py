@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from threading import Lock
@@ -14,11 +15,10 @@ from aws.dynamodb import ConditionFailed, Item, Table
 from model.errors import LedgerUnavailable, QuotaExhausted
 from model.quota import Quota
 from quota.bucket import HANDFUL, Bucket
-from runtime.concurrency import one_at_a_time
 from runtime.telemetry import count, logger
 
 PREFIX = "budget#"
-AT_ONCE = 1  # millisecond before its moment in which a slot may be used: to sleep for less takes longer
+TIMER_RESOLUTION = 1  # millisecond before its moment in which a slot may be used: to sleep for less takes longer
 KNOWN = 1_000  # milliseconds for which what was seen of a bucket is believed: by then a stop has reached every worker
 LATELY = 1_000  # milliseconds; whoever has called for people in them takes twice as many slots at once
 KEPT_SECONDS = 2 * 86_400  # longer than any stop
@@ -33,12 +33,12 @@ class _Share:
     """What this worker has of a portal's quota, and last saw of its bucket. Moments are in milliseconds since 1970."""
 
     bucket: Bucket
+    busy: AbstractContextManager[object]  # one of the worker's threads writes at a time
     fence: int = 0
     seen_at: float = 0
-    word: tuple[Quota, float] | None = None  # that HubSpot has said to this worker, and when
+    observed: tuple[Quota, float] | None = None  # what HubSpot last said to this worker of its quota, and when
     slots: deque[float] = field(default_factory=deque)
     used: deque[float] = field(default_factory=lambda: deque(maxlen=HANDFUL))
-    busy: Lock = field(default_factory=Lock)  # one of the worker's threads writes at a time
 
 
 class SharedQuota:
@@ -54,12 +54,15 @@ class SharedQuota:
         sleep: Callable[[float], None],
         quota: Quota,
         head_room: float,
+        *,
+        new_lock: Callable[[], AbstractContextManager[object]] = Lock,
     ) -> None:
         self._table = table
         self._clock = clock
         self._sleep = sleep
         self._quota = quota
         self._head_room = head_room
+        self._new_lock = new_lock
         self._shares: dict[str, _Share] = {}
 
     def wait(self, portal: str, *, ahead: int, urgent: bool, until: datetime) -> None:
@@ -72,12 +75,12 @@ class SharedQuota:
             self._obey(portal, share)
             slot = self._slot(share)
             if slot is None:
-                with one_at_a_time(share.busy, self._sleep):
+                with share.busy:
                     self._take(portal, share, ahead, _ms(until), urgent=urgent)
                 continue
-            if (wait := slot - self._now()) > AT_ONCE:
+            if (wait := slot - self._now()) > TIMER_RESOLUTION:
                 self._sleep(wait / 1000)
-            with one_at_a_time(share.busy, self._sleep):
+            with share.busy:
                 self._look(portal, share)
             self._obey(portal, share)
             share.used.append(self._now())
@@ -85,14 +88,14 @@ class SharedQuota:
 
     def observe(self, portal: str, quota: Quota, at: datetime) -> None:
         """Go by what HubSpot said of the quota when a call began; other workers are told with the next handful."""
-        self._share(portal).word = (quota, _ms(at))
+        self._share(portal).observed = (quota, _ms(at))
 
     def block(self, portal: str, until: datetime, *, daily: bool) -> None:
         """HubSpot has answered 429: let no worker call before `until`, and all be slower for a while after that."""
         share = self._share(portal)
         share.slots.clear()
         while True:
-            stopped = self._told(share).stopped(_ms(until), self._now(), daily=daily)
+            stopped = self._with_observed(share).stopped(_ms(until), self._now(), daily=daily)
             try:
                 return self._write(portal, share, stopped)
             except ConditionFailed as failed:
@@ -104,7 +107,7 @@ class SharedQuota:
 
     # ---------------------------------------------------------------------------------------------- this worker's share
     def _share(self, portal: str) -> _Share:
-        return self._shares.setdefault(portal, _Share(Bucket(self._quota)))
+        return self._shares.setdefault(portal, _Share(Bucket(self._quota), self._new_lock()))
 
     def _obey(self, portal: str, share: _Share) -> None:
         if share.bucket.stop_until <= self._now():
@@ -126,9 +129,9 @@ class SharedQuota:
             if slot >= oldest:
                 return slot
 
-    def _told(self, share: _Share) -> Bucket:
+    def _with_observed(self, share: _Share) -> Bucket:
         """The bucket as last seen, with what HubSpot has said since."""
-        return share.bucket.told(*share.word) if share.word else share.bucket
+        return share.bucket.observed(*share.observed) if share.observed else share.bucket
 
     # ------------------------------------------------------------------------------------------------------- the table
     def _take(self, portal: str, share: _Share, ahead: int, until: float, *, urgent: bool) -> None:
@@ -137,7 +140,7 @@ class SharedQuota:
             return  # another thread has taken some meanwhile
         now = self._now()
         lately = sum(now - used < LATELY for used in share.used) if urgent else 0
-        bucket, slots = self._told(share).taken(max(ahead, 2 * lately), now, self._head_room, urgent=urgent)
+        bucket, slots = self._with_observed(share).reserved(max(ahead, 2 * lately), now, self._head_room, urgent=urgent)
         if slots[0] > until:
             raise QuotaExhausted(USED_UP, retry_after=(slots[0] - now) / 1000, portal_wide=True)
         try:
@@ -147,7 +150,7 @@ class SharedQuota:
             return
         except LedgerUnavailable as error:
             self._unreachable(portal, error)
-            share.bucket, slots = share.bucket.taken(1, now, 1 - ALONE, urgent=False)
+            share.bucket, slots = share.bucket.reserved(1, now, 1 - ALONE, urgent=False)
         share.slots.extend(slots)
 
     def _look(self, portal: str, share: _Share) -> None:

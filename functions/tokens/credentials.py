@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from aws.secrets_manager import Secret
-from hubspot_api.client import Refreshed
-from model.outcomes import iso
+from model.access_token import RefreshedToken
+from model.records import iso
 
 # Of a token that lives for half an hour, as HubSpot's do; one that lives for seconds must not always be at its end.
 LONGEST_MARGIN = timedelta(minutes=5)
@@ -68,7 +67,7 @@ class Credentials:
         """What is stored of credentials that are JSON."""
         return json.dumps(self.document)
 
-    def renewed(self, refreshed: Refreshed, asked_at: datetime) -> Credentials:
+    def renewed(self, refreshed: RefreshedToken, asked_at: datetime) -> Credentials:
         """These after a refresh that was asked for at that time. All in the document that is not of the token stays."""
         told: dict[str, Any] = {
             "accessToken": refreshed.access_token,
@@ -77,7 +76,7 @@ class Credentials:
         }
         if refreshed.refresh_token:
             told["refreshToken"] = refreshed.refresh_token
-        return parse(Secret(json.dumps({**self.document, **told}), self.version))
+        return parse(json.dumps({**self.document, **told}), self.version)
 
     def _valid(self, now: datetime, margin: timedelta, refused: str | None) -> bool:
         if not self.access_token or self.access_token == refused:
@@ -85,14 +84,14 @@ class Credentials:
         return self.expires_at is None or now + margin < self.expires_at
 
 
-def parse(secret: Secret) -> Credentials:
-    """The credentials in a secret: the plain token, or JSON. Raises Unusable, telling all that is wrong."""
-    text = secret.text.strip()  # a line end comes along when a token is stored from a file
+def parse(text: str, version: str) -> Credentials:
+    """The credentials in a version of a secret: the plain token, or JSON. Raises Unusable, telling all that is wrong."""
+    text = text.strip()  # a line end comes along when a token is stored from a file
     document = _document(text)
     if document is None:
         if not _usable(text):
             raise Unusable(HOW)
-        return Credentials(secret.version, text, {})
+        return Credentials(version, text, {})
     wrong = []
     hub_id = document.get("hubId")
     if hub_id is not None and (not isinstance(hub_id, int) or isinstance(hub_id, bool)):
@@ -110,13 +109,13 @@ def parse(secret: Secret) -> Credentials:
             wrong.append("expiresAt must be a time in ISO 8601, or in seconds since 1970")
     if wrong:
         raise Unusable("; ".join(wrong))
-    return Credentials(secret.version, token, document, oauth, expires_at, _margin(document), hub_id)
+    return Credentials(version, token, document, oauth, expires_at, _margin(document), hub_id)
 
 
-def app_secret(secret: Secret) -> str:
+def app_secret(text: str) -> str:
     """What HubSpot signs the requests of the portal's app with, or nothing where the secret does not tell it. It is not
     an OAuth app's clientSecret: an app of many portals signs for all of them alike."""
-    return _text(_document(secret.text.strip()) or {}, "appSecret")
+    return _text(_document(text.strip()) or {}, "appSecret")
 
 
 def _document(text: str) -> dict[str, Any] | None:

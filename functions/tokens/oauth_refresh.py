@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from aws.secrets_manager import NO_MEMORY
-from hubspot_api.client import CONNECT_TIMEOUT, Refreshed
-from model.errors import HubSpotFailure, LedgerUnavailable, Misconfigured, Refused, Unavailable
+from model.access_token import RefreshedToken
+from model.errors import HubSpotFailure, LedgerUnavailable, Misconfigured, OutOfTime, Refused, Unavailable
 from runtime.telemetry import logger
 from tokens.credentials import Credentials
 from tokens.refusal_cache import RefusalCache
@@ -26,7 +26,7 @@ class OAuthPort(Protocol):
 
     def refresh(
         self, client_id: str, client_secret: str, refresh_token: str, api_version: str, seconds: float
-    ) -> Refreshed: ...
+    ) -> RefreshedToken: ...
     def hub_id(self, token: str, api_version: str, seconds: float) -> int: ...
 
 
@@ -96,12 +96,9 @@ class OAuthRefresh:
                 return kept
         raise Unavailable(f"the secret {name} was changed each time its token was refreshed")
 
-    def _refresh(self, portal: str, name: str, credentials: Credentials, seconds: float) -> Refreshed:
+    def _refresh(self, portal: str, name: str, credentials: Credentials, seconds: float) -> RefreshedToken:
         oauth = credentials.oauth
         assert oauth is not None
-        if seconds <= CONNECT_TIMEOUT:
-            # Not remembered: it says nothing of HubSpot, and the next invocation has time.
-            raise Unavailable(f"no time was left in this invocation to refresh the token of portal {portal}")
         try:
             return self._hubspot.refresh(
                 oauth.client_id,
@@ -110,6 +107,9 @@ class OAuthRefresh:
                 self._api_version,
                 min(seconds, LONGEST_REFRESH),
             )
+        except OutOfTime:
+            # Not remembered: it says nothing of HubSpot, and the next invocation has time.
+            raise Unavailable(f"no time was left in this invocation to refresh the token of portal {portal}") from None
         except HubSpotFailure as failure:
             lasting = isinstance(failure, (Misconfigured, Refused))
             why = "HubSpot refused to refresh" if lasting else "it was not possible to refresh"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import uuid4
 
 from aws.secrets_manager import MEMORY, NO_MEMORY, SecretStore
 from model.errors import HubSpotFailure, Misconfigured, Refused, Unavailable
-from runtime.concurrency import one_at_a_time
 from tokens.credentials import Credentials
 from tokens.oauth_refresh import LockPort, OAuthPort, OAuthRefresh
 from tokens.refusal_cache import RefusalCache
@@ -41,17 +41,18 @@ class TokenProvider:
         prefix: str,
         hubspot: OAuthPort,
         locks: LockPort,
-        budget: SlotPort,
+        quota: SlotPort,
         clock: Callable[[], datetime],
         sleep: Callable[[float], None],
         api_version: str,
         *,
         new_id: Callable[[], str] = _new_id,
         jitter: Callable[[], float] = random.random,
+        new_lock: Callable[[], AbstractContextManager[object]] = threading.Lock,
     ) -> None:
         self._prefix = prefix
         self._hubspot = hubspot
-        self._budget = budget
+        self._quota = quota
         self._clock = clock
         self._sleep = sleep
         self._api_version = api_version
@@ -62,7 +63,8 @@ class TokenProvider:
         )
         self._given = _Given()
         self._checked: dict[str, tuple[object, ...]] = {}
-        self._busy: dict[str, threading.Lock] = {}
+        self._busy: dict[str, AbstractContextManager[object]] = {}
+        self._new_lock = new_lock
 
     def secret_name(self, portal: str) -> str:
         """The name of the secret that holds a portal's token."""
@@ -76,7 +78,7 @@ class TokenProvider:
         deadline = self._clock() + timedelta(seconds=seconds)
         try:
             # So that what one thread finds out, all others know.
-            with one_at_a_time(self._busy.setdefault(portal, threading.Lock()), self._sleep):
+            with self._busy.setdefault(portal, self._new_lock()):
                 credentials = self._credentials(portal, deadline, fresh)
                 if not self._accepted(portal, credentials, deadline, last=fresh):
                     credentials = self._credentials(portal, deadline, fresh=True)
@@ -116,7 +118,7 @@ class TokenProvider:
         """
         if credentials.hub_id is None or self._checked.get(portal) == credentials.identity:
             return True
-        self._budget.wait(portal, ahead=1, urgent=True, until=deadline)  # a person may wait for it
+        self._quota.wait(portal, ahead=1, urgent=True, until=deadline)  # a person may wait for it
         try:
             seconds = (deadline - self._clock()).total_seconds()
             account = self._hubspot.hub_id(credentials.access_token, self._api_version, seconds)

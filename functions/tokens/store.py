@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from aws.secrets_manager import MEMORY, SecretStore
-from hubspot_api.client import Refreshed
+from model.access_token import RefreshedToken
 from model.errors import HubSpotFailure, Misconfigured
 from runtime.telemetry import logger
 from tokens.credentials import Credentials, Unusable, parse
@@ -46,7 +46,7 @@ class CredentialStore:
         except Unusable as unusable:
             raise Misconfigured(f"the secret {name} holds no usable token: {unusable}") from None
 
-    def keep(self, name: str, used: Credentials, refreshed: Refreshed, asked_at: datetime) -> Credentials | None:
+    def keep(self, name: str, used: Credentials, refreshed: RefreshedToken, asked_at: datetime) -> Credentials | None:
         """Write what a refresh with the credentials `used` brought. None when the secret meanwhile holds other ones:
         those count. Where it cannot be written it is kept in memory, and written later."""
         for _ in range(TRIES):
@@ -63,14 +63,17 @@ class CredentialStore:
         secret = self._secrets.current(name, memory)
         unsaved = self._unsaved.get(name)
         if unsaved is None:
-            return parse(secret)
+            return parse(secret.text, secret.version)
         mine = unsaved.credentials
         if mine.version != secret.version:
             self._unsaved.pop(name, None)  # somebody has written another: that counts
-            return parse(secret)
+            return parse(secret.text, secret.version)
         if self._clock() < unsaved.retry_at:
             return mine
-        return self._write(name, mine) or parse(self._secrets.current(name, RECHECK))
+        if kept := self._write(name, mine):
+            return kept
+        current = self._secrets.current(name, RECHECK)
+        return parse(current.text, current.version)
 
     def _write(self, name: str, mine: Credentials) -> Credentials | None:
         # Before the try already, so that meanwhile other threads neither write too nor refresh once more.
@@ -81,4 +84,4 @@ class CredentialStore:
             logger.error("a refreshed token could not be stored", secret=name, reason=failure.message)
             return mine
         self._unsaved.pop(name, None)
-        return parse(written) if written else None
+        return parse(written.text, written.version) if written else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from batch_create.read_back import PAUSE
@@ -87,7 +87,7 @@ def _not_overwritten(evidence: Evidence, outcome: Outcome, item: InputOutcome) -
     instead = INSTEAD.search(item.message or "")
     if not instead or not evidence.sent[key_of(outcome, item), item.max_to_object_ids]:
         return "but HubSpot could be read"
-    return _not_set(evidence, outcome, item.model_copy(update={"max_to_object_ids": int(instead[1])}))
+    return _not_set(evidence, outcome, replace(item, max_to_object_ids=int(instead[1])))
 
 
 def _set_for_it_alone(evidence: Evidence, outcome: Outcome, item: InputOutcome) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from model.outcomes import Outcome, iso
+from model.outcomes import Outcome
+from model.records import iso
 from tests.faults.checks import GIVEN_UP, Violation
 from tests.faults.evidence import Evidence, key_of
 

@@ -12,7 +12,7 @@ from aws_cdk.assertions import Template
 
 from app import ROOT, build
 from local.app import fire_soon
-from model.contract import parse_envelope
+from model.validation import parse_envelope
 from tests.infra.template import SETTINGS, Synthesised, new_app
 
 SCHEDULE = "Schedules/Schedule-deals-to-contacts"

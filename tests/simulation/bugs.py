@@ -98,7 +98,7 @@ def forget_the_doubt_between_two_runs(put: Put) -> None:
 @bug
 def overwrite_the_attempts_recorded_before(put: Put) -> None:
     def note(self: ClaimedRequest, call_result: CallResult) -> None:
-        self.outcome = self.outcome.model_copy(update={"attempts": tuple(call_result.attempts)})
+        self.outcome = replace(self.outcome, attempts=tuple(call_result.attempts))
         if call_result.said:
             self._said.append(call_result.said)
 
@@ -133,7 +133,7 @@ def resend_without_reading_back(put: Put) -> None:
     def clear(self: ReadBack, call_result: CallResult, doubt: Doubt, why: str) -> None:
         for key in call_result.open:
             call_result.attributions.pop(key, None)
-        call_result.doubt = doubt.model_copy(update={"cleared": True})
+        call_result.doubt = replace(doubt, cleared=True)
         call_result.deferral = Unavailable(why)
 
     put(ReadBack, "resolve_doubt", clear)

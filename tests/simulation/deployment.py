@@ -82,7 +82,14 @@ class Environment:
         self.client_rates = ClientRates(outcomes)
         self.queue = Queue(clients.sqs, settings.queue_url)
         hubspot = HubSpot(settings.hubspot_base_url, clients.session)
-        quota = SharedQuota(outcomes, world.clock, world.wait, Quota(settings.quota_calls), settings.head_room)
+        quota = SharedQuota(
+            outcomes,
+            world.clock,
+            world.wait,
+            Quota(settings.quota_calls),
+            settings.head_room,
+            new_lock=world.new_lock,
+        )
         self.production = Dependencies(
             ledger=self.ledger,
             history=self.history,
@@ -98,6 +105,7 @@ class Environment:
                 settings.hubspot_api_versions[0],
                 new_id=world.new_id,
                 jitter=world.random.random,
+                new_lock=world.new_lock,
             ),
             quota=quota,
             clock=world.clock,

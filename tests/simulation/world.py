@@ -13,7 +13,7 @@ from typing import Any
 
 from greenlet import greenlet
 
-from runtime.concurrency import AT_ONCE
+from runtime.concurrency import MAX_THREADS
 
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC).timestamp()
 Job = Callable[[], Any]
@@ -94,6 +94,22 @@ class Worker:
             self._turn(self._greenlet.throw, Killed)
 
 
+class VirtualLock:
+    """A lock that lets the others have their turn while it is waited for."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._taken = False
+
+    def __enter__(self) -> None:
+        while self._taken:
+            self._world.wait(LOOKS)
+        self._taken = True
+
+    def __exit__(self, *_: object) -> None:
+        self._taken = False
+
+
 class World:
     """The clock, the turns and the dice of one seed."""
 
@@ -132,7 +148,7 @@ class World:
         return worker
 
     def side_by_side(self, jobs: Sequence[Callable[[], None]]) -> None:
-        """In a worker: threads that do jobs, as pool.side_by_side does."""
+        """In a worker: threads that do jobs, as concurrency.side_by_side does."""
         if len(jobs) < 2:
             for job in jobs:
                 job()
@@ -149,7 +165,7 @@ class World:
                 except Exception as error:  # noqa: BLE001 # of any kind: told to the process, as the real pool does
                     failed.append(error)
 
-        for _ in range(min(AT_ONCE, len(jobs))):
+        for _ in range(min(MAX_THREADS, len(jobs))):
             thread = Worker(self, f"{process.name}-{next(self._numbers)}", take, lambda _: None, process)
             process.threads.append(thread)
             self._workers.append(thread)
@@ -159,6 +175,10 @@ class World:
         process.threads.clear()
         if failed:
             raise failed[0]
+
+    def new_lock(self) -> VirtualLock:
+        """A lock between the threads of a worker, that they wait for in virtual time."""
+        return VirtualLock(self)
 
     def wait(self, seconds: float) -> None:
         """In a worker: let others work for so long. Raises Killed if the worker was killed meanwhile."""

@@ -16,11 +16,13 @@ from hubspot_api.client import Answer
 from hubspot_api.retry_policy import rule
 from ledger.history import Filter, History, Page
 from ledger.ledger import Ledger
-from model.contract import BatchAnswer, LimitInput, LimitKey, parse_envelope
+from model.contract import LimitInput, LimitKey
 from model.errors import HubSpotFailure
+from model.hubspot_answer import BatchAnswer
 from model.outcomes import Outcome, Request, Trigger
 from model.pair import Pair
 from model.quota import Quota
+from model.validation import parse_envelope
 from tests.simulation.dynamo import Dynamo
 
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)

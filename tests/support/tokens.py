@@ -18,7 +18,7 @@ from aws.secrets_manager import SecretStore
 from hubspot_api.client import Refreshed
 from ledger.locks import Locks
 from model.errors import HubSpotFailure, Unavailable, Uncertain
-from model.outcomes import iso
+from model.records import iso
 from tests.support.fakes import START, Clock, FakeQuota
 from tokens import oauth_refresh, store
 from tokens.provider import TokenProvider

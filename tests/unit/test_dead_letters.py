@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import json
 import random
 import string
@@ -20,7 +22,8 @@ from envelopes import from_event
 from ledger.items import size
 from ledger.ledger import Ledger
 from model.errors import LedgerUnavailable
-from model.outcomes import HubSpotResponse, Outcome, Request, Result, Status, Trigger, iso
+from model.outcomes import HubSpotResponse, Outcome, Request, Result, Status, Trigger
+from model.records import iso
 from tests.support.aws import Deployment
 from tests.support.events import Context, api_event, attributes, load, sqs_event
 from tests.support.fakes import START, Clock, FakeHubSpot, answer, echo, envelope, failed, in_memory, request
@@ -129,7 +132,7 @@ def test_a_worker_that_was_given_up_cannot_settle_any_more(functions: Deployment
     before = read()
 
     with pytest.raises(Exception, match="message-0"):
-        production.ledger().settle(claim.outcome.model_copy(update={"status": Status.COMPLETE}), claim.fence)
+        production.ledger().settle(replace(claim.outcome, status=Status.COMPLETE), claim.fence)
     assert read() == before
 
 
@@ -341,7 +344,7 @@ def test_an_outcome_of_any_size_can_be_given_up() -> None:
     claim = ledger.claim(asked, START, START + timedelta(seconds=45))
     large = HubSpotResponse(http_status=503, body=noise)
     told = {"status": Status.DEFERRED, "retry_at": START, "reason": "503", "hubspot": large}
-    ledger.settle(claim.outcome.model_copy(update=told), claim.fence)
+    ledger.settle(replace(claim.outcome, **told), claim.fence)
 
     ledger.fail(asked, "given up", "é" * 48_000, START)
 

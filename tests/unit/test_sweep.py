@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -110,7 +112,7 @@ def test_what_was_put_back_is_left_to_the_queue_for_12_hours(
 @pytest.mark.parametrize("status", [status for status in Status if status.final])
 def test_what_is_over_is_never_swept(functions: Deployment, clock: Clock, status: Status) -> None:
     claim = production.ledger().claim(ASKED, START, START + LEASE)
-    production.ledger().settle(claim.outcome.model_copy(update={"status": status, "finished_at": START}), claim.fence)
+    production.ledger().settle(replace(claim.outcome, status=status, finished_at=START), claim.fence)
     clock.advance(1_000_000)
 
     assert swept() == 0
@@ -200,7 +202,7 @@ def test_of_hundreds_each_is_found_once_whatever_its_status() -> None:
             claim = ledger.claim(asked, START, START + LEASE)
             told = {"status": Status.DEFERRED, "retry_at": START, "reason": "503"} if number % 10 == 4 else {}
             if told:
-                ledger.settle(claim.outcome.model_copy(update=told), claim.fence)
+                ledger.settle(replace(claim.outcome, **told), claim.fence)
         else:
             ledger.accept(asked, START)
     clock.advance(3600)
@@ -221,7 +223,7 @@ def test_what_a_lagging_index_still_shows_as_running_is_not_stuck() -> None:
     ledger = Ledger(Lagging(table._client, "outcomes"), timedelta(days=1))
     claim = ledger.claim(ASKED, START, START + LEASE)
     clock.advance(3600)
-    ledger.settle(claim.outcome.model_copy(update={"status": Status.COMPLETE, "finished_at": clock()}), claim.fence)
+    ledger.settle(replace(claim.outcome, status=Status.COMPLETE, finished_at=clock()), claim.fence)
 
     assert list(ledger.stuck("default", clock())) == []
 

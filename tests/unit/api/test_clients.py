@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from api.clients import Client, Forbidden, Unauthenticated, authenticate, recognise
 from model.errors import Misconfigured
-from model.outcomes import iso
+from model.records import iso
 from tests.support.aws import client, clients_secret
 from tests.support.fakes import Clock
 from tests.support.vault import Vault

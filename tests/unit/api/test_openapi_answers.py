@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -105,7 +107,7 @@ def full(**changes: Any) -> Outcome:
         doubt=doubt,
         api_version="2026-03",
     )
-    return known.model_copy(update=changes)
+    return replace(known, **changes)
 
 
 @pytest.mark.parametrize("body", ['{"results": []}', "[null]", "<html>", ""])

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_create.attribution import attribute, refused
-from model.contract import BatchAnswer, Category, LimitInput
+from model.contract import Category, LimitInput
 from model.errors import Refused
+from model.hubspot_answer import BatchAnswer
 from model.outcomes import Result
 from tests.support.fakes import echo
 

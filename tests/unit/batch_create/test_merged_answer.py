@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_create.merged_answer import answers_for, in_hubspots_words, merged, without_errors
-from model.contract import BatchAnswer, Category, EchoedLimit
+from model.contract import Category
+from model.hubspot_answer import BatchAnswer, EchoedLimit
 from model.outcomes import HubSpotResponse, InputOutcome, Outcome, Result, Status, Trigger
 from tests.fuzz.inputs import ANSWER, nearly
 from tests.support.fakes import START

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import random
 import string
 from typing import Any
@@ -102,7 +104,7 @@ def test_dynamodb_takes_the_largest_outcome(ledger: Ledger) -> None:
     asked = request("o-1", *((2**31 - n, 2**31 - 1) for n in range(1, 501)))
     claim = ledger.claim(asked, START, START)
 
-    ledger.settle(outcome(500, "é" * 2000, noise(900_000), attempts=50).model_copy(update={"id": "o-1"}), claim.fence)
+    ledger.settle(replace(outcome(500, "é" * 2000, noise(900_000), attempts=50), id="o-1"), claim.fence)
 
     kept = ledger.get("o-1")
     assert kept is not None
@@ -167,7 +169,7 @@ def test_times_are_iso_8601_in_utc_and_what_is_unknown_is_absent() -> None:
 
 def test_what_the_next_run_must_know_is_kept_and_not_shown() -> None:
     doubt = Doubt(since=START, absent_since=START, cleared=True, in_vain=3)
-    whole = outcome(1, None, None).model_copy(update={"doubt": doubt, "api_version": "2026-09"})
+    whole = replace(outcome(1, None, None), doubt=doubt, api_version="2026-09")
 
     assert to_outcome(from_outcome(whole)) == whole
     assert readable(whole).keys() & {"doubt", "apiVersion"} == set()

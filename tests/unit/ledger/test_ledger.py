@@ -15,7 +15,8 @@ from ledger.claim import ClaimStatus
 from ledger.history import Filter, History
 from ledger.ledger import Ledger
 from model.errors import LeaseLost, LedgerUnavailable
-from model.outcomes import Attempt, Doubt, HubSpotResponse, Outcome, Status, Verdict, iso, new_outcome
+from model.outcomes import Attempt, Doubt, HubSpotResponse, Outcome, Status, Verdict, new_outcome
+from model.records import iso
 from tests.support.aws import Deployment
 from tests.support.fakes import START, request
 
@@ -23,7 +24,7 @@ LEASE = START + timedelta(seconds=45)
 
 
 def finish(ledger: Ledger, outcome: Outcome, fence: int, status: Status = Status.COMPLETE) -> Outcome:
-    done = outcome.model_copy(update={"status": status, "finished_at": START})
+    done = replace(outcome, status=status, finished_at=START)
     ledger.settle(done, fence)
     return done
 
@@ -75,7 +76,7 @@ def test_of_many_claims_in_one_write_those_of_new_requests_are_made(ledger: Ledg
 
     assert [claim is not None for claim in claims] == [False, False, True, False]
     alone = ledger.claim(request("m-4", (3, 5), (4, 6)), START, LEASE)
-    assert claims[2] == replace(alone, outcome=alone.outcome.model_copy(update={"id": "m-3"}))
+    assert claims[2] == replace(alone, outcome=replace(alone.outcome, id="m-3"))
     assert ledger.get("m-3") == claims[2].outcome
     assert ledger.claim(reused, START, LEASE, new=False).claim_status is ClaimStatus.KEY_REUSED
 
@@ -89,8 +90,8 @@ def test_where_no_request_can_be_new_nothing_is_written(ledger: Ledger) -> None:
 def test_of_many_settlements_in_one_write_only_a_holders_are_made(ledger: Ledger) -> None:
     asked = [request(f"m-{number}", (3, 5)) for number in range(3)]
     claims = [claim for claim in ledger.claim_new(asked, START, LEASE) if claim]
-    done = [claim.outcome.model_copy(update={"status": Status.COMPLETE, "finished_at": START}) for claim in claims]
-    ledger.settle(done[1].model_copy(update={"status": Status.DEFERRED, "retry_at": START, "reason": "503"}), 1)
+    done = [replace(claim.outcome, status=Status.COMPLETE, finished_at=START) for claim in claims]
+    ledger.settle(replace(done[1], status=Status.DEFERRED, retry_at=START, reason="503"), 1)
     ledger.claim(asked[1], LEASE, LEASE)  # by another holder
 
     assert ledger.settle_many([(outcome, 1) for outcome in done]) == [True, False, True]
@@ -109,7 +110,7 @@ def test_a_settlement_among_many_leaves_the_same_item_as_one_alone(ledger: Ledge
     complete = {"status": Status.COMPLETE, "finished_at": START, "hubspot": said, "attempts": (attempt,), "doubt": None}
     deferred = {"status": Status.DEFERRED, "retry_at": LEASE, "reason": 'it\'s "HubSpot": 503?'}
     outcomes = [
-        claim.outcome.model_copy(update=told)
+        replace(claim.outcome, **told)
         for claim, told in zip(claims, [complete, deferred, complete, deferred], strict=True)
     ]
 
@@ -126,7 +127,7 @@ def test_a_settlement_among_many_leaves_the_same_item_as_one_alone(ledger: Ledge
 
 def test_a_deferred_request_can_be_claimed_again_and_was_not_abandoned(ledger: Ledger) -> None:
     first = ledger.claim(request("m-1", (3, 5)), START, LEASE)
-    deferred = first.outcome.model_copy(update={"status": Status.DEFERRED, "retry_at": LEASE, "reason": "503"})
+    deferred = replace(first.outcome, status=Status.DEFERRED, retry_at=LEASE, reason="503")
     ledger.settle(deferred, first.fence)
     assert ledger.get("m-1") == deferred
 
@@ -140,7 +141,7 @@ def test_a_deferred_request_can_be_claimed_again_and_was_not_abandoned(ledger: L
 def test_a_deferred_request_is_parked_until_its_time_and_its_fence_does_not_grow(ledger: Ledger) -> None:
     first = ledger.claim(request("m-1", (3, 5)), START, LEASE)
     told = {"status": Status.DEFERRED, "retry_at": LEASE, "reason": "503", "doubt": Doubt(since=START, in_vain=2)}
-    deferred = first.outcome.model_copy(update=told)
+    deferred = replace(first.outcome, **told)
     ledger.settle(deferred, first.fence)
 
     for early in (START, LEASE - timedelta(milliseconds=1)):
@@ -160,7 +161,7 @@ def test_a_doubt_is_forgotten_only_by_a_settlement_that_says_so(ledger: Ledger) 
     claim = ledger.claim(request("m-1", (3, 5)), START, LEASE)  # as its message in the queue asks, which has no doubt
     assert (claim.outcome.doubt, claim.outcome.replay_of) == (Doubt(since=START), "m-0")
 
-    finish(ledger, claim.outcome.model_copy(update={"doubt": None}), claim.fence)
+    finish(ledger, replace(claim.outcome, doubt=None), claim.fence)
     kept = ledger.get("m-1")
     assert kept is not None
     assert kept.doubt is None
@@ -173,7 +174,7 @@ def test_a_replay_is_linked_to_what_it_replays(ledger: Ledger) -> None:
     ledger.link(done, "m-2")
     ledger.link(done, "m-2")
 
-    assert ledger.get("m-1") == done.model_copy(update={"replayed_by": "m-2"})
+    assert ledger.get("m-1") == replace(done, replayed_by="m-2")
 
 
 def test_what_is_no_longer_there_is_not_made_again_by_a_link_or_a_sweep(ledger: Ledger) -> None:
@@ -219,7 +220,7 @@ def test_what_could_not_be_queued_is_given_up_unless_it_has_begun(ledger: Ledger
 def test_only_the_latest_50_attempts_are_kept(ledger: Ledger) -> None:
     claim = ledger.claim(request("m-1", (3, 5)), START, LEASE)
     attempts = tuple(Attempt(at=START, call=f"create {n}", verdict=Verdict.UNCERTAIN) for n in range(60))
-    finish(ledger, claim.outcome.model_copy(update={"attempts": attempts}), claim.fence)
+    finish(ledger, replace(claim.outcome, attempts=attempts), claim.fence)
 
     kept = ledger.get("m-1")
     assert kept is not None

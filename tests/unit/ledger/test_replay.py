@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -40,7 +42,7 @@ def over(results: Mapping[int, Result], status: Status | None = None, **rest: An
         for t, result in results.items()
     )
     made = {"status": status or conclude(items), "inputs": items, "finished_at": START, **rest}
-    return new_outcome(request("o-1", (3, 5), requestedBy="me", portal="acme"), Status.QUEUED).model_copy(update=made)
+    return replace(new_outcome(request("o-1", (3, 5), requestedBy="me", portal="acme"), Status.QUEUED), **made)
 
 
 def replayed(outcome: Outcome, *, everything: bool = False) -> Request:
@@ -96,11 +98,11 @@ def test_every_replay_of_one_outcome_has_one_id_and_no_other_outcomes() -> None:
         for now in (START, LATER)
         for e in (False, True)
     }
-    other = replayed(outcome.model_copy(update={"id": "o-2"}))
+    other = replayed(replace(outcome, id="o-2"))
 
     assert len(ids) == 1
     assert other.id not in ids
-    again = new_outcome(replayed(outcome), Status.REJECTED).model_copy(update={"finished_at": START})
+    again = replace(new_outcome(replayed(outcome), Status.REJECTED), finished_at=START)
     assert replayed(again).id not in ids
 
 
@@ -143,9 +145,9 @@ def test_a_continued_request_is_the_one_that_was_asked(status: Status, trigger: 
     )
     results = (Result.APPLIED, Result.PENDING)  # of which a first run has decided one
     outcome = new_outcome(first, status)
-    begun = tuple(item.model_copy(update={"result": r}) for item, r in zip(outcome.inputs, results, strict=True))
+    begun = tuple(replace(item, result=r) for item, r in zip(outcome.inputs, results, strict=True))
 
-    made = continued(outcome.model_copy(update={"inputs": begun}))
+    made = continued(replace(outcome, inputs=begun))
 
     assert (made.id, made.fingerprint) == (first.id, first.fingerprint)
     assert (made.trigger, made.client, made.requested_at) == (trigger, "crm", START)

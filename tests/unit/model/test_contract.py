@@ -9,18 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.contract import (
-    INT32_MAX,
-    AnswerStatus,
-    BatchAnswer,
-    Category,
-    ContractError,
-    ErrorBody,
-    Problem,
-    parse_batch,
-    parse_envelope,
-    parse_json,
-)
+from model.contract import INT32_MAX, Category, ContractError, Problem
+from model.hubspot_answer import AnswerStatus, BatchAnswer, ErrorBody
+from model.validation import parse_batch, parse_envelope, parse_json
 
 PORTALS = {"default", "acme"}
 INPUTS = [{"category": "HUBSPOT_DEFINED", "typeId": 3, "maxToObjectIds": 5}]

@@ -39,7 +39,7 @@ def test_whatever_workers_ask_for_no_window_has_more_calls_than_the_quota(
     bucket, now, slots = Bucket(Quota(calls)), NOW, list[float]()
     for later, wanted, urgent in asked:
         now += later
-        bucket, taken = bucket.taken(wanted, now, HEAD_ROOM, urgent=urgent)
+        bucket, taken = bucket.reserved(wanted, now, HEAD_ROOM, urgent=urgent)
         slots += taken
 
     assert most_in_a_window(slots) <= calls
@@ -53,7 +53,7 @@ def test_a_slot_is_never_handed_out_twice_nor_before_now_and_a_handful_is_the_mo
     bucket, now, seen = Bucket(Quota(100)), NOW, set[float]()
     for later, wanted, urgent in asked:
         now += later
-        bucket, taken = bucket.taken(wanted, now, HEAD_ROOM, urgent=urgent)
+        bucket, taken = bucket.reserved(wanted, now, HEAD_ROOM, urgent=urgent)
 
         assert 1 <= len(taken) <= min(wanted, HANDFUL)
         assert min(taken) >= now
@@ -65,7 +65,7 @@ def test_a_slot_is_never_handed_out_twice_nor_before_now_and_a_handful_is_the_mo
 def test_under_constant_demand_97_of_100_calls_are_handed_out_evenly() -> None:
     bucket, slots = Bucket(Quota(100)), list[float]()
     while len(slots) < 970:
-        bucket, taken = bucket.taken(HANDFUL, NOW, HEAD_ROOM, urgent=False)
+        bucket, taken = bucket.reserved(HANDFUL, NOW, HEAD_ROOM, urgent=False)
         slots += taken
 
     gaps = {round(after - before) for before, after in pairwise(slots)}
@@ -76,9 +76,9 @@ def test_under_constant_demand_97_of_100_calls_are_handed_out_evenly() -> None:
 def test_who_waits_for_an_answer_goes_before_a_long_line_and_the_line_makes_room_for_it() -> None:
     bucket = Bucket(Quota(100))
     for _ in range(4):
-        bucket, _ = bucket.taken(HANDFUL, NOW, HEAD_ROOM, urgent=False)
+        bucket, _ = bucket.reserved(HANDFUL, NOW, HEAD_ROOM, urgent=False)
 
-    after, (slot,) = bucket.taken(1, NOW + 50, HEAD_ROOM, urgent=True)
+    after, (slot,) = bucket.reserved(1, NOW + 50, HEAD_ROOM, urgent=True)
 
     assert slot == NOW + 50
     assert after.following - bucket.following == pytest.approx(WINDOW / 97)
@@ -87,11 +87,11 @@ def test_who_waits_for_an_answer_goes_before_a_long_line_and_the_line_makes_room
 def test_those_who_wait_may_not_all_go_before_the_line() -> None:
     bucket = Bucket(Quota(100))
     for _ in range(4):
-        bucket, _ = bucket.taken(HANDFUL, NOW, HEAD_ROOM, urgent=False)
+        bucket, _ = bucket.reserved(HANDFUL, NOW, HEAD_ROOM, urgent=False)
 
     slots = []
     for _ in range(20):
-        bucket, taken = bucket.taken(1, NOW, HEAD_ROOM, urgent=True)
+        bucket, taken = bucket.reserved(1, NOW, HEAD_ROOM, urgent=True)
         slots += taken
 
     assert sum(slot == NOW for slot in slots) <= 3  # what is left free
@@ -101,11 +101,11 @@ def test_those_who_wait_may_not_all_go_before_the_line() -> None:
 @settings(deadline=None)
 @given(st.integers(0, 150))
 def test_what_others_take_is_left_to_them(others: int) -> None:
-    bucket = Bucket(Quota(190)).told(Quota(190, 10, remaining=190 - others), NOW)
+    bucket = Bucket(Quota(190)).observed(Quota(190, 10, remaining=190 - others), NOW)
 
     slots: list[float] = []
     while len(slots) < 60:
-        bucket, taken = bucket.taken(HANDFUL, NOW, HEAD_ROOM, urgent=False)
+        bucket, taken = bucket.reserved(HANDFUL, NOW, HEAD_ROOM, urgent=False)
         slots += taken
 
     per_window = (len(slots) - 1) / (slots[-1] - slots[0]) * WINDOW
@@ -116,7 +116,7 @@ def test_what_others_take_is_left_to_them(others: int) -> None:
 def test_where_little_remains_a_handful_is_held_back_once_and_keeps_its_pace(remaining: int, steps: float) -> None:
     told = replace(Bucket(Quota(100)), quota=Quota(100, 10, remaining), heard_at=NOW)
 
-    _, slots = told.taken(HANDFUL, NOW, HEAD_ROOM, urgent=False)
+    _, slots = told.reserved(HANDFUL, NOW, HEAD_ROOM, urgent=False)
 
     pace = WINDOW / 97
     assert slots == pytest.approx([NOW + (steps + place) * pace for place in range(HANDFUL)])
@@ -126,29 +126,29 @@ def test_a_late_slot_is_usable_for_longer_while_half_of_the_window_is_free() -> 
     bucket = Bucket(Quota(100))
     ages = []
     for _ in range(9):
-        bucket, _ = bucket.taken(HANDFUL, NOW, HEAD_ROOM, urgent=False)
+        bucket, _ = bucket.reserved(HANDFUL, NOW, HEAD_ROOM, urgent=False)
         ages.append(bucket.following - bucket.oldest_usable(bucket.following))
 
     assert ages == pytest.approx([1_000] * 4 + [300] * 5)
 
 
 def test_our_own_calls_are_not_taken_for_those_of_others() -> None:
-    bucket, _ = Bucket(Quota(100)).taken(HANDFUL, NOW, HEAD_ROOM, urgent=False)
+    bucket, _ = Bucket(Quota(100)).reserved(HANDFUL, NOW, HEAD_ROOM, urgent=False)
 
-    told = bucket.told(Quota(100, 10, remaining=90), NOW + 1_500)
+    told = bucket.observed(Quota(100, 10, remaining=90), NOW + 1_500)
 
     assert told.others == 0
 
 
 def test_an_older_word_of_hubspot_does_not_replace_a_newer_one() -> None:
-    newer = Bucket(Quota(100)).told(Quota(190, 10, 50), NOW)
+    newer = Bucket(Quota(100)).observed(Quota(190, 10, 50), NOW)
 
-    assert newer.told(Quota(100, 10, 99), NOW - 1) == newer
+    assert newer.observed(Quota(100, 10, 99), NOW - 1) == newer
 
 
 def test_a_429_halves_the_pace_which_grows_again_to_what_it_was() -> None:
     def step(bucket: Bucket, at: float) -> float:
-        _, slots = bucket.taken(2, at, HEAD_ROOM, urgent=False)
+        _, slots = bucket.reserved(2, at, HEAD_ROOM, urgent=False)
         return slots[1] - slots[0]
 
     stopped = Bucket(Quota(100)).stopped(NOW, NOW, daily=False)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from aws.secrets_manager import Secret
 from hubspot_api.client import Refreshed
-from model.outcomes import iso
+from model.records import iso
 from tests.support.fakes import START
 from tokens.credentials import Credentials, Unusable, parse
 

@@ -1,0 +1,61 @@
+"""Records, our frozen dataclasses, as JSON's types and back: names in camel case, times as text, None left out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, TypeVar
+
+Record = TypeVar("Record")
+Reader = Callable[[Any], Any]
+
+
+def iso(moment: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds, always equally long: text that sorts as time does."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def camel(name: str) -> str:
+    """A name of Python's as JSON has it."""
+    return re.sub("_(.)", lambda found: found[1].upper(), name)
+
+
+@cache
+def names(kind: Any) -> tuple[tuple[str, str], ...]:
+    """The fields of a record's class, each with its name in JSON."""
+    return tuple((each.name, camel(each.name)) for each in fields(kind))
+
+
+def plain(value: Any) -> Any:
+    """A record, or what one holds, as JSON's types."""
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, str):
+        return str(value)  # of an enumeration, its text
+    if isinstance(value, datetime):
+        return iso(value)
+    if isinstance(value, tuple):
+        return [plain(each) for each in value]
+    kind: Any = type(value)
+    parts = ((name, getattr(value, field)) for field, name in names(kind))
+    return {name: plain(part) for name, part in parts if part is not None}
+
+
+def reader(kind: type[Record], readers: Mapping[str, Reader]) -> Callable[[Mapping[str, Any]], Record]:
+    """Makes a record out of what `plain` made of it; `readers` make a field's value, by its type as the class spells
+    it. What is not a field is left out."""
+    assert is_dataclass(kind)
+    read = [(each.name, camel(each.name), readers.get(str(each.type).removesuffix(" | None"))) for each in fields(kind)]
+
+    def record(values: Mapping[str, Any]) -> Record:
+        known: dict[str, Any] = {}
+        for field, name, of in read:
+            value = values.get(name)
+            if value is not None:
+                known[field] = of(value) if of else value
+        return kind(**known)
+
+    return record
