@@ -16,7 +16,7 @@ from aws.secrets_manager import MEMORY
 from bench import prices
 from bench.prices import MILLION, Price
 from bench.units import Measured, measure
-from runtime.concurrency import AT_ONCE
+from runtime.concurrency import MAX_THREADS
 
 GB = 1e9  # bytes: for logs, for which AWS does not say which GB it means; for DynamoDB it is seven percent more
 FULL_CPU = 1_769  # MiB at which a function has one vCPU: Lambda Developer Guide, "Configure Lambda function memory"
@@ -89,7 +89,7 @@ def batch_seconds(messages: int, calls: int, memory_mib: int, seconds: Seconds =
     """How long an invocation takes for messages that need so many calls, each of another pair. It waits for four
     claims, calls or settlements at once, and its processor works on one after the other; ten calls need a write to a
     bucket. That DynamoDB does many writes of one call at once is not counted on."""
-    waits = 2 * ceil(messages / AT_ONCE) * seconds.write + ceil(calls / AT_ONCE) * seconds.hubspot
+    waits = 2 * ceil(messages / MAX_THREADS) * seconds.write + ceil(calls / MAX_THREADS) * seconds.hubspot
     claims = ceil(messages / STATEMENTS_IN_ONE_WRITE)
     settlements = calls * ceil(messages / calls / STATEMENTS_IN_ONE_WRITE)
     processor = messages * seconds.processor + (claims + settlements) * seconds.sending

@@ -23,13 +23,13 @@ from ledger.ledger import Ledger
 from local import emulator
 from model.outcomes import Outcome, Request, Result, Status
 from production import now
-from runtime.concurrency import AT_ONCE, side_by_side
+from runtime.concurrency import MAX_THREADS, side_by_side
 from tests.support.fakes import request
 
 LEASE = timedelta(minutes=2)
 KEPT = timedelta(days=1)
 TEXT = f"""\
-Requests of three inputs are claimed and then settled, {AT_ONCE} calls of DynamoDB at once, in three ways: one
+Requests of three inputs are claimed and then settled, {MAX_THREADS} calls of DynamoDB at once, in three ways: one
 conditional write each; {STATEMENTS_IN_ONE_WRITE} in one `BatchExecuteStatement`, whose writes have a condition each
 and fail each alone, which is how the service writes; and {STATEMENTS_IN_ONE_WRITE} in one `TransactWriteItems`, of
 which all fail when one does, and which DynamoDB bills at twice the write units. After each run every outcome is read
@@ -64,7 +64,7 @@ def measure(quick: bool) -> Section:
             region_name=emulator.REGION,
             aws_access_key_id=emulator.ACCOUNT,
             aws_secret_access_key="local",
-            config=Config(parameter_validation=False, max_pool_connections=AT_ONCE),  # as the functions' own
+            config=Config(parameter_validation=False, max_pool_connections=MAX_THREADS),  # as the functions' own
         )
         table = environment["OUTCOMES_TABLE"]
         ledger = Ledger(Table(client, table), KEPT)

@@ -36,10 +36,7 @@ def from_event(event: Any, portals: Collection[str], invocation_id: str, now: da
     if isinstance(value, dict) and UNREPLACED in str(value.get("idempotencyKey", "")):
         value = {name: part for name, part in value.items() if name != "idempotencyKey"}
     return Request(
-        envelope=parse_envelope(value, portals),
-        trigger=Trigger.SCHEDULE,
-        own_id=own_id,
-        requested_at=requested_at,
+        envelope=parse_envelope(value, portals), trigger=Trigger.SCHEDULE, own_id=own_id, requested_at=requested_at
     )
 
 

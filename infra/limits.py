@@ -13,7 +13,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from infra.config import ConfigurationError, known_time_zone
 from infra.schedule_expression import explained_expression
-from model.contract import ContractError, Envelope, parse_envelope
+from model.contract import ContractError, Envelope
+from model.validation import parse_envelope
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from hubspot_api.retry_policy import not_before
 from model.errors import HubSpotFailure, QuotaExhausted, Uncertain
 from model.pair import Pair
 from quota.bucket import HANDFUL
-from runtime.concurrency import AT_ONCE
+from runtime.concurrency import MAX_THREADS
 
 APPLIED = 0.5  # chance that what was answered 5xx has been applied all the same; nobody knows
 
@@ -62,7 +62,7 @@ class Invocation:
         for message in messages:
             groups[message.portal.name, message.pair].append(message)
         self._ahead = Counter(portal for portal, _ in groups)
-        threads = [self._claim(messages, start)] * min(AT_ONCE, len(groups))
+        threads = [self._claim(messages, start)] * min(MAX_THREADS, len(groups))
         for key in round_robin(groups):
             heapq.heappush(threads, self._lane(groups[key], heapq.heappop(threads), ended))
         # However many threads wait, the processor has done the work of one after the other.
@@ -72,7 +72,7 @@ class Invocation:
         for number, message in enumerate(messages):
             message.runs += 1
             now += self._model.work
-            if number % AT_ONCE == 0:
+            if number % MAX_THREADS == 0:
                 now = self._written(self._model.units.claim, now)
             else:
                 self._model.table.write(self._model.units.claim, now)

@@ -114,7 +114,8 @@ class Asking:
     def __init__(self, pairs: int, limits: int) -> None:
         self._pairs = [Pair("2026-03", f"2-{number}", "contacts") for number in range(pairs)]
         self._inputs = tuple(
-            LimitInput(category=Category.USER_DEFINED, typeId=number + 1, maxToObjectIds=5) for number in range(limits)
+            LimitInput(category=Category.USER_DEFINED, type_id=number + 1, max_to_object_ids=5)
+            for number in range(limits)
         )
         self._number = 0
 

@@ -13,8 +13,4 @@ def answer_headers(origin: str) -> dict[str, str]:
     """The headers. Only with an origin, that of the web site whose pages may call the API, are there any of CORS."""
     if not origin:
         return SECURITY_HEADERS
-    return {
-        **SECURITY_HEADERS,
-        "Access-Control-Allow-Origin": origin,
-        "Access-Control-Expose-Headers": EXPOSED,
-    }
+    return {**SECURITY_HEADERS, "Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": EXPOSED}

@@ -113,11 +113,7 @@ def concluded(ran: RunResult, now: datetime, correlation_id: str) -> Response[st
 
 
 def _of(outcome: Outcome) -> dict[str, str]:
-    return {
-        "Outcome-Id": outcome.id,
-        "Location": f"/outcomes/{outcome.id}",
-        "Outcome-Status": outcome.status.value,
-    }
+    return {"Outcome-Id": outcome.id, "Location": f"/outcomes/{outcome.id}", "Outcome-Status": outcome.status.value}
 
 
 def refusal(failure: Exception, correlation_id: str) -> Response[str]:
@@ -130,11 +126,7 @@ def refusal(failure: Exception, correlation_id: str) -> Response[str]:
             count(REFUSED, reason=failure.reason)
             headers = {"WWW-Authenticate": "Bearer"}
             return error(
-                HTTPStatus.UNAUTHORIZED,
-                "INVALID_AUTHENTICATION",
-                str(failure),
-                correlation_id,
-                headers=headers,
+                HTTPStatus.UNAUTHORIZED, "INVALID_AUTHENTICATION", str(failure), correlation_id, headers=headers
             )
         case NotReplayable():
             return error(HTTPStatus.CONFLICT, "CONFLICT", f"{failure}.", correlation_id)
@@ -155,11 +147,7 @@ def refusal(failure: Exception, correlation_id: str) -> Response[str]:
             message = f"The request was not taken and can be sent again: {failure}."
             headers = {"Retry-After": RETRY_SECONDS}
             return error(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                "SERVICE_UNAVAILABLE",
-                message,
-                correlation_id,
-                headers=headers,
+                HTTPStatus.SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", message, correlation_id, headers=headers
             )
         case _:
             logger.exception("unexpected failure", exc_info=failure)

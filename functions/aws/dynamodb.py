@@ -79,10 +79,7 @@ class Table:
         """Make changes, of no item twice. Of each whether it was made: what was not may
         have met another item than expected or have failed, and `update` tells which."""
         return self._execute(
-            (
-                _update(self._name, change),
-                (*change.values.values(), change.item_id, *change.expected.values()),
-            )
+            (_update(self._name, change), (*change.values.values(), change.item_id, *change.expected.values()))
             for change in changes
         )
 

@@ -23,12 +23,7 @@ CURRENT = "AWSCURRENT"
 # The label of what we write, before it is made the current version. A version without any could be deleted by AWS.
 REFRESHED = "REFRESHED"
 # What no retry mends: the owner must create the secret, or let the function read it.
-PERMANENT = {
-    "ResourceNotFoundException",
-    "AccessDeniedException",
-    "InvalidRequestException",
-    "DecryptionFailure",
-}
+PERMANENT = {"ResourceNotFoundException", "AccessDeniedException", "InvalidRequestException", "DecryptionFailure"}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from model.contract import LimitInput, LimitKey
 from model.errors import Refused
-from model.hubspot_answer import AnswerStatus, BatchAnswer, ErrorBody, ErrorDetail, json_object
+from model.hubspot_answer import AnswerStatus, BatchAnswer, ErrorBody, ErrorDetail, error_body, json_object
 from model.outcomes import Result
 
 MESSAGE_CHARACTERS = 2_000
@@ -36,7 +36,7 @@ class Attribution:
 
 def refused(refusal: Refused) -> Attribution:
     """The attribution of an input that HubSpot refused alone."""
-    error = ErrorBody.of(json_object(refusal.body))
+    error = error_body(json_object(refusal.body))
     details = [detail.message for detail in error.errors if detail.message and detail.message != error.message]
     message = " ".join([refusal.message, *details])[:MESSAGE_CHARACTERS]
     # Without a message, as where the body did not arrive whole, it may be so as well.
@@ -79,8 +79,7 @@ def _refusals(missing: Sequence[LimitInput], answer: BatchAnswer) -> dict[LimitK
             attributions[item.key] = _refusal(own or errors)
         else:
             attributions[item.key] = Attribution(
-                Result.UNCONFIRMED,
-                "HubSpot answered COMPLETE, but neither echoed this input nor gave an error for it",
+                Result.UNCONFIRMED, "HubSpot answered COMPLETE, but neither echoed this input nor gave an error for it"
             )
     return attributions
 

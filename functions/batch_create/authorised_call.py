@@ -30,11 +30,11 @@ ATTEMPT_MESSAGE_CHARACTERS = 500  # 50 attempts of an outcome must leave room in
 class AuthorisedCalls:
     """Calls until `deadline`. Nothing is sent twice, but after a 401 with a fresh token.
 
-    What was tried and what HubSpot said goes into the call_result; every failure of `errors` is raised on.
+    What was tried and what HubSpot said goes into the result; every failure of `errors` is raised on.
     """
 
-    def __init__(self, dependencies: Dependencies, deadline: datetime, *, urgent: bool) -> None:
-        self._dependencies = dependencies
+    def __init__(self, deps: Dependencies, deadline: datetime, *, urgent: bool) -> None:
+        self._deps = deps
         self._deadline = deadline
         self._urgent = urgent
         self._down: dict[str, HubSpotFailure] = {}  # portals for which any further call would fail alike
@@ -44,50 +44,50 @@ class AuthorisedCalls:
         """Know that so many more calls are to come, so that slots for them are taken together."""
         self._ahead[portal] += calls
 
-    def create(self, call: Call, call_result: CallResult) -> Answer:
+    def create(self, call: Call, result: CallResult) -> Answer:
         """Send a batch create."""
 
         def create(token: str, seconds: float) -> Answer:
-            return self._dependencies.hubspot.batch_create(token, call.pair, call.inputs, seconds)
+            return self._deps.hubspot.batch_create(token, call.pair, call.inputs, seconds)
 
         try:
-            answer = self._attempt(f"create {len(call.winners)}", Verdict.ANSWERED, create, call_result)
+            answer = self._attempt(f"create {len(call.winners)}", Verdict.ANSWERED, create, result)
         except HubSpotFailure as failure:
-            call_result.response = response_of(failure)
+            result.response = response_of(failure)
             raise
         status = answer.body.status.value if answer.body.status else None
-        call_result.response = HubSpotResponse(
+        result.response = HubSpotResponse(
             http_status=answer.http_status, status=status, correlation_id=answer.correlation_id, body=answer.text
         )
         return answer
 
-    def read(self, call: Call, call_result: CallResult) -> Limits:
+    def read(self, call: Call, result: CallResult) -> Limits:
         """Every limit of a call's pair."""
 
         def read(token: str, seconds: float) -> Limits:
-            return self._dependencies.hubspot.read_pair(token, call.pair, seconds)
+            return self._deps.hubspot.read_pair(token, call.pair, seconds)
 
-        return self._attempt("read", Verdict.READ_BACK, read, call_result)
+        return self._attempt("read", Verdict.READ_BACK, read, result)
 
-    def _attempt(self, name: str, verdict: Verdict, use: Callable[[str, float], T], call_result: CallResult) -> T:
-        portal = call_result.call.portal
+    def _attempt(self, name: str, verdict: Verdict, use: Callable[[str, float], T], result: CallResult) -> T:
+        portal = result.call.portal
         if down := self._down.get(portal):
             raise down
         for fresh in (False, True):
-            attempt = Attempt(at=self._dependencies.clock(), call=name, verdict=verdict)
+            attempt = Attempt(at=self._deps.clock(), call=name, verdict=verdict)
             try:
-                token = self._dependencies.tokens.bearer(portal, self._seconds(), fresh=fresh)
-                self._dependencies.reached(Point.AFTER_TOKEN)
+                token = self._deps.tokens.bearer(portal, self._seconds(), fresh=fresh)
+                self._deps.reached(Point.AFTER_TOKEN)
                 self._await_slot(portal)  # with the token in hand, whose refresh can take longer than a turn lasts
-                attempt = replace(attempt, at=self._dependencies.clock())
-                self._dependencies.reached(Point.BEFORE_SEND)
-                result = use(token, self._seconds())
-                self._dependencies.reached(Point.AFTER_ANSWER)
+                attempt = replace(attempt, at=self._deps.clock())
+                self._deps.reached(Point.BEFORE_SEND)
+                answer = use(token, self._seconds())
+                self._deps.reached(Point.AFTER_ANSWER)
             except QuotaExhausted as failure:
                 self._down[portal] = failure
                 raise
             except HubSpotFailure as failure:
-                call_result.attempts.append(_failed(attempt, failure))
+                result.attempts.append(_failed(attempt, failure))
                 self._observe_failure(portal, failure, attempt.at)
                 if failure.http_status == 401 and not fresh:
                     continue
@@ -95,35 +95,37 @@ class AuthorisedCalls:
                     # HubSpot speaks of "the token"; the reader needs to know which of ours.
                     failure.message = (
                         f"HubSpot refused the token of portal {portal}, from the secret"
-                        f" {self._dependencies.tokens.secret_name(portal)}: {failure.message}"
+                        f" {self._deps.tokens.secret_name(portal)}: {failure.message}"
                     )
                 if failure.portal_wide:
                     self._down[portal] = failure
                 raise
-            call_result.attempts.append(_answered(attempt, result))
-            if isinstance(result, Answer) and result.quota:
-                self._dependencies.quota.observe(portal, result.quota, attempt.at)
-            return result
+            if isinstance(answer, Answer):
+                attempt = replace(attempt, http_status=answer.http_status, correlation_id=answer.correlation_id)
+                if answer.quota:
+                    self._deps.quota.observe(portal, answer.quota, attempt.at)
+            result.attempts.append(attempt)
+            return answer
         raise AssertionError("the second try has returned or raised")
 
     def _await_slot(self, portal: str) -> None:
         """Wait until HubSpot's quota has room for a call."""
         until = self._deadline - CALL_TIME
         if not self._urgent:
-            until = min(until, self._dependencies.clock() + LONGEST_SLOT_WAIT)
-        self._dependencies.quota.wait(portal, ahead=max(1, self._ahead[portal]), urgent=self._urgent, until=until)
+            until = min(until, self._deps.clock() + LONGEST_SLOT_WAIT)
+        self._deps.quota.wait(portal, ahead=max(1, self._ahead[portal]), urgent=self._urgent, until=until)
         self._ahead[portal] -= 1
 
     def _observe_failure(self, portal: str, failure: HubSpotFailure, at: datetime) -> None:
         if failure.quota:
-            self._dependencies.quota.observe(portal, failure.quota, at)
+            self._deps.quota.observe(portal, failure.quota, at)
         if failure.http_status == TOO_MANY_REQUESTS:
-            now = self._dependencies.clock()
-            until = not_before(failure, 1, now, self._dependencies.zone(portal), 0)
-            self._dependencies.quota.block(portal, until, daily=failure.daily)
+            now = self._deps.clock()
+            until = not_before(failure, 1, now, self._deps.zone(portal), 0)
+            self._deps.quota.block(portal, until, daily=failure.daily)
 
     def _seconds(self) -> float:
-        return (self._deadline - self._dependencies.clock()).total_seconds()
+        return (self._deadline - self._deps.clock()).total_seconds()
 
 
 def response_of(failure: HubSpotFailure) -> HubSpotResponse | None:
@@ -131,12 +133,6 @@ def response_of(failure: HubSpotFailure) -> HubSpotResponse | None:
     if not failure.http_status:
         return None
     return HubSpotResponse(http_status=failure.http_status, correlation_id=failure.correlation_id, body=failure.body)
-
-
-def _answered(attempt: Attempt, result: object) -> Attempt:
-    if not isinstance(result, Answer):
-        return attempt
-    return replace(attempt, http_status=result.http_status, correlation_id=result.correlation_id)
 
 
 def _failed(attempt: Attempt, failure: HubSpotFailure) -> Attempt:

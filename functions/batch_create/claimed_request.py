@@ -77,10 +77,7 @@ class ClaimedRequest:
         """Write down what became of an input. What was proved by reading back, no answer of HubSpot's was about."""
         self._verbatim &= not attribution.read
         self._end(
-            key,
-            result=attribution.result,
-            message=attribution.message,
-            correlation_id=attribution.correlation_id,
+            key, result=attribution.result, message=attribution.message, correlation_id=attribution.correlation_id
         )
 
     def supersede(self, key: LimitKey, by: str) -> None:
@@ -107,13 +104,13 @@ class ClaimedRequest:
             doubt = Doubt(since=since, in_vain=in_vain)
         self.doubt = doubt
 
-    def record(self, call_result: CallResult) -> None:
+    def record(self, result: CallResult) -> None:
         """Keep what was tried and what HubSpot answered."""
-        self._attempts += call_result.attempts
-        if call_result.response:
-            self._responses.append(call_result.response)
-            if decides(call_result.response):
-                self._verbatim &= call_result.conclusive and self._is_alone_in(call_result.call)
+        self._attempts += result.attempts
+        if result.response:
+            self._responses.append(result.response)
+            if decides(result.response):
+                self._verbatim &= result.conclusive and self._is_alone_in(result.call)
 
     def conclude(self, now: datetime, zone: tzinfo, jitter: float) -> Outcome:
         """The outcome to settle: final, or DEFERRED with the time and the reason."""

@@ -44,13 +44,13 @@ class RunResult:
     lease_until: datetime | None = None
 
 
-def run(requests: Sequence[Request], seconds: float, dependencies: Dependencies) -> list[RunResult]:
+def run(requests: Sequence[Request], seconds: float, deps: Dependencies) -> list[RunResult]:
     """Set the limits that `requests` ask for, within `seconds`. One answer per request, in their order."""
-    deadline = dependencies.clock() + timedelta(seconds=seconds)
+    deadline = deps.clock() + timedelta(seconds=seconds)
     # The same request may come twice in one batch: it is claimed once, and both get the one answer.
     distinct: dict[Key, Request] = {(request.id, request.fingerprint): request for request in requests}
-    claims = _claims(distinct, deadline, dependencies)
-    _work([claim for key in distinct if isinstance(claim := claims[key], ClaimedRequest)], deadline, dependencies)
+    claims = _claims(distinct, deadline, deps)
+    _work([claim for key in distinct if isinstance(claim := claims[key], ClaimedRequest)], deadline, deps)
     answers = (claims[request.id, request.fingerprint] for request in requests)
     return [
         RunResult(ClaimStatus.CLAIMED, answer.outcome) if isinstance(answer, ClaimedRequest) else answer
@@ -59,61 +59,59 @@ def run(requests: Sequence[Request], seconds: float, dependencies: Dependencies)
 
 
 def _claims(
-    requests: Mapping[Key, Request], deadline: datetime, dependencies: Dependencies
+    requests: Mapping[Key, Request], deadline: datetime, deps: Dependencies
 ) -> dict[Key, RunResult | ClaimedRequest]:
     """Claim requests side by side: those that are new many at a time, then the others one by one."""
     claims: dict[Key, RunResult | ClaimedRequest] = {}
 
     def claim_new(keys: Sequence[Key]) -> None:
-        claims.update(_claim_new({key: requests[key] for key in keys}, deadline, dependencies))
+        claims.update(_claim_new({key: requests[key] for key in keys}, deadline, deps))
 
     def claim(keys: Sequence[Key]) -> None:
         for key in keys:
-            claims[key] = _claim(requests[key], deadline, dependencies, new=len(requests) == 1)
+            claims[key] = _claim(requests[key], deadline, deps, new=len(requests) == 1)
 
     if len(requests) > 1:
-        dependencies.side_by_side([partial(claim_new, keys) for keys in chunks(list(requests), CLAIMED_TOGETHER)])
+        deps.side_by_side([partial(claim_new, keys) for keys in chunks(list(requests), CLAIMED_TOGETHER)])
     rest = [key for key in requests if key not in claims]
     shares = [rest[first::MAX_THREADS] for first in range(min(MAX_THREADS, len(rest)))]
-    dependencies.side_by_side([partial(claim, keys) for keys in shares])
+    deps.side_by_side([partial(claim, keys) for keys in shares])
     return claims
 
 
 def _claim_new(
-    requests: Mapping[Key, Request], deadline: datetime, dependencies: Dependencies
+    requests: Mapping[Key, Request], deadline: datetime, deps: Dependencies
 ) -> Iterator[tuple[Key, ClaimedRequest]]:
-    dependencies.reached(Point.BEFORE_CLAIM)
-    now = dependencies.clock()
-    claims = dependencies.ledger.claim_new([*requests.values()], now, deadline + LEASE_GRACE)
-    dependencies.reached(Point.AFTER_CLAIM)
+    deps.reached(Point.BEFORE_CLAIM)
+    now = deps.clock()
+    claims = deps.ledger.claim_new([*requests.values()], now, deadline + LEASE_GRACE)
+    deps.reached(Point.AFTER_CLAIM)
     for (key, request), claim in zip(requests.items(), claims, strict=True):
         if claim:
-            yield key, ClaimedRequest(claim, now, dependencies.default_api_version, request.interactive)
+            yield key, ClaimedRequest(claim, now, deps.default_api_version, request.interactive)
 
 
-def _claim(
-    request: Request, deadline: datetime, dependencies: Dependencies, *, new: bool
-) -> RunResult | ClaimedRequest:
-    dependencies.reached(Point.BEFORE_CLAIM)
-    now = dependencies.clock()
+def _claim(request: Request, deadline: datetime, deps: Dependencies, *, new: bool) -> RunResult | ClaimedRequest:
+    deps.reached(Point.BEFORE_CLAIM)
+    now = deps.clock()
     try:
-        claim = dependencies.ledger.claim(request, now, deadline + LEASE_GRACE, new=new)
+        claim = deps.ledger.claim(request, now, deadline + LEASE_GRACE, new=new)
     except LedgerUnavailable as error:
         logger.error("claim failed", outcome_id=request.id, error=str(error))
         return RunResult(ClaimStatus.LEDGER_UNAVAILABLE, unsettled(new_outcome(request, Status.DEFERRED), now))
     if claim.claim_status is ClaimStatus.CLAIMED:
-        dependencies.reached(Point.AFTER_CLAIM)
-        return ClaimedRequest(claim, now, dependencies.default_api_version, request.interactive)
+        deps.reached(Point.AFTER_CLAIM)
+        return ClaimedRequest(claim, now, deps.default_api_version, request.interactive)
     return RunResult(claim.claim_status, claim.outcome, claim.lease_until)
 
 
-def _work(claimed: Sequence[ClaimedRequest], deadline: datetime, dependencies: Dependencies) -> None:
+def _work(claimed: Sequence[ClaimedRequest], deadline: datetime, deps: Dependencies) -> None:
     """Take requests as far as they go, those of different pairs side by side."""
     pairs: dict[tuple[str, Pair], list[ClaimedRequest]] = defaultdict(list)
     for request in claimed:
         pairs[request.outcome.portal, request.pair].append(request)
-    calls = AuthorisedCalls(dependencies, deadline, urgent=any(request.interactive for request in claimed))
+    calls = AuthorisedCalls(deps, deadline, urgent=any(request.interactive for request in claimed))
     for portal, _ in pairs:
         calls.expect(portal, 1)
-    runs = [PairRun(pairs[key], Sender(dependencies, deadline, calls), dependencies) for key in round_robin(pairs)]
-    dependencies.side_by_side([each.run for each in runs])
+    runs = [PairRun(pairs[key], Sender(deps, deadline, calls), deps) for key in round_robin(pairs)]
+    deps.side_by_side([each.run for each in runs])

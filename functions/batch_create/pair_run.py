@@ -27,10 +27,10 @@ LEDGER_RETRY = timedelta(seconds=30)  # before a request is tried again that the
 class PairRun:
     """Looks up what is in doubt, plans, calls and settles."""
 
-    def __init__(self, requests: Sequence[ClaimedRequest], sender: Sender, dependencies: Dependencies) -> None:
+    def __init__(self, requests: Sequence[ClaimedRequest], sender: Sender, deps: Dependencies) -> None:
         self._requests = {request.outcome.id: request for request in requests}
         self._sender = sender
-        self._dependencies = dependencies
+        self._deps = deps
         self._expected = 1  # call, which each pair is expected to make
         self._sent_twice: set[LimitKey] = set()
 
@@ -51,23 +51,23 @@ class PairRun:
         while doubtful := [demand for demand in self._demands() if self._requests[demand.request_id].in_doubt]:
             limits = by_limit(doubtful)
             for call in plan(doubtful, batch_size=len(doubtful)):
-                call_result = self._sender.read_back(call)
+                result = self._sender.read_back(call)
                 for demand, _ in affected_demands(call, limits):
-                    number = call_result.seen.get(demand.item.key)
+                    number = result.seen.get(demand.item.key)
                     request = self._requests[demand.request_id]
                     if number == demand.item.max_to_object_ids:
                         request.decide(demand.item.key, confirmed(demand.doubt))  # also the older of two numbers
                     elif number is not None:
                         request.note_previous(demand.item.key, number)
-                if call_result.doubt and call_result.doubt.cleared:
-                    call_result.deferral = None  # it is sent in this run
-                self._apply(call_result, limits, looked_up=True)
+                if result.doubt and result.doubt.cleared:
+                    result.deferral = None  # it is sent in this run
+                self._apply(result, limits, looked_up=True)
 
     def _leave_superseded(self) -> None:
         """What a younger request has set while an older one waited is not set back."""
         late = [demand for demand in self._demands() if self._requests[demand.request_id].is_late]
         try:
-            for demand, outcome_id in find_superseded(late, self._dependencies.history):
+            for demand, outcome_id in find_superseded(late, self._deps.history):
                 self._requests[demand.request_id].supersede(demand.item.key, by=outcome_id)
         except LedgerUnavailable as error:
             logger.error("history unavailable", error=str(error))
@@ -81,7 +81,7 @@ class PairRun:
         A label's limit must not be above the object limit, so that object limits are sent first. Where both are lowered
         that is the wrong order, and HubSpot refuses the object limit: it is sent once more after the label's.
         """
-        calls = list(plan(demands, self._dependencies.batch_size))
+        calls = list(plan(demands, self._deps.batch_size))
         limits = by_limit(demands)
         labels = {demand.item.key: demand.item.max_to_object_ids for demand in demands if is_label(demand.item)}
         self._sender.expect(calls[0].portal, len(calls) - self._expected)
@@ -89,54 +89,54 @@ class PairRun:
         lowered = False
         refused: list[CallResult] = []
         for call in calls:
-            for call_result in self._sender.send(call):
-                lowered |= any(self._set(key, call_result) for key in labels)
-                refused += self._postponed(call_result, labels)
-                touched = self._apply(call_result, limits)
+            for result in self._sender.send(call):
+                lowered |= any(self._set(key, result) for key in labels)
+                refused += self._postponed(result, labels)
+                touched = self._apply(result, limits)
                 # Early, so that a crash later in this run costs this request nothing.
                 self._settle([request for request in touched if request.decided])
         if not lowered:
             # No label was lowered after all: what was refused stays so.
-            for call_result in refused:
-                self._apply(call_result, limits)
+            for result in refused:
+                self._apply(result, limits)
 
     @staticmethod
-    def _set(key: LimitKey, call_result: CallResult) -> bool:
-        return key in call_result.attributions and call_result.attributions[key].result is Result.APPLIED
+    def _set(key: LimitKey, result: CallResult) -> bool:
+        return key in result.attributions and result.attributions[key].result is Result.APPLIED
 
-    def _postponed(self, call_result: CallResult, labels: Mapping[LimitKey, int]) -> Iterator[CallResult]:
+    def _postponed(self, result: CallResult, labels: Mapping[LimitKey, int]) -> Iterator[CallResult]:
         """Take those refusals of object limits out of a result that the labels' limits may have caused: each is sent
         once more. Where the batch was accepted only the labels set with it can help, else all that are to come."""
-        accepted = call_result.batch is Batch.ACCEPTED
-        helpful = [number for key, number in labels.items() if not accepted or self._set(key, call_result)]
+        accepted = result.batch is Batch.ACCEPTED
+        helpful = [number for key, number in labels.items() if not accepted or self._set(key, result)]
         lowest = min(helpful, default=inf)
         refused: dict[LimitKey, Attribution] = {}
-        for item in call_result.call.inputs:
-            attribution = call_result.attributions.get(item.key)
+        for item in result.call.inputs:
+            attribution = result.attributions.get(item.key)
             again = not is_label(item) and lowest <= item.max_to_object_ids and item.key not in self._sent_twice
             if again and attribution and attribution.result is Result.REJECTED and not attribution.exists:
-                refused[item.key] = call_result.attributions.pop(item.key)
+                refused[item.key] = result.attributions.pop(item.key)
         self._sent_twice.update(refused)
         if refused and not accepted:
-            yield CallResult(call_result.call, refused, response=call_result.response)
-            call_result.response = None
+            yield CallResult(result.call, refused, response=result.response)
+            result.response = None
 
-    def _apply(self, call_result: CallResult, limits: Limits, *, looked_up: bool = False) -> list[ClaimedRequest]:
+    def _apply(self, result: CallResult, limits: Limits, *, looked_up: bool = False) -> list[ClaimedRequest]:
         """Hand a result to the requests that it is about, and return these."""
-        decided = list(affected_demands(call_result.call, limits))
+        decided = list(affected_demands(result.call, limits))
         touched = [
             self._requests[request_id] for request_id in dict.fromkeys(demand.request_id for demand, _ in decided)
         ]
         for request in touched:
-            request.record(call_result)
+            request.record(result)
         for demand, winner in decided:
             request, key = self._requests[demand.request_id], demand.item.key
-            attribution = call_result.attributions.get(key)
+            attribution = result.attributions.get(key)
             if attribution is None:
-                if call_result.doubt and demand.item == winner.item:
-                    request.doubt_send(call_result.doubt, looked_up=looked_up)
-                if call_result.deferral:
-                    request.defer(call_result.deferral)
+                if result.doubt and demand.item == winner.item:
+                    request.doubt_send(result.doubt, looked_up=looked_up)
+                if result.deferral:
+                    request.defer(result.deferral)
             elif demand.item == winner.item:
                 request.decide(key, proven(attribution))
             elif attribution.result is Result.UNCONFIRMED:
@@ -151,33 +151,33 @@ class PairRun:
         requests = [request for request in finished if not request.settled]
         for request in requests:
             request.settled = True
-            zone = self._dependencies.zone(request.outcome.portal)
-            request.conclude(self._dependencies.clock(), zone, self._dependencies.jitter())
+            zone = self._deps.zone(request.outcome.portal)
+            request.conclude(self._deps.clock(), zone, self._deps.jitter())
         written: Sequence[bool] = [False] * len(requests)
         if len(requests) > 1:
-            self._dependencies.reached(Point.BEFORE_SETTLE)
-            written = self._dependencies.ledger.settle_many([(each.outcome, each.fence) for each in requests])
+            self._deps.reached(Point.BEFORE_SETTLE)
+            written = self._deps.ledger.settle_many([(each.outcome, each.fence) for each in requests])
             if any(written):
-                self._dependencies.reached(Point.AFTER_SETTLE)
+                self._deps.reached(Point.AFTER_SETTLE)
         for request, done in zip(requests, written, strict=True):
             if done or self._written_alone(request):
                 self._settled(request)
 
     def _written_alone(self, request: ClaimedRequest) -> bool:
-        self._dependencies.reached(Point.BEFORE_SETTLE)
+        self._deps.reached(Point.BEFORE_SETTLE)
         outcome = request.outcome
         try:
-            self._dependencies.ledger.settle(outcome, request.fence)
+            self._deps.ledger.settle(outcome, request.fence)
         except LeaseLost:
             logger.warning("lease lost", outcome_id=outcome.id)
-            request.outcome = unsettled(outcome, self._dependencies.clock())
+            request.outcome = unsettled(outcome, self._deps.clock())
             return False
         except LedgerUnavailable as error:
             # Not written is not done: whoever takes it over reads back what we applied.
             logger.error("settle failed", outcome_id=outcome.id, error=str(error))
-            request.outcome = unsettled(outcome, self._dependencies.clock())
+            request.outcome = unsettled(outcome, self._deps.clock())
             return False
-        self._dependencies.reached(Point.AFTER_SETTLE)
+        self._deps.reached(Point.AFTER_SETTLE)
         return True
 
     def _settled(self, request: ClaimedRequest) -> None:

@@ -33,70 +33,66 @@ class ReadBack:
         self._waits = waits
         self._clock = clock
 
-    def resolve_doubt(self, call_result: CallResult, doubt: Doubt, why: str) -> None:
+    def resolve_doubt(self, result: CallResult, doubt: Doubt, why: str) -> None:
         """Read the pair back. What is there is applied; what is believed not to be there waits for another send, with
         its doubt cleared; what cannot be read now waits for another reading; what never can be stays unconfirmed."""
-        call_result.doubt = doubt
-        while call_result.open:
+        result.doubt = doubt
+        while result.open:
             asked_at = self._clock()  # what a reading shows may be as old as this, however late it is looked at
             try:
-                call_result.seen = self._calls.read(call_result.call, call_result)
+                result.seen = self._calls.read(result.call, result)
             except Refused as failure:
                 never = Attribution(Result.UNCONFIRMED, f"{why}, and HubSpot refuses to be read: {failure}")
-                for key in call_result.open:
-                    call_result.attributions[key] = never
-                call_result.doubt = None
+                for key in result.open:
+                    result.attributions[key] = never
+                result.doubt = None
                 return
             except HubSpotFailure as failure:
-                call_result.deferral = _in_doubt(why, failure)
+                result.deferral = _in_doubt(why, failure)
                 break
-            self._decide_by(call_result)
-            if not call_result.open:
+            self._decide_by(result)
+            if not result.open:
                 break
-            pause = PAUSE - _seconds(asked_at, since=call_result.doubt.absent_since or asked_at)
-            absent_since = call_result.doubt.absent_since or self._clock()
-            call_result.doubt = replace(call_result.doubt, absent_since=absent_since, cleared=pause <= 0)
+            pause = PAUSE - _seconds(asked_at, since=result.doubt.absent_since or asked_at)
+            absent_since = result.doubt.absent_since or self._clock()
+            result.doubt = replace(result.doubt, absent_since=absent_since, cleared=pause <= 0)
             if pause <= 0:
-                call_result.deferral = Uncertain(f"{why}; it is not there and is sent again")
-                self._believe_absence(call_result)
+                result.deferral = Uncertain(f"{why}; it is not there and is sent again")
+                self._believe_absence(result)
                 break
             if not self._waits.wait(pause):
-                call_result.deferral = Uncertain(
-                    f"{why}; it is not there yet, which is looked at again", retry_after=pause
-                )
+                result.deferral = Uncertain(f"{why}; it is not there yet, which is looked at again", retry_after=pause)
                 break
-        for key in call_result.open:
-            call_result.attributions.pop(key, None)
-        if not call_result.open:
-            call_result.doubt = call_result.deferral = None
+        for key in result.open:
+            result.attributions.pop(key, None)
+        if not result.open:
+            result.doubt = result.deferral = None
 
-    def _decide_by(self, call_result: CallResult) -> None:
+    def _decide_by(self, result: CallResult) -> None:
         """Proof: the number asked for is there."""
-        asked = {item.key: item.max_to_object_ids for item in call_result.call.inputs}
-        for key in call_result.open:
-            if call_result.seen.get(key) == asked[key]:
-                call_result.attributions[key] = confirmed(call_result.doubt)
+        asked = {item.key: item.max_to_object_ids for item in result.call.inputs}
+        for key in result.open:
+            if result.seen.get(key) == asked[key]:
+                result.attributions[key] = confirmed(result.doubt)
 
-    def _believe_absence(self, call_result: CallResult) -> None:
+    def _believe_absence(self, result: CallResult) -> None:
         """HubSpot has answered COMPLETE and the number is not there: it took another, or takes none."""
-        for key in call_result.open:
-            echoed = call_result.attributions[key].echoed if key in call_result.attributions else None
-            if echoed is not None and call_result.seen.get(key) == echoed:
-                call_result.attributions[key] = Attribution(Result.REJECTED, f"HubSpot set {echoed} instead", read=True)
-            elif call_result.doubt and call_result.doubt.in_vain >= SENT_IN_VAIN:
-                message = (
-                    f"HubSpot answered COMPLETE {call_result.doubt.in_vain} times, gave no error, and did not set it"
-                )
-                call_result.attributions[key] = Attribution(Result.REJECTED, message, read=True)
+        for key in result.open:
+            echoed = result.attributions[key].echoed if key in result.attributions else None
+            if echoed is not None and result.seen.get(key) == echoed:
+                result.attributions[key] = Attribution(Result.REJECTED, f"HubSpot set {echoed} instead", read=True)
+            elif result.doubt and result.doubt.in_vain >= SENT_IN_VAIN:
+                message = f"HubSpot answered COMPLETE {result.doubt.in_vain} times, gave no error, and did not set it"
+                result.attributions[key] = Attribution(Result.REJECTED, message, read=True)
 
-    def verify_refusals(self, call_result: CallResult) -> None:
+    def verify_refusals(self, result: CallResult) -> None:
         """Where a limit was refused because it exists: unchanged if it has the number asked for. Where it was refused
         after an earlier send in doubt: applied if that send has set it after all; else it is told which other
         number is there, which may have been there before that send or have been set since."""
-        winners = {winner.item.key: winner for winner in call_result.call.winners}
+        winners = {winner.item.key: winner for winner in result.call.winners}
         refusals = {
             key: attribution
-            for key, attribution in call_result.attributions.items()
+            for key, attribution in result.attributions.items()
             if attribution.result is Result.REJECTED and not attribution.read
         }
         suspect = [key for key, attribution in refusals.items() if attribution.exists or winners[key].doubt]
@@ -104,37 +100,37 @@ class ReadBack:
             return
         asked_at = self._clock()
         try:
-            seen = self._calls.read(call_result.call, call_result)
+            seen = self._calls.read(result.call, result)
         except Refused as failure:
             for key in suspect:
                 message = refusals[key].message or ""
                 # In the same words it is the pair that HubSpot does not know, and nothing is open.
                 if not message.startswith(failure.message):
                     never = f"{message} And HubSpot refuses to be read: {failure}"
-                    call_result.attributions[key] = Attribution(Result.UNCONFIRMED, never, refusals[key].correlation_id)
+                    result.attributions[key] = Attribution(Result.UNCONFIRMED, never, refusals[key].correlation_id)
             return
         except HubSpotFailure as failure:
-            self._leave_open(call_result, suspect, _in_doubt("HubSpot refused it, perhaps because it is set", failure))
+            self._leave_open(result, suspect, _in_doubt("HubSpot refused it, perhaps because it is set", failure))
             return
         for key in suspect:
             doubt = winners[key].doubt
             if seen.get(key) == winners[key].item.max_to_object_ids:
-                call_result.attributions[key] = confirmed(doubt or Doubt(since=self._clock(), refused=True))
+                result.attributions[key] = confirmed(doubt or Doubt(since=self._clock(), refused=True))
             elif doubt and not doubt.refused and (age := _seconds(asked_at, since=doubt.since)) < READ_LAG:
                 why = "it was refused, perhaps because an earlier call has set it, and reads can lag behind"
-                self._leave_open(call_result, [key], Unavailable(why, retry_after=READ_LAG - age))
+                self._leave_open(result, [key], Unavailable(why, retry_after=READ_LAG - age))
             elif doubt and not doubt.refused and seen.get(key) not in NO_LIMIT:
-                call_result.attributions[key] = replace(refusals[key], instead=seen[key])
+                result.attributions[key] = replace(refusals[key], instead=seen[key])
 
     @staticmethod
-    def _leave_open(call_result: CallResult, keys: list[LimitKey], failure: HubSpotFailure) -> None:
+    def _leave_open(result: CallResult, keys: list[LimitKey], failure: HubSpotFailure) -> None:
         """Let the refused wait for another run, which reads before it sends."""
         for key in keys:
-            del call_result.attributions[key]
-        call_result.deferral = call_result.deferral or failure
-        earlier = [winner.doubt for winner in call_result.call.winners if winner.item.key in keys]
-        doubt = latest([call_result.doubt, *earlier]) or Doubt(since=call_result.attempts[0].at, refused=True)
-        call_result.doubt = replace(doubt, absent_since=None, cleared=False)
+            del result.attributions[key]
+        result.deferral = result.deferral or failure
+        earlier = [winner.doubt for winner in result.call.winners if winner.item.key in keys]
+        doubt = latest([result.doubt, *earlier]) or Doubt(since=result.attempts[0].at, refused=True)
+        result.doubt = replace(doubt, absent_since=None, cleared=False)
 
 
 def confirmed(doubt: Doubt | None) -> Attribution:

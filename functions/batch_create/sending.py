@@ -25,11 +25,11 @@ SENDS = 3  # of the same inputs within one run
 class Sender:
     """Makes the planned calls of one pair until `deadline`."""
 
-    def __init__(self, dependencies: Dependencies, deadline: datetime, calls: AuthorisedCalls) -> None:
-        self._dependencies = dependencies
+    def __init__(self, deps: Dependencies, deadline: datetime, calls: AuthorisedCalls) -> None:
+        self._deps = deps
         self._calls = calls
-        self._waits = WaitBudget(dependencies, deadline)
-        self._read_back = ReadBack(calls, self._waits, dependencies.clock)
+        self._waits = WaitBudget(deps, deadline)
+        self._read_back = ReadBack(calls, self._waits, deps.clock)
 
     def expect(self, portal: str, calls: int) -> None:
         """Let it be known how many more calls follow."""
@@ -45,70 +45,70 @@ class Sender:
     def read_back(self, call: Call) -> CallResult:
         """Read a pair whose earlier sends are in doubt, before anything is sent: which of the call's limits are there,
         and whether the others may be sent again (then the result's doubt is cleared)."""
-        call_result = CallResult(call)
+        result = CallResult(call)
         self._read_back.resolve_doubt(
-            call_result, call.doubt or Doubt(since=self._dependencies.clock()), "an earlier call is in doubt"
+            result, call.doubt or Doubt(since=self._deps.clock()), "an earlier call is in doubt"
         )
-        return call_result
+        return result
 
     # ---------------------------------------------------------------------------------------------------- the one loop
     def _send_until_decided(self, call: Call) -> Generator[CallResult, None, CallResult]:
         """Send until every input is decided or must wait for another run; returns the last result."""
         for sends in range(1, SENDS + 1):
-            call_result = CallResult(call)
-            self._send_once(call_result)
-            failure = call_result.deferral
-            cleared = call_result.doubt is None or call_result.doubt.cleared
+            result = CallResult(call)
+            self._send_once(result)
+            failure = result.deferral
+            cleared = result.doubt is None or result.doubt.cleared
             if failure is None or sends == SENDS or not cleared or not self._waited_for(failure, sends):
-                yield call_result
-                return call_result
-            call_result.deferral = None
-            yield call_result
-            call = call.without(set(call_result.attributions)).doubted(call_result.doubt)
+                yield result
+                return result
+            result.deferral = None
+            yield result
+            call = call.without(set(result.attributions)).doubted(result.doubt)
         raise AssertionError("the last send has returned")
 
     def _waited_for(self, failure: HubSpotFailure, tries: int) -> bool:
-        now = self._dependencies.clock()
-        again = not_before(failure, tries, now, UTC, self._dependencies.jitter())
+        now = self._deps.clock()
+        again = not_before(failure, tries, now, UTC, self._deps.jitter())
         # What its owner must mend is not mended in seconds, and what holds for the portal not over in so few.
         passing = not failure.portal_wide and not isinstance(failure, Misconfigured)
         return passing and self._waits.wait((again - now).total_seconds())
 
     # ------------------------------------------------------------------------------------------------------- one send
-    def _send_once(self, call_result: CallResult) -> None:
+    def _send_once(self, result: CallResult) -> None:
         """Send a call once, and decide what its answer and, where that is not clear, reading back allow to decide."""
-        call = call_result.call
+        call = result.call
         try:
-            answer = self._calls.create(call, call_result)
+            answer = self._calls.create(call, result)
         except Refused as refusal:
             if refusal.http_status == 400 and len(call.winners) > 1:
-                call_result.response = None  # said again, of each input that it is about
-                call_result.batch, call_result.refusal = Batch.REFUSED, refusal.message
+                result.response = None  # said again, of each input that it is about
+                result.batch, result.refusal = Batch.REFUSED, refusal.message
                 return
-            call_result.attributions = dict.fromkeys((item.key for item in call.inputs), refused(refusal))
-            call_result.batch = Batch.REFUSED
-            self._read_back.verify_refusals(call_result)
+            result.attributions = dict.fromkeys((item.key for item in call.inputs), refused(refusal))
+            result.batch = Batch.REFUSED
+            self._read_back.verify_refusals(result)
             return
         except Uncertain as failure:
-            self._read_back.resolve_doubt(call_result, self._doubt(call), str(failure))
+            self._read_back.resolve_doubt(result, self._doubt(call), str(failure))
             return
         except HubSpotFailure as failure:
-            call_result.deferral = failure
+            result.deferral = failure
             return
-        call_result.batch = Batch.ACCEPTED
-        call_result.errors = len(answer.body.errors)
-        call_result.attributions = attribute(call.inputs, answer.body)
+        result.batch = Batch.ACCEPTED
+        result.errors = len(answer.body.errors)
+        result.attributions = attribute(call.inputs, answer.body)
         if answer.body.status is not AnswerStatus.COMPLETE:
-            call_result.attempts[-1] = replace(call_result.attempts[-1], verdict=Verdict.UNCERTAIN)
-            self._read_back.resolve_doubt(call_result, self._doubt(call), "HubSpot did not answer COMPLETE")
-        elif call_result.open:
+            result.attempts[-1] = replace(result.attempts[-1], verdict=Verdict.UNCERTAIN)
+            self._read_back.resolve_doubt(result, self._doubt(call), "HubSpot did not answer COMPLETE")
+        elif result.open:
             doubt = self._doubt(call, in_vain=1)
-            self._read_back.resolve_doubt(call_result, doubt, "HubSpot answered COMPLETE without confirming it")
-        self._read_back.verify_refusals(call_result)
+            self._read_back.resolve_doubt(result, doubt, "HubSpot answered COMPLETE without confirming it")
+        self._read_back.verify_refusals(result)
 
     def _doubt(self, call: Call, *, in_vain: int = 0) -> Doubt:
         """Since now and not since it was sent, which may have been late: it may have been applied at any moment."""
-        return Doubt(since=self._dependencies.clock(), in_vain=in_vain + (call.doubt.in_vain if call.doubt else 0))
+        return Doubt(since=self._deps.clock(), in_vain=in_vain + (call.doubt.in_vain if call.doubt else 0))
 
     # -------------------------------------------------------------------------------------------------------- halving
     def _halved(self, call: Call, *, may_probe: bool) -> Iterator[CallResult]:

@@ -13,16 +13,16 @@ CALL_SECONDS = 4.0  # left after a wait, or it was for nothing
 class WaitBudget:
     """What a run that ends at `deadline` has left for waiting."""
 
-    def __init__(self, dependencies: Dependencies, deadline: datetime) -> None:
-        self._dependencies = dependencies
+    def __init__(self, deps: Dependencies, deadline: datetime) -> None:
+        self._deps = deps
         self._deadline = deadline
         self._left = LONGEST_WAIT
 
     def wait(self, seconds: float) -> bool:
         """Wait so long, if patience and the remaining time allow it; whether they did."""
-        remaining = (self._deadline - self._dependencies.clock()).total_seconds() - CALL_SECONDS
+        remaining = (self._deadline - self._deps.clock()).total_seconds() - CALL_SECONDS
         if seconds > min(self._left, remaining):
             return False
         self._left -= seconds
-        self._dependencies.sleep(seconds)
+        self._deps.sleep(seconds)
         return True

@@ -16,7 +16,7 @@ from hubspot_api.retry_policy import rule
 from model.access_token import RefreshedToken
 from model.contract import LimitInput, LimitKey
 from model.errors import HubSpotFailure, Misconfigured, OutOfTime, Refused, Unavailable, Uncertain
-from model.hubspot_answer import BatchAnswer, EchoedLimit, ErrorBody, json_object
+from model.hubspot_answer import BatchAnswer, ErrorBody, batch_answer, echoed_limit, error_body, json_object
 from model.pair import Pair
 from model.quota import Quota
 from model.version import USER_AGENT
@@ -55,13 +55,13 @@ class HubSpot:
         """Set limits, in at most `seconds`."""
         body = {"inputs": [item.as_json() for item in inputs]}
         reply = self._send("POST", token, f"{pair.path}/batch/create", seconds, json=body)
-        answer = BatchAnswer.of(_read(reply, rows_required=False))
+        answer = batch_answer(_read(reply, rows_required=False))
         return Answer(reply.status, reply.text, reply.correlation_id, answer, reply.quota)
 
     def read_pair(self, token: str, pair: Pair, seconds: float) -> dict[LimitKey, int | None]:
         """Every limit set on a pair, in at most `seconds`."""
         answer = _read(self._send("GET", token, pair.path, seconds), rows_required=True)
-        rows = map(EchoedLimit.of, answer["results"])
+        rows = map(echoed_limit, answer["results"])
         return {
             (row.category, row.type_id): row.user_enforced_max_to_object_ids
             for row in rows
@@ -197,7 +197,7 @@ def _transport_failure(error: requests.exceptions.RequestException, *, sent: boo
 
 
 def _refused_refresh(failure: HubSpotFailure, secrets: Collection[str]) -> Misconfigured:
-    said = ErrorBody.of(json_object(failure.body))
+    said = error_body(json_object(failure.body))
     reasons = (said.status, said.error)
     named = ", ".join(reason for reason in reasons if reason and reason != "error")
     return Misconfigured(
@@ -210,7 +210,7 @@ def _refused_refresh(failure: HubSpotFailure, secrets: Collection[str]) -> Misco
 
 
 def _status_failure(reply: _Reply, secrets: Collection[str]) -> HubSpotFailure:
-    said = ErrorBody.of(json_object(reply.text))
+    said = error_body(json_object(reply.text))
     message = said.message or f"HubSpot answered {reply.status} without a message"
     asked = rule(reply.status)
     if asked.failure is Misconfigured and (scopes := _missing_scopes(said)):
@@ -263,7 +263,7 @@ def _unreadable(reply: _Reply) -> Uncertain:
 def _refreshed(body: Mapping[str, Any]) -> RefreshedToken | None:
     token, life, replaced = (body.get(name) for name in ("access_token", "expires_in", "refresh_token"))
     try:
-        seconds = float(life or 0)
+        seconds = float(life)  # type: ignore[arg-type]  # a TypeError where it is no number
     except (TypeError, ValueError):
         return None
     if not _is_word(token) or not (replaced is None or _is_word(replaced)) or not 0 <= seconds <= LONGEST_LIFE:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from model.records import reader
+
 Context = dict[str, list[str]] | str  # a map in HubSpot's description, a string in its own sample
 
 
@@ -22,87 +24,48 @@ class AnswerStatus(StrEnum):
     PROCESSING = "PROCESSING"
 
 
-STATUSES = {status.value: status for status in AnswerStatus}
-
-
 @dataclass(frozen=True, slots=True)
 class EchoedLimit:
     """One row of `results`: a limit as HubSpot says it now is."""
 
-    category: str | None
-    type_id: int | None
-    user_enforced_max_to_object_ids: int | None
-
-    @classmethod
-    def of(cls, row: Mapping[str, Any]) -> EchoedLimit:
-        return cls(
-            _text(row.get("category")), _number(row.get("typeId")), _number(row.get("userEnforcedMaxToObjectIds"))
-        )
+    category: str | None = None
+    type_id: int | None = None
+    user_enforced_max_to_object_ids: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorDetail:
     """One of the `errors` within an error."""
 
-    message: str | None
-    code: str | None
-    context: Context | None
-
-    @classmethod
-    def of(cls, detail: Mapping[str, Any]) -> ErrorDetail:
-        return cls(_text(detail.get("message")), _text(detail.get("code")), _context(detail.get("context")))
+    message: str | None = None
+    code: str | None = None
+    context: Context | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorBody:
     """An error of HubSpot's: one of a 207's `errors`, or the whole body of a 4xx or 5xx."""
 
-    status: str | None
-    category: str | None
-    message: str | None
-    correlation_id: str | None
-    context: Context | None
-    errors: tuple[ErrorDetail, ...]
-    id: str | None
-    sub_category: Any  # an object inside a 207, a string in an error body
-    policy_name: str | None  # of a 429: TEN_SECONDLY_ROLLING or DAILY
-    error: str | None  # of a refused refresh: OAuth's own word for it
-
-    @classmethod
-    def of(cls, body: object) -> ErrorBody:
-        """What can be read of it: nothing of what is no object."""
-        known = body if isinstance(body, dict) else {}
-        return cls(
-            status=_text(known.get("status")),
-            category=_text(known.get("category")),
-            message=_text(known.get("message")),
-            correlation_id=_text(known.get("correlationId")),
-            context=_context(known.get("context")),
-            errors=tuple(ErrorDetail.of(detail) for detail in objects(known, "errors")),
-            id=_text(known.get("id")),
-            sub_category=known.get("subCategory"),
-            policy_name=_text(known.get("policyName")),
-            error=_text(known.get("error")),
-        )
+    status: str | None = None
+    category: str | None = None
+    message: str | None = None
+    correlation_id: str | None = None
+    context: Context | None = None
+    errors: tuple[ErrorDetail, ...] = ()
+    id: str | None = None
+    sub_category: Any = None  # an object inside a 207, a string in an error body
+    policy_name: str | None = None  # of a 429: TEN_SECONDLY_ROLLING or DAILY
+    error: str | None = None  # of a refused refresh: OAuth's own word for it
 
 
 @dataclass(frozen=True, slots=True)
 class BatchAnswer:
     """The body of a 2xx of batch create."""
 
-    status: AnswerStatus | None
-    results: tuple[EchoedLimit, ...]
-    errors: tuple[ErrorBody, ...]
-    num_errors: int | None
-
-    @classmethod
-    def of(cls, body: Mapping[str, Any]) -> BatchAnswer:
-        return cls(
-            status=STATUSES.get(_text(body.get("status")) or ""),
-            results=tuple(EchoedLimit.of(row) for row in objects(body, "results")),
-            errors=tuple(ErrorBody.of(error) for error in objects(body, "errors")),
-            num_errors=_number(body.get("numErrors")),
-        )
+    status: AnswerStatus | None = None
+    results: tuple[EchoedLimit, ...] = ()
+    errors: tuple[ErrorBody, ...] = ()
+    num_errors: int | None = None
 
 
 def json_object(text: str | None) -> dict[str, Any] | None:
@@ -114,12 +77,6 @@ def json_object(text: str | None) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def objects(body: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    """The objects in a list of an answer's; none where something else stands in its place."""
-    rows = body.get(name)
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-
-
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
@@ -129,10 +86,30 @@ def _number(value: object) -> int | None:
 
 
 def _context(value: object) -> Context | None:
-    if isinstance(value, dict):
-        return {
-            name: [each for each in values if isinstance(each, str)]
-            for name, values in value.items()
-            if isinstance(values, list)
-        }
-    return _text(value)
+    if not isinstance(value, dict):
+        return _text(value)
+    lists = {name: values for name, values in value.items() if isinstance(values, list)}
+    return {name: [each for each in values if isinstance(each, str)] for name, values in lists.items()}
+
+
+def _each(of: Any) -> Any:
+    return lambda rows: tuple(of(row) for row in rows if isinstance(row, dict)) if isinstance(rows, list) else ()
+
+
+_LEAVES = {"str": _text, "int": _number, "Context": _context}
+echoed_limit = reader(EchoedLimit, _LEAVES)
+_error = reader(ErrorBody, {**_LEAVES, "tuple[ErrorDetail, ...]": _each(reader(ErrorDetail, _LEAVES))})
+batch_answer = reader(
+    BatchAnswer,
+    {
+        **_LEAVES,
+        "AnswerStatus": lambda value: next((status for status in AnswerStatus if status == value), None),
+        "tuple[EchoedLimit, ...]": _each(echoed_limit),
+        "tuple[ErrorBody, ...]": _each(_error),
+    },
+)
+
+
+def error_body(body: Mapping[str, Any] | None) -> ErrorBody:
+    """What can be read of an error: nothing of what is no object."""
+    return _error(body or {})

@@ -17,9 +17,11 @@ from typing import Any
 from voluptuous import Extra, Invalid, MultipleInvalid, Optional, Required, Schema
 
 from model.contract import DEFAULT_PORTAL, INT32_MAX, MAX_INPUTS, Category, ContractError, Envelope, LimitInput, Problem
+from model.records import camel
 
-DEEPEST = 200  # levels of JSON; nothing that is asked for here has more than five
 Check = Callable[[Any], Any]
+_UNKNOWN = "is not a field of this request; check its spelling"
+_LIMIT = ("category", "typeId", "maxToObjectIds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +132,10 @@ def moment(value: Any) -> datetime:
 
 def flag(value: Any) -> bool:
     """True or false, also as the texts that a query or a person may have for them."""
-    if isinstance(value, bool):
-        return value
-    word = value.lower() if isinstance(value, str) else ""
-    if word not in _FLAGS:
+    word = str(value).lower() if isinstance(value, (bool, str)) else ""
+    if word not in (*_TRUE, *_FALSE):
         raise Invalid("must be true or false")
-    return _FLAGS[word]
+    return word in _TRUE
 
 
 def required(name: str) -> Required:
@@ -143,7 +143,7 @@ def required(name: str) -> Required:
     return Required(name, msg="is required")
 
 
-def strict(fields: Mapping[Any, Check], unknown: str = "is not a field of this request; check its spelling") -> Schema:
+def strict(fields: Mapping[Any, Check], unknown: str = _UNKNOWN) -> Schema:
     """An object with these fields and no other, so that a misspelt one is never dropped."""
 
     def refuse(value: Any) -> Any:
@@ -152,10 +152,8 @@ def strict(fields: Mapping[Any, Check], unknown: str = "is not a field of this r
     return Schema({**fields, Extra: refuse})
 
 
-_FLAGS = {
-    **dict.fromkeys(("true", "t", "yes", "y", "on", "1"), True),
-    **dict.fromkeys(("false", "f", "no", "n", "off", "0"), False),
-}
+_TRUE = ("true", "t", "yes", "y", "on", "1")
+_FALSE = ("false", "f", "no", "n", "off", "0")
 # Names (`deals`, `p123_car`) and ids (`0-1`, `2-123`). Nothing that could change the path of the URL it is put in.
 object_type = Text(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")
 portal_name = Text(r"^[a-z0-9][a-z0-9-]{0,62}$")
@@ -170,9 +168,7 @@ def line(least: int, most: int) -> Text:
     return Text(_LINE, least, most, _NO_CONTROLS)
 
 
-limit_input = strict(
-    {required("category"): OneOf(Category), required("typeId"): int32, required("maxToObjectIds"): int32}
-)
+limit_input = strict(dict(zip(map(required, _LIMIT), (OneOf(Category), int32, int32), strict=True)))
 inputs = Each(limit_input, 1, MAX_INPUTS, "input", "; split the request")
 envelope = strict(
     {
@@ -205,7 +201,6 @@ def parse_json(text: str | bytes) -> object:
         value: object = json.loads(decoded, object_pairs_hook=_each_key_once, parse_constant=_no_number)
         if "\\ud" in decoded or "\\uD" in decoded:  # as an escape it can still come in
             json.dumps(value, ensure_ascii=False).encode()
-        _limit_depth(decoded, value)
     except ContractError:
         raise
     except (ValueError, RecursionError) as error:
@@ -220,52 +215,35 @@ def parse_envelope(value: object, portals: Collection[str]) -> Envelope:
     return _envelope(value, portals, [])
 
 
-def parse_batch(
-    body: object,
-    portals: Collection[str],
-    *,
-    from_object_type: str,
-    to_object_type: str,
-    portal: str = DEFAULT_PORTAL,
-    idempotency_key: str | None = None,
-) -> Envelope:
+def parse_batch(body: object, portals: Collection[str], **path: str | None) -> Envelope:
     """An envelope from the parsed body of HubSpot's own route and the fields its path names. Raises ContractError."""
     if not isinstance(body, dict):
         raise ContractError([Problem("", "the body must be a JSON object with inputs")])
-    strays = [
-        Problem(str(name), "is not a field of this request; check its spelling") for name in body if name != "inputs"
-    ]
-    value = {
-        "portal": portal,
-        "fromObjectType": from_object_type,
-        "toObjectType": to_object_type,
-        "idempotencyKey": idempotency_key,
-        **{name: body[name] for name in body if name == "inputs"},
-    }
-    return _envelope(value, portals, strays)
+    strays = [Problem(str(name), _UNKNOWN) for name in body if name != "inputs"]
+    return _envelope(
+        {
+            **{camel(name): given for name, given in path.items()},
+            **{name: body[name] for name in body if name == "inputs"},
+        },
+        portals,
+        strays,
+    )
 
 
 def _envelope(value: Mapping[str, Any], portals: Collection[str], problems: list[Problem]) -> Envelope:
     try:
-        known = check(envelope, value)
+        known = {"portal": DEFAULT_PORTAL, **check(envelope, value)}
     except ContractError as error:
         raise ContractError(problems + error.problems) from None
-    asked = tuple(LimitInput(each["category"], each["typeId"], each["maxToObjectIds"]) for each in known["inputs"])
-    portal = known.get("portal", DEFAULT_PORTAL)
+    asked = tuple(LimitInput(*(each[name] for name in _LIMIT)) for each in known["inputs"])
     problems = [*problems, *_contradictions(asked)]
-    if portal not in portals:
+    if known["portal"] not in portals:
         told = ", ".join(sorted(portals))
-        problems = [*problems, Problem("portal", f"is not a portal of this deployment; it has: {told}")]
+        problems.append(Problem("portal", f"is not a portal of this deployment; it has: {told}"))
     if problems:
         raise ContractError(problems)
-    return Envelope(
-        portal,
-        known["fromObjectType"],
-        known["toObjectType"],
-        asked,
-        known.get("idempotencyKey"),
-        known.get("requestedBy"),
-    )
+    rest = (known.get(name) for name in ("idempotencyKey", "requestedBy"))
+    return Envelope(known["portal"], known["fromObjectType"], known["toObjectType"], asked, *rest)
 
 
 def _contradictions(asked: tuple[LimitInput, ...]) -> list[Problem]:
@@ -291,23 +269,6 @@ def _each_key_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _no_number(text: str) -> object:
     raise ValueError(f"{text} is no number")
-
-
-def _limit_depth(text: str, value: object) -> None:
-    """Refuse what is nested deeper than anything asked for: other readers, such as DynamoDB's, end before Python's."""
-    if text.count("[") + text.count("{") <= DEEPEST:
-        return
-    level = [value]
-    for _ in range(DEEPEST):
-        level = [
-            part
-            for each in level
-            if isinstance(each, (dict, list))
-            for part in (each.values() if isinstance(each, dict) else each)
-        ]
-        if not level:
-            return
-    raise ValueError(f"it is nested more than {DEEPEST} levels deep")
 
 
 def _sortable(part: object) -> str:

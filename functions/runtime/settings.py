@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC, tzinfo
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -21,51 +22,16 @@ class SettingsError(Exception):
     """The environment lacks something or holds something wrong; the message names every variable at fault."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What a deployment decides. Names are those of the environment variables, in lower case."""
-
-    hubspot_base_url: str
-    hubspot_api_versions: tuple[str, ...]  # dated; the first is the one used when a request names none
-    portals: tuple[str, ...]
-    token_secret_prefix: str
-    outcomes_table: str
-    outcome_retention_days: int
-    batch_size: int
-    quota_calls: int  # per ten seconds; what HubSpot's answers say counts more
-    head_room: float  # of the quota, for other apps and for people who wait
-    queue_url: str
-    portal_time_zones: Mapping[str, ZoneInfo] = field(default_factory=dict)
-    clients_secret: str = ""  # only the webhook has callers to know
-    authorization: str = "key"  # or iam: by what callers are known
-    public_url: str = ""  # by which callers reach the API, where it is not API Gateway's own address
-
-    def zone(self, portal: str) -> tzinfo:
-        """The time zone of a portal's account, at whose midnight its daily quota is full again; UTC if not set."""
-        return self.portal_time_zones.get(portal, UTC)
-
-
-def load(environment: Mapping[str, str]) -> Settings:
-    """Settings from environment variables. Raises SettingsError."""
-    try:
-        known: dict[str, Any] = check(_VARIABLES, dict(environment))
-    except ContractError as error:
-        raise SettingsError(f"set these environment variables right: {error}") from None
-    return Settings(**{name.lower(): value for name, value in known.items()})
-
-
 def _listed(each: Check) -> Check:
-    def listed(text: str) -> tuple[str, ...]:
-        return Each(each, 1)(_split(text))
-
-    return listed
+    some = Each(each, 1)
+    return lambda text: some(_split(text))
 
 
 def _split(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def _number(kind: type[int] | type[float], least: float, most: float) -> Check:
+def _number(kind: type[int] | type[float], least: float, most: float = float("inf")) -> Check:
     def number(text: str) -> float:
         try:
             value = kind(text)
@@ -92,31 +58,47 @@ def _base_url(text: str) -> str:
     return text.rstrip("/")
 
 
-def _authorization(text: str) -> str:
-    if text not in ("key", "iam"):
-        raise Invalid("must be key or iam")
-    return text
+def _variable(check: Check, default: Any = MISSING) -> Any:
+    return field(default=default, metadata={"check": check})
 
 
 API_VERSION = Text(r"^[0-9]{4}-[0-9]{2}$")
-_ALL = float("inf")
 _some = Text(least=1)
-_VARIABLES = Schema(
-    {
-        required("HUBSPOT_BASE_URL"): _base_url,
-        required("HUBSPOT_API_VERSIONS"): _listed(API_VERSION),
-        required("PORTALS"): _listed(portal_name),
-        required("TOKEN_SECRET_PREFIX"): _some,
-        required("OUTCOMES_TABLE"): _some,
-        required("OUTCOME_RETENTION_DAYS"): _number(int, 1, _ALL),
-        required("BATCH_SIZE"): _number(int, 1, 2000),
-        required("QUOTA_CALLS"): _number(int, 1, _ALL),
-        required("HEAD_ROOM"): _number(float, 0, 0.999),
-        required("QUEUE_URL"): _some,
-        Optional("PORTAL_TIME_ZONES"): _zones,
-        Optional("CLIENTS_SECRET"): str,
-        Optional("AUTHORIZATION"): _authorization,
-        Optional("PUBLIC_URL"): str,
-    },
-    extra=REMOVE_EXTRA,
-)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a deployment decides. Names are those of the environment variables, in lower case."""
+
+    hubspot_base_url: str = _variable(_base_url)
+    # Dated, one each March and September; the first is the one used when a request names none.
+    hubspot_api_versions: tuple[str, ...] = _variable(_listed(API_VERSION))
+    portals: tuple[str, ...] = _variable(_listed(portal_name))
+    token_secret_prefix: str = _variable(_some)
+    outcomes_table: str = _variable(_some)
+    outcome_retention_days: int = _variable(_number(int, 1))
+    batch_size: int = _variable(_number(int, 1, 2000))
+    quota_calls: int = _variable(_number(int, 1))  # per ten seconds; what HubSpot's answers say counts more
+    head_room: float = _variable(_number(float, 0, 0.999))  # of the quota, for other apps and for people who wait
+    queue_url: str = _variable(_some)
+    portal_time_zones: Mapping[str, ZoneInfo] = _variable(_zones, MappingProxyType({}))
+    clients_secret: str = _variable(str, "")  # only the webhook has callers to know
+    authorization: str = _variable(Text("^(key|iam)$"), "key")  # by what callers are known
+    public_url: str = _variable(str, "")  # by which callers reach the API, where it is not API Gateway's own address
+
+    def zone(self, portal: str) -> tzinfo:
+        """The time zone of a portal's account, at whose midnight its daily quota is full again; UTC if not set."""
+        return self.portal_time_zones.get(portal, UTC)
+
+
+def load(environment: Mapping[str, str]) -> Settings:
+    """Settings from environment variables. Raises SettingsError."""
+    known = fields(Settings)
+    schema = {
+        (required if each.default is MISSING else Optional)(each.name.upper()): each.metadata["check"] for each in known
+    }
+    try:
+        values = check(Schema(schema, extra=REMOVE_EXTRA), dict(environment))
+    except ContractError as error:
+        raise SettingsError(f"set these environment variables right: {error}") from None
+    return Settings(**{name.lower(): value for name, value in values.items()})

@@ -49,8 +49,5 @@ class RefusalCache:
         failure = known.failure
         # A new one each time: threads that raise the same one mix up what it says and where it was raised.
         return type(failure)(
-            failure.message,
-            correlation_id=failure.correlation_id,
-            retry_after=failure.retry_after,
-            daily=failure.daily,
+            failure.message, correlation_id=failure.correlation_id, retry_after=failure.retry_after, daily=failure.daily
         )

@@ -20,7 +20,7 @@ from model.errors import HubSpotFailure, Uncertain
 from model.pair import Pair
 
 PAIR = Pair("2026-03", "deals", "contacts")
-INPUTS = [LimitInput(category=Category.HUBSPOT_DEFINED, typeId=3, maxToObjectIds=5)]
+INPUTS = [LimitInput(category=Category.HUBSPOT_DEFINED, type_id=3, max_to_object_ids=5)]
 GIGABYTE = 2**30
 MEMORY = 512  # MiB, the functions' default
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
@@ -72,7 +72,7 @@ def peak_of_a_call(base_url: str) -> tuple[str, int]:
 from model.contract import LimitInput
 from hubspot_api.client import HubSpot
 from model.pair import Pair
-item = LimitInput(category="HUBSPOT_DEFINED", typeId=3, maxToObjectIds=5)
+item = LimitInput(category="HUBSPOT_DEFINED", type_id=3, max_to_object_ids=5)
 try:
     HubSpot({base_url!r}).batch_create("a-token", Pair("2026-03", "deals", "contacts"), [item], 60)
 except Exception as failure:  # whatever it is, it is printed

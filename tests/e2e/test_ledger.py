@@ -27,13 +27,13 @@ def test_claims_and_settlements_of_many_are_made_for_those_they_may_be_made_for(
     assert [claim is not None for claim in claims] == [False] + [True] * 24
     assert [ledger.get(each.id) for each in asked[1:]] == [claim.outcome for claim in claims if claim]
 
-    told = {
+    told: dict[str, Any] = {
         "status": Status.PARTIAL,
         "finished_at": now.replace(microsecond=0),
         "hubspot": HubSpotResponse(http_status=207, body='{"message": "it\'s \\"refused\\"?"}'),
         "doubt": None,
     }
-    outcomes = [claim.outcome.model_copy(update=told) for claim in claims if claim]
+    outcomes = [replace(claim.outcome, **told) for claim in claims if claim]
     fences = [1 if place % 2 else 2 for place in range(24)]  # 2 is none that anybody has
 
     assert ledger.settle_many(list(zip(outcomes, fences, strict=True))) == [fence == 1 for fence in fences]

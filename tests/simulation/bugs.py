@@ -92,17 +92,19 @@ def do_not_notice_that_a_holder_died(put: Put) -> None:
 
 @bug
 def forget_the_doubt_between_two_runs(put: Put) -> None:
-    put(ledger, "TOLD", tuple(name for name in ledger.TOLD if name != "doubt"))
+    put(ledger, "SETTLED", tuple(name for name in ledger.SETTLED if name != "doubt"))
 
 
 @bug
 def overwrite_the_attempts_recorded_before(put: Put) -> None:
-    def note(self: ClaimedRequest, call_result: CallResult) -> None:
-        self.outcome = replace(self.outcome, attempts=tuple(call_result.attempts))
-        if call_result.said:
-            self._said.append(call_result.said)
+    record = ClaimedRequest.record
 
-    put(ClaimedRequest, "note", note)
+    def forgetful(self: ClaimedRequest, result: CallResult) -> None:
+        self.outcome = replace(self.outcome, attempts=())
+        self._attempts.clear()
+        record(self, result)
+
+    put(ClaimedRequest, "record", forgetful)
 
 
 @bug

@@ -18,7 +18,7 @@ from ledger.history import Filter, History, Page
 from ledger.ledger import Ledger
 from model.contract import LimitInput, LimitKey
 from model.errors import HubSpotFailure
-from model.hubspot_answer import BatchAnswer
+from model.hubspot_answer import batch_answer
 from model.outcomes import Outcome, Request, Trigger
 from model.pair import Pair
 from model.quota import Quota
@@ -47,7 +47,7 @@ def answer(
     """A 2xx of batch create with these `results`."""
     body = {"status": "COMPLETE", "startedAt": "2026-11-23T09:00:00Z", "completedAt": "2026-11-23T09:00:00Z"}
     text = json.dumps({**body, "results": list(results), **rest})
-    return Answer(http_status, text, correlation_id, BatchAnswer.model_validate_json(text))
+    return Answer(http_status, text, correlation_id, batch_answer(json.loads(text)))
 
 
 def failed(status: int, message: str | None = None, **rest: Any) -> HubSpotFailure:

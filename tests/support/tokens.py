@@ -15,9 +15,10 @@ import pytest
 
 from aws.dynamodb import Table
 from aws.secrets_manager import SecretStore
-from hubspot_api.client import Refreshed
+from hubspot_api.client import CONNECT_TIMEOUT
 from ledger.locks import Locks
-from model.errors import HubSpotFailure, Unavailable, Uncertain
+from model.access_token import RefreshedToken
+from model.errors import HubSpotFailure, OutOfTime, Unavailable, Uncertain
 from model.records import iso
 from tests.support.fakes import START, Clock, FakeQuota
 from tokens import oauth_refresh, store
@@ -35,7 +36,7 @@ PASSING = [
     Uncertain("words", http_status=503, body="{}"),
     Uncertain("words"),
 ]
-Step = Refreshed | HubSpotFailure | Callable[[], Refreshed]
+Step = RefreshedToken | HubSpotFailure | Callable[[], RefreshedToken]
 
 
 def expiring(seconds: float, **more: Any) -> dict[str, Any]:
@@ -56,14 +57,16 @@ class FakeOAuth:
 
     def refresh(
         self, client_id: str, client_secret: str, refresh_token: str, version: str, seconds: float
-    ) -> Refreshed:
+    ) -> RefreshedToken:
         assert version == "2026-03"
+        if seconds <= CONNECT_TIMEOUT:
+            raise OutOfTime("no time was left in this invocation to call HubSpot")
         self.seconds = seconds
         self.asked.append((client_id, client_secret, refresh_token))
-        step = self.script.pop(0) if self.script else Refreshed(f"shh-new-{len(self.asked)}", 1_800, None)
+        step = self.script.pop(0) if self.script else RefreshedToken(f"shh-new-{len(self.asked)}", 1_800, None)
         if isinstance(step, HubSpotFailure):
             raise step
-        return step if isinstance(step, Refreshed) else step()
+        return step if isinstance(step, RefreshedToken) else step()
 
     def hub_id(self, token: str, version: str, seconds: float) -> int:
         self.checked.append(token)

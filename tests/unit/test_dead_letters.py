@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import json
 import random
 import string
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -343,7 +342,7 @@ def test_an_outcome_of_any_size_can_be_given_up() -> None:
     noise = "".join(random.Random(1).choices(string.printable, k=330_000))  # about all that fits beside the inputs
     claim = ledger.claim(asked, START, START + timedelta(seconds=45))
     large = HubSpotResponse(http_status=503, body=noise)
-    told = {"status": Status.DEFERRED, "retry_at": START, "reason": "503", "hubspot": large}
+    told: dict[str, Any] = {"status": Status.DEFERRED, "retry_at": START, "reason": "503", "hubspot": large}
     ledger.settle(replace(claim.outcome, **told), claim.fence)
 
     ledger.fail(asked, "given up", "é" * 48_000, START)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -200,7 +199,9 @@ def test_of_hundreds_each_is_found_once_whatever_its_status() -> None:
         asked = request(f"m-{number}", (3, 5), at=START + SECOND * number)
         if number % 5 == 4:
             claim = ledger.claim(asked, START, START + LEASE)
-            told = {"status": Status.DEFERRED, "retry_at": START, "reason": "503"} if number % 10 == 4 else {}
+            told: dict[str, Any] = (
+                {"status": Status.DEFERRED, "retry_at": START, "reason": "503"} if number % 10 == 4 else {}
+            )
             if told:
                 ledger.settle(replace(claim.outcome, **told), claim.fence)
         else:

@@ -101,8 +101,8 @@ def test_a_sent_request_names_its_outcome_and_leaves_its_key_behind(deployment: 
     (message,) = deployment.messages()
     assert message["MessageAttributes"]["OutcomeId"] == {"StringValue": asked.id, "DataType": "String"}
     assert message["Body"] == (
-        '{"inputs":[{"category":"HUBSPOT_DEFINED","typeId":3,"maxToObjectIds":5}],"portal":"default",'
-        '"fromObjectType":"deals","toObjectType":"contacts","requestedBy":"me"}'
+        '{"portal":"default","fromObjectType":"deals","toObjectType":"contacts",'
+        '"inputs":[{"category":"HUBSPOT_DEFINED","typeId":3,"maxToObjectIds":5}],"requestedBy":"me"}'
     )
 
 

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from batch_create.attribution import attribute, refused
 from model.contract import Category, LimitInput
 from model.errors import Refused
-from model.hubspot_answer import BatchAnswer
+from model.hubspot_answer import BatchAnswer, batch_answer
 from model.outcomes import Result
 from tests.support.fakes import echo
 
 limits = st.lists(
     st.builds(
-        lambda category, type_id, number: LimitInput(category=category, typeId=type_id, maxToObjectIds=number),
+        lambda category, type_id, number: LimitInput(category=category, type_id=type_id, max_to_object_ids=number),
         st.sampled_from(Category),
         st.integers(1, 400),
         st.integers(1, 50),
@@ -30,12 +30,12 @@ limits = st.lists(
 
 
 def limit(type_id: int, number: int = 5, category: str = "HUBSPOT_DEFINED") -> LimitInput:
-    return LimitInput(category=Category(category), typeId=type_id, maxToObjectIds=number)
+    return LimitInput(category=Category(category), type_id=type_id, max_to_object_ids=number)
 
 
 def said(results: list[dict[str, Any]], *errors: Any, status: str | None = "COMPLETE", **rest: Any) -> BatchAnswer:
     value = {"status": status, "results": results, **rest}
-    return BatchAnswer.model_validate({**value, "errors": list(errors)} if errors else value)
+    return batch_answer({**value, "errors": list(errors)} if errors else value)
 
 
 @given(limits, st.data())

@@ -44,7 +44,7 @@ def fates_of_one_call(number: int, hubspot: FakeHubSpot) -> dict[LimitKey, Attri
     pair = Pair("2026-03", "deals", "contacts")
     (call,) = plan([Demand("m-1", START, "default", pair, item) for item in items], number)
     found: dict[LimitKey, Attribution] = {}
-    for call_result in Sender(work, START + MINUTE, AuthorisedCalls(work, START + MINUTE, urgent=False)).make(call):
+    for call_result in Sender(work, START + MINUTE, AuthorisedCalls(work, START + MINUTE, urgent=False)).send(call):
         assert call_result.deferral is None
         assert all(
             found.get(k, attribution).result is attribution.result

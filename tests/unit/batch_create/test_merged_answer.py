@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_create.merged_answer import answers_for, in_hubspots_words, merged, without_errors
+from batch_create.merged_answer import answer, decides, merged
 from model.contract import Category
-from model.hubspot_answer import BatchAnswer, EchoedLimit
+from model.hubspot_answer import batch_answer
 from model.outcomes import HubSpotResponse, InputOutcome, Outcome, Result, Status, Trigger
 from tests.fuzz.inputs import ANSWER, nearly
 from tests.support.fakes import START
@@ -19,10 +21,6 @@ from tests.support.fakes import START
 def said(status: int, body: object, correlation_id: str = "c") -> HubSpotResponse:
     text = body if isinstance(body, str) else json.dumps(body)
     return HubSpotResponse(http_status=status, status="COMPLETE", correlation_id=correlation_id, body=text)
-
-
-def _row(row: object) -> EchoedLimit:
-    return EchoedLimit.model_validate(row if isinstance(row, dict) else {})
 
 
 def test_one_answer_is_kept_word_for_word() -> None:
@@ -78,60 +76,70 @@ def test_what_is_no_list_of_an_answer_has_no_part_in_the_whole(name: str, odd: o
     assert json.loads(whole.body or "")[name] == ANSWER[name]
 
 
-def _of_one_input(result: Result, hubspot: HubSpotResponse | None) -> Outcome:
-    item = InputOutcome(category=Category.HUBSPOT_DEFINED, type_id=3, max_to_object_ids=5, result=result)
+def outcome_of(
+    *inputs: InputOutcome, status: Status = Status.PARTIAL, hubspot: HubSpotResponse | None = None
+) -> Outcome:
     return Outcome(
         id="o",
         portal="default",
-        status=Status.COMPLETE,
+        status=status,
         trigger=Trigger.WEBHOOK,
         requested_at=START,
-        inputs=(item,),
+        inputs=inputs,
         hubspot=hubspot,
     )
 
 
-@given(st.lists(nearly(ANSWER), min_size=1, max_size=3), st.sampled_from([Result.APPLIED, Result.UNCHANGED]))
-def test_no_answer_of_hubspots_is_too_odd_to_be_told(bodies: list[object], result: Result) -> None:
-    whole = merged([without_errors(said(200, body), ["typeId 3 is bad"]) for body in bodies])
-
-    told = answers_for(_of_one_input(result, whole))
-
-    if told and result is Result.APPLIED:
-        rows = json.loads(whole.body or "")["results"] if whole else []
-        assert (3, 5) in [(row.type_id, row.user_enforced_max_to_object_ids) for row in map(_row, rows)]
+def item(type_id: int, result: Result, **rest: Any) -> InputOutcome:
+    return InputOutcome(category=Category.HUBSPOT_DEFINED, type_id=type_id, max_to_object_ids=5, result=result, **rest)
 
 
-def test_an_answer_whose_rows_are_of_other_types_does_not_answer_for_an_outcome() -> None:
-    odd = {"category": [], "typeId": {}, "userEnforcedMaxToObjectIds": 5}
+@given(st.lists(nearly(ANSWER), min_size=1, max_size=3))
+def test_no_answer_of_hubspots_is_too_odd_to_be_joined(bodies: list[object]) -> None:
+    whole = merged([said(200, body) for body in bodies])
 
-    assert not answers_for(_of_one_input(Result.APPLIED, said(200, {"status": "COMPLETE", "results": [odd]})))
+    assert whole is not None
+    assert decides(whole)
+    assert len(bodies) == 1 or isinstance(json.loads(whole.body or ""), dict)
+
+
+def test_hubspots_words_are_the_answer_where_they_are_about_this_outcome_alone() -> None:
+    words = replace(said(201, ANSWER), verbatim=True)
+
+    assert answer(outcome_of(item(3, Result.APPLIED), hubspot=words)) == (201, words.body)
+
+
+def test_hubspots_words_are_not_the_answer_where_they_are_about_others_too() -> None:
+    status, body = answer(outcome_of(item(3, Result.APPLIED), hubspot=said(207, ANSWER)))
+
+    assert status == 200
+    assert isinstance(body, dict)
+    assert [row["typeId"] for row in body["results"]] == [3]
+    assert "errors" not in body
+
+
+def test_a_request_refused_whole_is_answered_with_its_own_message_under_hubspots_status() -> None:
+    refused = item(3, Result.REJECTED, message="typeId 3 is bad")
+
+    status, body = answer(outcome_of(refused, status=Status.REJECTED, hubspot=said(400, "<p>")))
+
+    assert isinstance(body, dict)
+    assert (status, body["message"], body["correlationId"]) == (400, "typeId 3 is bad", "c")
 
 
 def test_what_became_of_the_inputs_can_be_said_in_hubspots_shape() -> None:
-    def item(type_id: int, result: Result, **rest: str) -> InputOutcome:
-        return InputOutcome(
-            category=Category.HUBSPOT_DEFINED, type_id=type_id, max_to_object_ids=5, result=result, **rest
-        )
-
-    outcome = Outcome(
-        id="o",
-        portal="default",
-        status=Status.PARTIAL,
-        trigger=Trigger.WEBHOOK,
-        requested_at=START,
-        inputs=(
-            item(1, Result.APPLIED),
-            item(2, Result.UNCHANGED),
-            item(3, Result.REJECTED, message="bad"),
-            item(4, Result.SUPERSEDED, superseded_by="o-2"),
-        ),
+    outcome = outcome_of(
+        item(1, Result.APPLIED),
+        item(2, Result.UNCHANGED),
+        item(3, Result.REJECTED, message="bad"),
+        item(4, Result.SUPERSEDED, superseded_by="o-2"),
     )
 
-    status, body = in_hubspots_words(outcome)
+    status, body = answer(outcome)
 
     assert status == 207
-    answer = BatchAnswer.model_validate(body)
-    assert [(row.type_id, row.user_enforced_max_to_object_ids) for row in answer.results] == [(1, 5), (2, 5)]
-    assert [error.message for error in answer.errors or []] == ["bad", "superseded by outcome o-2"]
-    assert answer.num_errors == 2
+    assert isinstance(body, dict)
+    told = batch_answer(body)
+    assert [(row.type_id, row.user_enforced_max_to_object_ids) for row in told.results] == [(1, 5), (2, 5)]
+    assert [error.message for error in told.errors] == ["bad", "superseded by outcome o-2"]
+    assert told.num_errors == 2

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_create.plan import Call, Demand, affected_demands, latest, plan
+from batch_create.plan import Call, Demand, affected_demands, by_limit, latest, plan
 from model.contract import Category, LimitInput
 from model.outcomes import Doubt
 from model.pair import Pair
@@ -24,7 +24,7 @@ demands = st.lists(
             requested_at=START + timedelta(seconds=second),
             portal=portal,
             pair=Pair("2026-03", "deals", to),
-            item=LimitInput(category=Category.HUBSPOT_DEFINED, typeId=type_id, maxToObjectIds=limit),
+            item=LimitInput(category=Category.HUBSPOT_DEFINED, type_id=type_id, max_to_object_ids=limit),
         ),
         st.integers(0, 50),
         st.integers(0, 5),
@@ -52,7 +52,7 @@ def test_calls_are_as_few_as_the_batch_size_allows(asked: list[Demand], size: in
 
 @given(demands, st.integers(1, 7))
 def test_every_demand_is_decided_by_exactly_one_call(asked: list[Demand], size: int) -> None:
-    decided = [demand for call in plan(asked, size) for demand, _ in affected_demands(call, asked)]
+    decided = [demand for call in plan(asked, size) for demand, _ in affected_demands(call, by_limit(asked))]
 
     assert sorted(decided, key=repr) == sorted(asked, key=repr)
 
@@ -92,7 +92,7 @@ def test_what_is_decided_is_not_in_the_next_call(asked: list[Demand], size: int,
 
 
 def doubted(request_id: str, number: int, second: int, doubt: Doubt | None) -> Demand:
-    item = LimitInput(category=Category.HUBSPOT_DEFINED, typeId=3, maxToObjectIds=number)
+    item = LimitInput(category=Category.HUBSPOT_DEFINED, type_id=3, max_to_object_ids=number)
     pair = Pair("2026-03", "deals", "contacts")
     return Demand(request_id, START + timedelta(seconds=second), "default", pair, item, doubt)
 

@@ -169,7 +169,7 @@ PAIR = Pair("2026-03", "deals", "contacts")
 
 
 def demand(own_id: str, second: int, type_id: int = 3, number: int = 5) -> Demand:
-    item = LimitInput(category=Category.HUBSPOT_DEFINED, typeId=type_id, maxToObjectIds=number)
+    item = LimitInput(category=Category.HUBSPOT_DEFINED, type_id=type_id, max_to_object_ids=number)
     return Demand(own_id, START + SECOND * second, "default", PAIR, item)
 
 

@@ -15,7 +15,8 @@ import requests
 import responses
 from urllib3.exceptions import MaxRetryError, NameResolutionError, NewConnectionError, ProtocolError
 
-from hubspot_api.client import CONNECT_TIMEOUT, LONGEST_READ, HubSpot, Refreshed
+from hubspot_api.client import CONNECT_TIMEOUT, LONGEST_READ, HubSpot
+from model.access_token import RefreshedToken
 from model.contract import Category, LimitInput
 from model.errors import HubSpotFailure, Misconfigured, Refused, Unavailable, Uncertain
 from model.pair import Pair
@@ -23,7 +24,7 @@ from model.pair import Pair
 PAIR = Pair("2026-03", "deals", "contacts")
 READ = "https://hubspot.test/crm/associations/2026-03/definitions/configurations/deals/contacts"
 CREATE = f"{READ}/batch/create"
-LIMIT = LimitInput(category=Category.HUBSPOT_DEFINED, typeId=3, maxToObjectIds=5)
+LIMIT = LimitInput(category=Category.HUBSPOT_DEFINED, type_id=3, max_to_object_ids=5)
 TOKEN = "pat-eu1-0123456789"
 
 
@@ -257,7 +258,7 @@ REFRESH = "https://hubspot.test/oauth/2026-03/token"
 SECRET, REFRESH_TOKEN = "client/secret+1", "refresh token/1"
 
 
-def refresh(hubspot: HubSpot, seconds: float = 30) -> Refreshed:
+def refresh(hubspot: HubSpot, seconds: float = 30) -> RefreshedToken:
     return hubspot.refresh("client-1", SECRET, REFRESH_TOKEN, "2026-03", seconds)
 
 
@@ -276,7 +277,7 @@ def test_a_refresh_is_a_form_as_hubspot_documents_it(http: responses.RequestsMoc
         REFRESH, json={"access_token": TOKEN, "expires_in": 1800, "refresh_token": "next", "token_type": "bearer"}
     )
 
-    assert refresh(hubspot) == Refreshed(TOKEN, 1800, "next")
+    assert refresh(hubspot) == RefreshedToken(TOKEN, 1800, "next")
 
     sent: Any = http.calls[0].request
     assert sent.headers["Content-Type"] == "application/x-www-form-urlencoded"
@@ -314,7 +315,7 @@ def test_a_refresh_without_another_refresh_token_leaves_the_old_one(
 ) -> None:
     http.post(REFRESH, json={"access_token": "x" * 2_000, "expires_in": 0})
 
-    assert refresh(hubspot) == Refreshed("x" * 2_000, 0, None)
+    assert refresh(hubspot) == RefreshedToken("x" * 2_000, 0, None)
 
 
 @pytest.mark.parametrize("status", ["BAD_REFRESH_TOKEN", "BAD_CLIENT_ID", "BAD_CLIENT_SECRET", "BAD_HUB"])

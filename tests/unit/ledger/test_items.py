@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import random
 import string
+from dataclasses import replace
 from typing import Any
 
 import pytest

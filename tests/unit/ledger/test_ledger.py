@@ -107,8 +107,14 @@ def test_a_settlement_among_many_leaves_the_same_item_as_one_alone(ledger: Ledge
     claims = [ledger.claim(each, START, LEASE) for each in asked]
     said = HubSpotResponse(http_status=207, body='{"status":"COMPLETE"}')
     attempt = Attempt(at=START, call="batch_create", verdict=Verdict.ANSWERED)
-    complete = {"status": Status.COMPLETE, "finished_at": START, "hubspot": said, "attempts": (attempt,), "doubt": None}
-    deferred = {"status": Status.DEFERRED, "retry_at": LEASE, "reason": 'it\'s "HubSpot": 503?'}
+    complete: dict[str, Any] = {
+        "status": Status.COMPLETE,
+        "finished_at": START,
+        "hubspot": said,
+        "attempts": (attempt,),
+        "doubt": None,
+    }
+    deferred: dict[str, Any] = {"status": Status.DEFERRED, "retry_at": LEASE, "reason": 'it\'s "HubSpot": 503?'}
     outcomes = [
         replace(claim.outcome, **told)
         for claim, told in zip(claims, [complete, deferred, complete, deferred], strict=True)
@@ -140,7 +146,12 @@ def test_a_deferred_request_can_be_claimed_again_and_was_not_abandoned(ledger: L
 
 def test_a_deferred_request_is_parked_until_its_time_and_its_fence_does_not_grow(ledger: Ledger) -> None:
     first = ledger.claim(request("m-1", (3, 5)), START, LEASE)
-    told = {"status": Status.DEFERRED, "retry_at": LEASE, "reason": "503", "doubt": Doubt(since=START, in_vain=2)}
+    told: dict[str, Any] = {
+        "status": Status.DEFERRED,
+        "retry_at": LEASE,
+        "reason": "503",
+        "doubt": Doubt(since=START, in_vain=2),
+    }
     deferred = replace(first.outcome, **told)
     ledger.settle(deferred, first.fence)
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.contract import INT32_MAX, Category, ContractError, Problem
-from model.hubspot_answer import AnswerStatus, BatchAnswer, ErrorBody
+from model.hubspot_answer import AnswerStatus, EchoedLimit, batch_answer, error_body
 from model.validation import parse_batch, parse_envelope, parse_json
 
 PORTALS = {"default", "acme"}
@@ -58,10 +58,10 @@ def fields_at_fault(value: object) -> set[str]:
 def test_a_valid_envelope_survives_the_way_to_json_and_back(value: dict[str, Any]) -> None:
     envelope = parse_envelope(value, PORTALS)
 
-    again = parse_envelope(parse_json(envelope.model_dump_json(exclude_none=True)), PORTALS)
+    again = parse_envelope(parse_json(json.dumps(envelope.as_json())), PORTALS)
 
     assert again == envelope
-    assert [item.model_dump(mode="json") for item in envelope.inputs] == value["inputs"]
+    assert [item.as_json() for item in envelope.inputs] == value["inputs"]
 
 
 @given(json_values)
@@ -95,7 +95,18 @@ def test_a_key_that_is_given_twice_is_no_json(text: str, encoded: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["NaN", "[Infinity]", "[" * 300 + "]" * 300, "9" * 5_000, '"\\ud800"', '"\ud800"', '"\x01"', "\ufeff{}", ""]
+    "text",
+    [
+        "NaN",
+        "[Infinity]",
+        "[" * 100_000 + "]" * 100_000,
+        "9" * 5_000,
+        '"\\ud800"',
+        '"\ud800"',
+        '"\x01"',
+        "\ufeff{}",
+        "",
+    ],
 )
 def test_what_readers_of_json_take_differently_or_not_at_all_is_refused(text: str) -> None:
     with pytest.raises(ContractError, match="not valid JSON"):
@@ -188,27 +199,26 @@ def test_a_body_may_not_speak_for_the_path() -> None:
     )
 )
 def test_an_error_of_hubspots_is_always_read(error: dict[str, Any]) -> None:
-    answer = BatchAnswer.model_validate({"status": "COMPLETE", "results": [], "errors": [error]})
+    answer = batch_answer({"status": "COMPLETE", "results": [], "errors": [error]})
 
-    assert answer.errors is not None
+    assert len(answer.errors) == 1
     assert answer.status is AnswerStatus.COMPLETE
 
 
-def test_unknown_fields_of_an_answer_survive() -> None:
+def test_unknown_fields_of_an_answer_are_no_hindrance() -> None:
+    # They survive as HubSpot wrote them: the ledger keeps the body word for word.
     row = {"category": "HUBSPOT_DEFINED", "typeId": 3, "label": None, "userEnforcedMaxToObjectIds": 5, "colour": "red"}
-    answer = BatchAnswer.model_validate({"status": "COMPLETE", "results": [row], "page": {"next": 1}})
+    answer = batch_answer({"status": "COMPLETE", "results": [row], "page": {"next": 1}})
 
-    assert answer.model_extra == {"page": {"next": 1}}
-    assert answer.results[0].model_dump() == row
+    assert answer.results == (EchoedLimit("HUBSPOT_DEFINED", 3, 5),)
 
 
 @pytest.mark.parametrize(
     "context", [{"missingScopes": ["scope1", "scope2"]}, "{missingScopes=[scope1, scope2]}", ["unforeseen"], None]
 )
 def test_an_inner_context_may_be_a_map_or_a_text(context: object) -> None:
-    body = ErrorBody.model_validate({"errors": [{"message": "no", "context": context, "in": "body", "code": "X"}]})
+    body = error_body({"errors": [{"message": "no", "context": context, "in": "body", "code": "X"}]})
 
-    assert body.errors is not None
-    detail = body.errors[0]
+    (detail,) = body.errors
     assert detail.context == (context if isinstance(context, dict | str) else None)
-    assert (detail.message, detail.in_, detail.code) == ("no", "body", "X")
+    assert (detail.message, detail.code) == ("no", "X")

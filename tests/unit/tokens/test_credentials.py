@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aws.secrets_manager import Secret
-from hubspot_api.client import Refreshed
+from model.access_token import RefreshedToken
 from model.records import iso
 from tests.support.fakes import START
 from tokens.credentials import Credentials, Unusable, parse
@@ -25,7 +25,7 @@ JSON = st.recursive(
 
 
 def of(text: str | dict[str, Any]) -> Credentials:
-    return parse(Secret(text if isinstance(text, str) else json.dumps(text), "v1"))
+    return parse(text if isinstance(text, str) else json.dumps(text), "v1")
 
 
 @pytest.mark.parametrize("text", ["pat-1", " pat-1\n", '{"accessToken": "pat-1"}', '\n{"accessToken": " pat-1 "}'])
@@ -136,7 +136,7 @@ def test_a_token_serves_until_five_minutes_or_half_its_life_are_left(
 def test_a_refresh_changes_the_token_and_keeps_all_else(unknown: dict[str, Any], rotated: str | None) -> None:
     stored = {**unknown, **OAUTH, "hubId": 7, "expiresAt": None}
 
-    renewed = of(stored).renewed(Refreshed("new", 1_800, rotated), START)
+    renewed = of(stored).renewed(RefreshedToken("new", 1_800, rotated), START)
 
     told = {"accessToken": "new", "expiresAt": "2026-11-23T09:30:00.000Z", "expiresIn": 1_800}
     assert json.loads(renewed.text) == {**stored, **told, "refreshToken": rotated or "shh-refresh"}
@@ -147,7 +147,7 @@ def test_a_refresh_changes_the_token_and_keeps_all_else(unknown: dict[str, Any],
 def test_nothing_secret_is_in_a_repr() -> None:
     credentials = oauth(1)
 
-    shown = repr((credentials, credentials.oauth, Secret("shh", "v1"), Refreshed("shh", 1, "shh")))
+    shown = repr((credentials, credentials.oauth, Secret("shh", "v1"), RefreshedToken("shh", 1, "shh")))
 
     assert "shh" not in shown
     assert "client-1" not in shown

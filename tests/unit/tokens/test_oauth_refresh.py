@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from aws.dynamodb import Table
-from hubspot_api.client import Refreshed
+from model.access_token import RefreshedToken
 from model.errors import HubSpotFailure, Misconfigured, Unavailable
 from tests.support.fakes import Clock
 from tests.support.tokens import APP, PASSING, PORTAL, Scene, expiring
@@ -53,7 +53,7 @@ def test_a_token_is_refreshed_before_it_ends_and_stored_with_all_else_kept(
 
 def test_a_token_of_ten_seconds_is_used_for_five(scene: Scene) -> None:
     scene.put(APP)
-    scene.oauth.script = [Refreshed("shh-short", 10, None)]
+    scene.oauth.script = [RefreshedToken("shh-short", 10, None)]
 
     used = []
     for _ in range(6):
@@ -65,7 +65,7 @@ def test_a_token_of_ten_seconds_is_used_for_five(scene: Scene) -> None:
 
 def test_a_rotated_refresh_token_is_kept_and_used_next(scene: Scene) -> None:
     scene.put(APP)
-    scene.oauth.script = [Refreshed("shh-1", 1_800, "shh-rotated"), Refreshed("shh-2", 1_800, None)]
+    scene.oauth.script = [RefreshedToken("shh-1", 1_800, "shh-rotated"), RefreshedToken("shh-2", 1_800, None)]
 
     scene.bearer()
     scene.clock.advance(1_500)

@@ -13,8 +13,8 @@ from botocore.exceptions import ClientError
 
 from aws.dynamodb import Table
 from aws.secrets_manager import SecretStore
-from hubspot_api.client import Refreshed
 from ledger.locks import Locks
+from model.access_token import RefreshedToken
 from model.errors import LedgerUnavailable, Misconfigured, Unavailable
 from tests.support.fakes import Clock, FakeQuota
 from tests.support.tokens import APP, PORTAL, FakeOAuth, Lines, Scene, expiring, logged_lines
@@ -101,7 +101,7 @@ def test_a_dead_refresher_stops_nobody_for_longer_than_its_lease(scene: Scene) -
         def release(self, *_: object) -> None:
             raise Died
 
-    def killed() -> Refreshed:
+    def killed() -> RefreshedToken:
         raise Died
 
     alive = scene.locks
@@ -220,10 +220,10 @@ def test_forty_workers_who_meet_a_token_at_its_end_refresh_it_once(clock: Clock,
     refreshed = threading.Event()
     waiting = threading.local()
 
-    def granted() -> Refreshed:
+    def granted() -> RefreshedToken:
         everybody.wait()
         refreshed.set()
-        return Refreshed("shh-new", 1_800, "shh-rotated")
+        return RefreshedToken("shh-new", 1_800, "shh-rotated")
 
     def sleep(seconds: float) -> None:
         if not ended.is_set():
@@ -235,8 +235,23 @@ def test_forty_workers_who_meet_a_token_at_its_end_refresh_it_once(clock: Clock,
 
     oauth.script = [granted]
 
+    class TellingLock:
+        """Between the threads of one function: whoever finds it taken waits as the others do."""
+
+        def __init__(self) -> None:
+            self.lock = threading.Lock()
+
+        def __enter__(self) -> None:
+            if not self.lock.acquire(blocking=False):
+                sleep(0)
+                self.lock.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            self.lock.release()
+
     def made() -> TokenProvider:
-        return TokenProvider(SecretStore(client, clock), "p", oauth, locks, FakeQuota(), clock, sleep, "2026-03")
+        store = SecretStore(client, clock)
+        return TokenProvider(store, "p", oauth, locks, FakeQuota(), clock, sleep, "2026-03", new_lock=TellingLock)
 
     one = made()
     ended = threading.Event()

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from aws.dynamodb import Table
-from hubspot_api.client import Refreshed
+from model.access_token import RefreshedToken
 from model.errors import Misconfigured, Unavailable
 from tests.support.fakes import Clock
 from tests.support.tokens import APP, PORTAL, Lines, Scene, expiring, logged_lines
@@ -32,9 +32,9 @@ def test_an_owners_correction_during_a_refresh_is_used_and_not_overwritten(scene
     scene.put(expiring(-1))
     correction = expiring(1_800, refreshToken="shh-corrected", accessToken="shh-correct")
 
-    def granted() -> Refreshed:
+    def granted() -> RefreshedToken:
         scene.put(correction)
-        return Refreshed("shh-late", 1_800, "shh-late")
+        return RefreshedToken("shh-late", 1_800, "shh-late")
 
     scene.oauth.script = [granted]
 
@@ -45,9 +45,9 @@ def test_an_owners_correction_during_a_refresh_is_used_and_not_overwritten(scene
 def test_an_owners_correction_that_itself_needs_a_refresh_is_refreshed(scene: Scene) -> None:
     scene.put(expiring(-1))
 
-    def granted() -> Refreshed:
+    def granted() -> RefreshedToken:
         scene.put({**APP, "refreshToken": "shh-corrected"})
-        return Refreshed("shh-late", 1_800, None)
+        return RefreshedToken("shh-late", 1_800, None)
 
     scene.oauth.script = [granted]
 
@@ -58,9 +58,9 @@ def test_an_owners_correction_that_itself_needs_a_refresh_is_refreshed(scene: Sc
 def test_an_owners_change_of_something_else_is_joined_with_the_refresh(scene: Scene) -> None:
     scene.put(expiring(-1))
 
-    def granted() -> Refreshed:
+    def granted() -> RefreshedToken:
         scene.put(expiring(-1, hubId=7))
-        return Refreshed("shh-1", 1_800, "shh-rotated")
+        return RefreshedToken("shh-1", 1_800, "shh-rotated")
 
     scene.oauth.script = [granted]
 
@@ -72,9 +72,9 @@ def test_an_owners_change_of_something_else_is_joined_with_the_refresh(scene: Sc
 def test_an_owner_who_breaks_the_secret_during_a_refresh_is_told(scene: Scene) -> None:
     scene.put(expiring(-1))
 
-    def granted() -> Refreshed:
+    def granted() -> RefreshedToken:
         scene.put("{}")
-        return Refreshed("shh-1", 1_800, None)
+        return RefreshedToken("shh-1", 1_800, None)
 
     scene.oauth.script = [granted]
 
@@ -85,9 +85,9 @@ def test_a_secret_that_never_stands_still_is_left_for_later(scene: Scene) -> Non
     scene.put(APP)
     numbers = itertools.count()
 
-    def granted() -> Refreshed:
+    def granted() -> RefreshedToken:
         scene.put({**APP, "refreshToken": f"shh-{next(numbers)}"})
-        return Refreshed("shh-1", 1_800, None)
+        return RefreshedToken("shh-1", 1_800, None)
 
     scene.oauth.script = [granted, granted]
 
@@ -119,7 +119,7 @@ def test_a_refresh_that_cannot_be_written_is_used_from_memory_and_written_later(
     scene.put(expiring(-1))
     client = Unwritable(scene.client)
     scene.tokens = scene.worker(client)
-    scene.oauth.script = [Refreshed("shh-1", 1_800, "shh-rotated")]
+    scene.oauth.script = [RefreshedToken("shh-1", 1_800, "shh-rotated")]
 
     assert scene.bearer() == scene.bearer() == "shh-1"
     assert scene.stored == expiring(-1)
@@ -143,7 +143,7 @@ def test_a_refresh_that_cannot_be_written_is_used_from_memory_and_written_later(
 def test_a_rotated_refresh_token_that_could_not_be_written_is_the_one_used_next(scene: Scene, logged: Lines) -> None:
     scene.put(expiring(-1))
     scene.tokens = scene.worker(Unwritable(scene.client))
-    scene.oauth.script = [Refreshed("shh-1", 1_800, "shh-rotated")]
+    scene.oauth.script = [RefreshedToken("shh-1", 1_800, "shh-rotated")]
     scene.bearer()
 
     assert scene.bearer(fresh=True) == "shh-new-2"
