@@ -52,10 +52,11 @@ client: setup ## make a caller's key NAME=… [PORTALS=a,b] [OBJECT_TYPES=…] [
 test: check security-tools ## check, then every test
 	python -m pytest
 
-check: setup ## lint, format and types
+check: setup ## lint, format, types and who imports whom
 	ruff check .
 	ruff format --check .
 	mypy
+	PYTHONPATH=functions lint-imports --no-logo --no-cache
 
 synth: setup ## the CloudFormation template, into cdk.out
 	$(CDK) synth --quiet --output cdk.out
