@@ -29,6 +29,4 @@ def environment(settings: Settings, storage: Storage, queue: RequestQueue) -> di
         "POWERTOOLS_SERVICE_NAME": SERVICE,
         "POWERTOOLS_METRICS_NAMESPACE": NAMESPACE,
         "POWERTOOLS_LOG_LEVEL": settings.log_level,
-        # Else the first model has the metadata of every package searched for plugins, at each cold start.
-        "PYDANTIC_DISABLE_PLUGINS": "__all__",
     }

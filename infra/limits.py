@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from voluptuous import Invalid, Schema
 
-from infra.config import ConfigurationError, known_time_zone
+from infra.checks import an_object, record
+from infra.config import ConfigurationError
 from infra.schedule_expression import explained_expression
+from infra.settings_checks import time_zone
 from model.contract import ContractError, Envelope
-from model.validation import parse_envelope
+from model.validation import Text, check, parse_envelope
 
 
 @dataclass(frozen=True)
@@ -29,16 +30,28 @@ class ScheduledRequest:
     envelope: Envelope
 
 
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+def _expression(value: Any) -> str:
+    try:
+        return explained_expression(_text(value))
+    except ValueError as error:
+        raise Invalid(str(error)) from None
 
-    schedule: Annotated[str, AfterValidator(explained_expression)]
-    timezone: Annotated[str, AfterValidator(known_time_zone)] | None = None
+
+_text = Text()
+
+
+@dataclass(frozen=True)
+class _File:
+    schedule: Annotated[str, _expression]
+    request: Annotated[dict[str, Any], an_object]
+    timezone: Annotated[str, time_zone] | None = None
     # EventBridge Scheduler's rule for a schedule's name and description.
-    name: Annotated[str, Field(pattern=r"^[0-9A-Za-z_.-]{1,64}$")] | None = None
-    description: Annotated[str, Field(max_length=512)] | None = None
+    name: Annotated[str, Text(r"^[0-9A-Za-z_.-]{1,64}$")] | None = None
+    description: Annotated[str, Text(most=512)] | None = None
     enabled: bool = True
-    request: dict[str, Any]
+
+
+_file = Schema(record(_File, "a key of such a file"))
 
 
 def load_scheduled_requests(folder: Path, files: Sequence[str], portals: Collection[str]) -> list[ScheduledRequest]:
@@ -71,15 +84,12 @@ def _read(folder: Path, file: str, portals: Collection[str]) -> ScheduledRequest
         return [f"is not valid YAML: {' '.join(str(error).split())}"]
     if not isinstance(content, dict):
         return ["must hold `schedule` and `request`"]
+    read: _File | None = None
     problems: list[str] = []
     try:
-        read = _File.model_validate(content)
-    except ValidationError as error:
-        read = None
-        problems = [
-            f"{'.'.join(map(str, detail['loc']))}: {_message(detail['type'], detail['msg'])}"
-            for detail in error.errors(include_url=False, include_input=False)
-        ]
+        read = check(_file, content)
+    except ContractError as error:
+        problems = [str(problem) for problem in error.problems]
     envelope = None
     if isinstance(content.get("request"), dict):
         envelope, wrong = _checked(content["request"], portals)
@@ -99,11 +109,3 @@ def _checked(request: dict[str, Any], portals: Collection[str]) -> tuple[Envelop
     if envelope.idempotency_key is not None:
         return None, ["idempotencyKey: leave it out; with one key for all runs only the first would reach HubSpot"]
     return envelope, []
-
-
-def _message(kind: str, message: str) -> str:
-    if kind == "missing":
-        return "is required"
-    if kind == "extra_forbidden":
-        return "is not a key of such a file; known are schedule, timezone, name, description, enabled, request"
-    return re.sub("^Value error, ", "", message)

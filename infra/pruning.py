@@ -24,11 +24,11 @@ UNREACHABLE = (
     # Powertools' tools that we do not use; its logger, metrics and resolver import none of them.
     *(f"{_UTILITIES}/{name}" for name in ("auth_alpha", "batch", "circuit_breaker", "data_masking", "feature_flags")),
     *(f"{_UTILITIES}/{name}" for name in ("idempotency", "kafka", "parameters", "parser", "streaming")),
+    # Clients are all that is made: boto3 describes its resources here, and then knows of none.
+    *("boto3/data", "boto3/examples"),
     "botocore/cacert.pem",  # only for an environment without certifi, which requests brings
     "certifi/tests",
     "dateutil/zoneinfo",  # a second copy of the time zones, which botocore never asks for
-    "pydantic/mypy.py",  # a plugin of the type checker
-    "pydantic/v1",  # version 1 as a whole, for those who still use it
     "urllib3/contrib/emscripten",  # for browsers
 )
 # What an installer leaves for itself. METADATA stays, as scanners find packages by it, and licences stay.

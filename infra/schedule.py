@@ -46,7 +46,7 @@ class Schedules(Construct):
             *encryption.send_data(),
         )
         for request in requests:
-            event = request.envelope.model_dump(mode="json", by_alias=True, exclude_none=True)
+            event = request.envelope.as_json()
             scheduler.Schedule(
                 self,
                 f"Schedule-{request.name}",

@@ -12,21 +12,22 @@ import os
 import secrets
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
-from pydantic import ValidationError
 
+from api import clients
 from api.clients import MAX_KEYS, Clients, Entry, parse
 from aws.secrets_manager import NO_MEMORY, SecretStore
 from local import emulator
 from local.processes import ROOT
 from local.stack import STACK_FILE, key_hash
-from model.contract import ContractError, problems_of
+from model.contract import ContractError
 from model.errors import HubSpotFailure
+from model.records import plain
 
 if TYPE_CHECKING:
     from types_boto3_secretsmanager import SecretsManagerClient
@@ -58,7 +59,7 @@ def added(known: Clients, entry: Entry) -> Clients:
     """With one client more. Raises NotDone where its name is taken."""
     if any(each.name == entry.name for each in known.clients):
         raise NotDone(f"there is a client {entry.name} already; ROTATE=1 gives it a second key")
-    return Clients(clients=[*known.clients, entry])
+    return Clients((*known.clients, entry))
 
 
 def rotated(known: Clients, name: str, key_hash: str) -> Clients:
@@ -66,7 +67,7 @@ def rotated(known: Clients, name: str, key_hash: str) -> Clients:
     hashes = _keys(known, name)
     if len(hashes) >= MAX_KEYS:
         raise NotDone(f"{name} has {len(hashes)} keys; RETIRE=1 ends the older one, once nobody uses it any more")
-    return _with(known, name, [*hashes, key_hash])
+    return _with(known, name, (*hashes, key_hash))
 
 
 def retired(known: Clients, name: str) -> Clients:
@@ -80,7 +81,7 @@ def retired(known: Clients, name: str) -> Clients:
 def removed(known: Clients, name: str) -> Clients:
     """Without a client. Raises NotDone where it is not there."""
     _named(known, name)
-    return Clients(clients=[each for each in known.clients if each.name != name])
+    return Clients(tuple(each for each in known.clients if each.name != name))
 
 
 def _named(known: Clients, name: str) -> Entry:
@@ -90,19 +91,15 @@ def _named(known: Clients, name: str) -> Entry:
     raise NotDone(f"there is no client {name}; known are: {', '.join(each.name for each in known.clients) or 'none'}")
 
 
-def _keys(known: Clients, name: str) -> list[str]:
+def _keys(known: Clients, name: str) -> tuple[str, ...]:
     hashes = _named(known, name).key_sha256
     if not hashes:
         raise NotDone(f"{name} is known by its IAM principals and has no key; REMOVE=1 removes the client")
     return hashes
 
 
-def _with(known: Clients, name: str, hashes: list[str]) -> Clients:
-    return Clients(
-        clients=[
-            each.model_copy(update={"key_sha256": hashes}) if each.name == name else each for each in known.clients
-        ]
-    )
+def _with(known: Clients, name: str, hashes: tuple[str, ...]) -> Clients:
+    return Clients(tuple(replace(each, key_sha256=hashes) if each.name == name else each for each in known.clients))
 
 
 def change(place: Place, how: Callable[[Clients], Clients]) -> None:
@@ -112,10 +109,12 @@ def change(place: Place, how: Callable[[Clients], Clients]) -> None:
         for _ in range(TRIES):
             current = store.current(place.secret, NO_MEMORY)
             wanted = how(parse(current.text, place.secret))
-            if store.replace(place.secret, current.version, wanted.model_dump_json(exclude_none=True)):
+            if store.replace(place.secret, current.version, json.dumps(plain(wanted))):
                 return
     except HubSpotFailure as failure:
         raise NotDone(failure.message) from None
+    except ContractError as error:
+        raise NotDone(str(error)) from None
     raise NotDone(f"the secret {place.secret} was changed by others again and again; try again")
 
 
@@ -162,9 +161,9 @@ def _entry(options: argparse.Namespace, key_hash: str) -> Entry:
         "requestsPerMinute": options.rate,
     }
     try:
-        return Entry.model_validate(told)
-    except ValidationError as error:
-        raise NotDone(str(ContractError(problems_of(error)))) from None
+        return clients.entry(told)
+    except ContractError as error:
+        raise NotDone(str(error)) from None
 
 
 def _options() -> argparse.Namespace:

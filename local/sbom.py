@@ -121,6 +121,7 @@ def copy_metadata(locked: Locked, folder: Path) -> None:
         return line[0] if holds(Requirement(line[1]), ["", *locked.requirement.extras]) else ""
 
     metadata = re.sub(r"^Requires-Dist: (.*)\n", needed, found.read_text("METADATA") or "", flags=re.MULTILINE)
+    metadata = re.sub(r"^Download-URL: .*\n", "", metadata, flags=re.MULTILINE)  # a registry: each machine has its own
     information = folder / f"{locked.name.replace('-', '_')}-{locked.version}.dist-info"
     information.mkdir()
     (information / "METADATA").write_text(metadata, encoding="utf-8")

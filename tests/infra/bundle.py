@@ -36,7 +36,6 @@ ENVIRONMENT = {
     "CLIENTS_SECRET": "clients",
     "POWERTOOLS_SERVICE_NAME": "test",
     "POWERTOOLS_METRICS_NAMESPACE": "Test",
-    "PYDANTIC_DISABLE_PLUGINS": "__all__",
 }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from infra.checks import names
 from infra.config import ConfigurationError, Settings, parse_settings
 from infra.limits import load_scheduled_requests
 from tests.infra.template import SETTINGS
@@ -31,7 +32,7 @@ def test_cdk_json_names_every_setting_with_its_default_but_for_the_schedules() -
     settings = parse_settings({**SETTINGS, "schedules": []})
 
     assert settings == Settings()
-    assert set(SETTINGS) == {field.alias for field in Settings.model_fields.values()}
+    assert set(SETTINGS) == set(names(Settings))
 
 
 def test_settings_from_the_command_line_are_json_text() -> None:

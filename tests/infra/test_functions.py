@@ -176,7 +176,6 @@ def test_the_settings_reach_every_function(other: Synthesised) -> None:
         "POWERTOOLS_SERVICE_NAME": "hubspot-association-limits",
         "POWERTOOLS_METRICS_NAMESPACE": "HubSpotAssociationLimits",
         "POWERTOOLS_LOG_LEVEL": "WARNING",
-        "PYDANTIC_DISABLE_PLUGINS": "__all__",
     }
 
     environments = {name: dict(function(other, name)["Environment"]["Variables"]) for name in HANDLERS}

@@ -45,7 +45,6 @@ NOBODY = {
     "aws_lambda_powertools.utilities.parameters": "secrets have one memory, aws/secrets_manager.py",
     "aws_lambda_powertools.utilities.parser": "model/validation.py has the checks",
     "aws_xray_sdk": "nothing is traced",
-    "boto3.resources.collection": "clients are used, not resources",
     "pydantic": "records are dataclasses, and voluptuous checks at the doors",
     "unittest": "for tests",
 }

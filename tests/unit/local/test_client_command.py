@@ -17,14 +17,14 @@ from tests.support.aws import client, clients_secret
 from tests.support.fakes import Clock
 from tests.support.vault import Vault
 
-NOBODY = Clients(clients=[])
+NOBODY = Clients(())
 
 
 def entry(name: str, key: str) -> Entry:
-    return Entry(name=name, key_sha256=[key_hash(key)], portals=["*"])
+    return Entry(name=name, key_sha256=(key_hash(key),), portals=("*",))
 
 
-def hashes(known: Clients, name: str) -> list[str]:
+def hashes(known: Clients, name: str) -> tuple[str, ...]:
     (found,) = [each for each in known.clients if each.name == name]
     return found.key_sha256
 
@@ -33,14 +33,14 @@ def test_the_life_of_a_key() -> None:
     known = added(added(NOBODY, entry("other", "theirs")), entry("crm", "first"))
 
     known = rotated(known, "crm", key_hash("second"))
-    assert hashes(known, "crm") == [key_hash("first"), key_hash("second")]
+    assert hashes(known, "crm") == (key_hash("first"), key_hash("second"))
 
     known = retired(known, "crm")
-    assert hashes(known, "crm") == [key_hash("second")]
+    assert hashes(known, "crm") == (key_hash("second"),)
 
     known = removed(known, "crm")
     assert [each.name for each in known.clients] == ["other"]
-    assert hashes(known, "other") == [key_hash("theirs")]
+    assert hashes(known, "other") == (key_hash("theirs"),)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_what_cannot_be_done_is_told_with_what_to_do(refused: Any, advice: str) 
 
 @given(st.lists(st.sampled_from(["crm", "sales", "ops"]), unique=True), st.sampled_from(["crm", "sales", "ops"]))
 def test_a_change_of_one_client_leaves_all_others_as_they_are(names: list[str], name: str) -> None:
-    known = Clients(clients=[entry(each, each) for each in names])
+    known = Clients(tuple(entry(each, each) for each in names))
     others = [each for each in known.clients if each.name != name]
 
     after = rotated(known, name, key_hash("new")) if name in names else added(known, entry(name, "new"))
