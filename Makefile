@@ -92,8 +92,8 @@ audit: security-tools ## look every locked package up in the databases of known 
 		echo 'audit: not passed. A package has a known vulnerability, or could not be looked up: see above.' >&2; \
 		exit 1; }
 
-bench: setup ## measure everything side by side, into bench/report.md [ONLY=cold,calls] [QUICK=1]
-	PYTHONPATH=functions python -m bench $(if $(ONLY),--only '$(ONLY)') $(if $(QUICK),--quick)
+bench: setup ## measure everything side by side, into bench/report.md [ONLY=cold,calls] [QUICK=1] [BASE=commit]
+	PYTHONPATH=functions python -m bench $(if $(ONLY),--only '$(ONLY)') $(if $(QUICK),--quick) $(if $(BASE),--base '$(BASE)')
 
 deploy: setup ## deploy to the AWS account and region of your environment
 	$(CDK) deploy || { \

@@ -9,15 +9,16 @@ import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
-from bench import environment
+from bench import checkout, environment
 from bench.machine import machine, versions
 from bench.report import Section
 from bench.write import Report, number, write
 from local import emulator
 from local.processes import ROOT
 
-# Each is a module here with `measure(quick: bool) -> Section`.
+# Each is a module here with `measure(quick: bool) -> Section`; those in COMPARED also take a base.
 MEASURES = ("cold", "size", "calls", "quota", "overhead", "writes", "growth")
+COMPARED = ("cold", "size", "calls", "overhead")
 COMPLETE = ROOT / "bench"  # the report that is kept; one of a part, or in a hurry, does not take its place
 PARTIAL = ROOT / ".local/bench/report"
 
@@ -27,15 +28,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--only", type=_names, default=MEASURES, help=f"some of {','.join(MEASURES)}")
     parser.add_argument("--quick", action="store_true", help="fewer repetitions and smaller loads")
+    parser.add_argument("--base", help=f"a commit to measure beside this checkout, by {', '.join(COMPARED)}")
     options = parser.parse_args()
     emulator.isolate()
+    try:
+        base = checkout.base(options.base) if options.base else None
+    except checkout.NoSuchBase as failure:
+        sys.exit(f"bench: {failure}")
     sections: list[Section] = []
     failures: dict[str, str] = {}
     for name in options.only:
-        print(f"bench: {name} ...", flush=True)
+        compared = {"base": base} if name in COMPARED else {}
+        print(f"bench: {name} ...{' it has no use for a base' if base and not compared else ''}", flush=True)
         started = time.monotonic()
         try:
-            section: Section = import_module(f"bench.{name}").measure(options.quick)
+            section: Section = import_module(f"bench.{name}").measure(options.quick, **compared)
         except Exception as failure:  # noqa: BLE001 - whatever one measure dies of, the others' results are kept
             traceback.print_exc()
             failures[name] = f"{type(failure).__name__}: {failure}"
@@ -43,7 +50,7 @@ def main() -> int:
             sections.append(section)
             _show(section)
         print(f"bench: {name} took {time.monotonic() - started:.0f} s", flush=True)
-    report = Report(machine(), versions(environment.installed()), sections, failures, options.quick)
+    report = Report(machine(), versions(environment.installed()), sections, failures, options.quick, base)
     folder = COMPLETE if options.only == MEASURES and not options.quick else PARTIAL
     write(report, folder)
     print(f"bench: the report is {folder.relative_to(ROOT)}/report.md")

@@ -1,4 +1,4 @@
-"""An AWS that costs next to nothing: `python -m bench.aws`. One table, one secret and one queue in AWS's JSON protocol.
+"""An AWS that costs next to nothing: `python -m bench.aws`. A table, secrets and a queue in AWS's JSON protocol.
 
 An emulator takes longer for a write than DynamoDB itself, and on one machine with it everybody would be measured by
 that. This one answers after `--latency-ms`, the same for all, with the conditional writes of the simulation's table.
@@ -9,30 +9,37 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import json
 import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 from botocore.exceptions import ClientError
 
 from local.processes import HOST
 from tests.simulation.dynamo import Dynamo
 
+# What changes something for others; of reading a secret nobody else knows.
+WRITES = frozenset({"PutItem", "UpdateItem", "BatchExecuteStatement", "SendMessage", "ChangeMessageVisibilityBatch"})
 ANY = "attribute_exists(id) OR attribute_not_exists(id)"  # the condition of a write without one
 HEAD = b"HTTP/1.1 %d OK\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: %d\r\n\r\n"
 Values = dict[str, Any]
 
 
 class Services:
-    """What is behind the endpoint. `counts` has all calls, those of the table by their key's prefix."""
+    """What is behind the endpoint. `counts` has all calls, those of the table by their key's prefix; `first_write` is
+    when the first write came, by `time.perf_counter`, which is one clock for all processes of a machine."""
 
     def __init__(self, secret: str) -> None:
         self._secret = secret
-        self._table = Dynamo(lambda operation: "", time.time, index_lag=0)
+        self._secrets: dict[str, str] = {}
+        self._table = _table()
         self._postponed: dict[str, float] = {}
         self.counts: Counter[str] = Counter()
+        self.first_write: float | None = None
         self._operations: dict[str, Callable[[Values], Values]] = {
             "GetItem": lambda asked: self._table.get_item(**asked),
             "BatchGetItem": lambda asked: self._table.batch_get_item(**asked),
@@ -40,16 +47,21 @@ class Services:
             "UpdateItem": lambda asked: self._table.update_item(**asked),
             "BatchExecuteStatement": lambda asked: self._table.batch_execute_statement(**asked),
             "Query": lambda asked: self._table.query(**asked),
-            "GetSecretValue": lambda asked: {"Name": asked["SecretId"], "VersionId": "1", "SecretString": self._secret},
+            "GetSecretValue": self._secret_value,
+            "SendMessage": self._send,
             "ChangeMessageVisibilityBatch": self._postpone,
+            "Reset": self._reset,  # which AWS has not
         }
 
     def answer(self, target: str, body: bytes) -> tuple[int, Values, int]:
         """HTTP status and body for a call, by its X-Amz-Target, and how many operations one after the other it was;
-        without one, what was counted and postponed."""
+        without one, what was counted and postponed, and when the first write came."""
+        moment = time.perf_counter()
         if not target:
-            return 200, {"counts": self.counts, "postponed": self._postponed}, 0
+            return 200, {"counts": self.counts, "postponed": self._postponed, "firstWrite": self.first_write}, 0
         name = target.rpartition(".")[2]
+        if name in WRITES and self.first_write is None:
+            self.first_write = moment
         asked: Values = json.loads(body)
         try:
             answer = self._operations[name](asked)
@@ -62,6 +74,27 @@ class Services:
             self._table.writes.clear()  # the simulation's record of them
         return 200, answer, len(asked["Statements"]) if "Statements" in asked else 1
 
+    def _reset(self, asked: Values) -> Values:
+        """Begin anew with these items and, by name, texts of secrets; what items there were."""
+        before = list(self._table.items.values())
+        self._table = _table()
+        self._secrets = asked["secrets"]
+        self._postponed.clear()
+        self.counts.clear()
+        self.first_write = None
+        for item in asked["items"]:
+            self._table.put_item(Item=item, ConditionExpression=ANY)
+        return {"items": before}
+
+    def _secret_value(self, asked: Values) -> Values:
+        name = asked["SecretId"]
+        return {"Name": name, "VersionId": "1", "SecretString": self._secrets.get(name, self._secret)}
+
+    def _send(self, asked: Values) -> Values:
+        """Take a message, which nobody receives."""
+        digest = hashlib.md5(asked["MessageBody"].encode(), usedforsecurity=False).hexdigest()
+        return {"MessageId": str(uuid4()), "MD5OfMessageBody": digest}
+
     def _counted(self, name: str, asked: Values) -> str:
         key = (asked.get("Key") or asked.get("Item") or {}).get("id", {}).get("S", "")
         prefix, mark, _ = key.partition("#")
@@ -71,6 +104,10 @@ class Services:
         for entry in asked["Entries"]:
             self._postponed[entry["ReceiptHandle"]] = time.time() + entry["VisibilityTimeout"]
         return {"Successful": [{"Id": entry["Id"]} for entry in asked["Entries"]], "Failed": []}
+
+
+def _table() -> Dynamo:
+    return Dynamo(lambda operation: "", time.time, index_lag=0)
 
 
 class Connection(asyncio.Protocol):
@@ -115,7 +152,7 @@ async def serve(port: int, secret: str, latency: float) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m bench.aws", description=__doc__)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--secret", required=True, help="the text of every secret")
+    parser.add_argument("--secret", required=True, help="the text of every secret that has none of its own")
     parser.add_argument("--latency-ms", type=float, required=True, help="between a call and its answer")
     options = parser.parse_args()
     asyncio.run(serve(options.port, options.secret, options.latency_ms / 1000))

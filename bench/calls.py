@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from bench import environment
+from bench.checkout import Checkout
 from bench.deployed import BATCH_SIZE
 from bench.fleet import WORKERS, Contestant, Invocation, Mapping, run
 from bench.ours import CONSUMER, MAPPING
@@ -16,6 +17,7 @@ from bench.picture import lines
 from bench.report import Figure, Picture, Ratio, Section
 from bench.stage import DYNAMODB_MS, HUBSPOT_MS, stage
 from bench.traffic import PAIRS, fewest_calls, messages, types
+from bench.turns import in_turn
 from local.processes import ROOT
 
 QUOTA = 190  # calls in ten seconds: HubSpot's for Professional and Enterprise accounts
@@ -24,6 +26,7 @@ LARGE = 20_000
 PLAIN = Mapping(10, 0)
 PEERS = {"hubspot-sdk": "bench.peers.sdk", "hubspot-api-client": "bench.peers.api_client"}
 PLAIN_TIMEOUT = 30  # seconds
+TURNS = 6  # of this checkout with the base
 OTHER_MAPPINGS = (Mapping(10, 0), Mapping(100, 1), Mapping(500, 5), Mapping(1_000, 5))
 TEXT = f"""\
 Messages of three limits each over {PAIRS} pairs, a few of them busy (bench/traffic.py says which and why), wait in
@@ -35,7 +38,10 @@ the queue. {WORKERS} worker processes get them in batches as Lambda's event sour
 The handlers on HubSpot's SDKs make one call for each message, and are measured on fewer messages: how long all would
 take is worked out from their pace between the first and the last tenth of what was measured, and the calls from the
 calls for each. One call for each event is modelled by bench/peers/events.py, at the rate of the quota. The fewest calls
-are the sum over invocations and pairs of the distinct limits by the batch size, rounded up."""
+are the sum over invocations and pairs of the distinct limits by the batch size, rounded up.
+
+With a base, its consumer and that of this checkout take turns with fewer messages. Processor time is that of the
+workers within their invocations, the first of each included."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +70,8 @@ class RunResult:
         return (last[0] - first[0]) / (last[1] - first[1])
 
 
-def measure(quick: bool) -> Section:
-    """Ours with 2,000 and 20,000 messages, the others with as many as there is time for."""
+def measure(quick: bool, base: Checkout | None = None) -> Section:
+    """Ours with 2,000 and 20,000 messages, the others with as many as there is time for; with a base, both in turns."""
     runs, small, large, of_others = (1, 400, 2_000, 200) if quick else (2, 2_000, LARGE, 600)
     ours = {count: [_measured(CONSUMER, count, MAPPING) for _ in range(runs)] for count in (small, large)}
     plain = Contestant("", environment.installed(), str(ROOT), PLAIN_TIMEOUT)
@@ -100,6 +106,10 @@ def measure(quick: bool) -> Section:
     if not quick:
         for mapping in OTHER_MAPPINGS:
             figures += _of_mapping(mapping)
+    if base:
+        head, its = _in_turns(base, *((2, 400) if quick else (TURNS, 4_000)))
+        figures += [head, its]
+        ratios.append(Ratio("processor time of a message, head / base", head, its, 1.05))
     return Section("Calls and time", TEXT, tuple(figures), tuple(ratios), (_picture(ours, large),))
 
 
@@ -116,6 +126,18 @@ def _measured(contestant: Contestant, count: int, mapping: Mapping) -> RunResult
     )
     print(f"{ran.seconds:.0f} s", flush=True)
     return ran
+
+
+def _in_turns(base: Checkout, turns: int, count: int) -> tuple[Figure, Figure]:
+    """Processor time of a message, of this checkout and of the base."""
+    theirs = Contestant(CONSUMER.module, base.python, str(base.root / "functions"), CONSUMER.timeout)
+    names = {CONSUMER: f"in turns, {count:,} messages", theirs: f"{base.label}in turns, {count:,} messages"}
+    rans: dict[Contestant, list[RunResult]] = {each: [] for each in names}
+    for turn in range(turns):
+        for contestant in in_turn(list(names), turn):
+            rans[contestant].append(_measured(contestant, count, MAPPING))
+    head, its = (_processor_time(name, rans[contestant]) for contestant, name in names.items())
+    return head, its
 
 
 def _events(count: int) -> float:
@@ -144,12 +166,18 @@ def _invocations(name: str, rans: Sequence[RunResult]) -> list[Figure]:
     return [
         Figure(f"{name}: an invocation", "s", tuple(median(each.seconds for each in of) for of in invocations)),
         Figure(f"{name}: peak memory", "MiB", tuple(max(each.peak_kib for each in of) / 1024 for of in invocations)),
-        Figure(
-            f"{name}: processor time of a message",
-            "ms",
-            tuple(1000 * sum(i.cpu_seconds for i in of) / sum(len(i.batch) for i in of) for of in invocations),
-        ),
+        _processor_time(name, rans),
     ]
+
+
+def _processor_time(name: str, rans: Sequence[RunResult]) -> Figure:
+    """Milliseconds of each run."""
+    invocations = [ran.invocations for ran in rans]
+    return Figure(
+        f"{name}: processor time of a message",
+        "ms",
+        tuple(1000 * sum(i.cpu_seconds for i in of) / sum(len(i.batch) for i in of) for of in invocations),
+    )
 
 
 def _each(rans: Sequence[RunResult], name: str) -> tuple[float, ...]:

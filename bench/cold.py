@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 
-import aws_cdk as cdk
-from aws_cdk.assertions import Template
-
-from app import build
-from bench import target
+from bench import fresh, target
+from bench.checkout import HERE, Checkout
+from bench.first import Aws, FirstRequest, aws
 from bench.picture import bars
 from bench.report import Figure, Picture, Ratio, Section
-from infra.config import Settings
+from bench.turns import in_turn
 from local.processes import ROOT
 
-RUNS, QUICK_RUNS = 15, 5
+RUNS, QUICK_RUNS = 40, 5
 PROGRAM = """
 import time
 started = time.perf_counter()
@@ -29,15 +23,8 @@ imported = time.perf_counter()
 {clients}
 print(imported - started, time.perf_counter() - started)
 """
-# Nobody is asked for anything: clients are made, and no call is.
-AWS = {
-    "AWS_REGION": "eu-central-1",
-    "AWS_DEFAULT_REGION": "eu-central-1",
-    "AWS_ACCESS_KEY_ID": "none",
-    "AWS_SECRET_ACCESS_KEY": "none",
-    "HUBSPOT_BASE_URL": "https://api.hubapi.com",
-}
-# What the first event of each entry point makes on its way to the first request.
+# What the first event of each entry point makes on its way to the first request. A later commit that has this one for
+# its base asks for it by this name.
 ENTRY_POINTS = {
     "consumer": "from production import production; production()",
     "scheduled": "from production import production; production()",
@@ -47,17 +34,26 @@ ENTRY_POINTS = {
 }
 FLOOR = "(b) boto3 and requests"
 COMPILED = "(b) compiled as ours is"
-FRAME = "botocore, requests, pydantic and Powertools alone, in our bundle"
+FRAME = "boto3, requests, Powertools and voluptuous alone, in our bundle"
 SDK = "(a) hubspot-sdk"
 API_CLIENT = "(a) hubspot-api-client"
+# The most that `ready` may take of the floor's.
+OF_FLOOR = {"consumer": 0.42, "scheduled": 0.42, "webhook": 0.49, "sweep": 0.35, "dead_letters": 0.35}
+OF_BASE = 0.87  # the most that the first request may take of the base's
 TEXT = f"""
 `python -B`, so that nothing is written, as on Lambda's read-only disk; every file dated 1980, as CDK's archives date
 them, by which the bytecode that pip leaves is stale. *Import* ends when the module is there, *ready* when the clients
-are made that its first event needs: DynamoDB, Secrets Manager and HubSpot. The targets hold for *ready*. Runs of all
-take turns, the first of each does not count, and files are read from memory. Our bundle is `make deploy`'s, built for
-this machine. {FLOOR} are what pip installs, with clients for DynamoDB and Secrets Manager. (a) are the handlers
+are made that its first event needs: DynamoDB, Secrets Manager and HubSpot. *First request* is of interpreters of their
+own, which call the handler with a real event: it ends when that is read, authenticated, claimed and planned, and
+HubSpot is about to be called (its name is looked up), and for `dead_letters` and `sweep`, which do not call HubSpot,
+when their first write comes to AWS. That is bench/aws.py, which answers at once; it is empty each time but for secrets,
+and for the sweep an outcome that is stuck.
+
+Targets against (b) and (a) hold for *ready*. Runs of all take turns, the first of each does not count, and files are
+read from memory. Our bundle is `make deploy`'s, built for this machine; that of a base is built by the base's own code.
+{FLOOR} are what pip installs, with clients for DynamoDB and Secrets Manager. (a) are the handlers
 in `bench/peers/`, up to the method that sends. For `hubspot-api-client` there is no target: it imports no more than
-(b) and Powertools do for the path it is used for here, and our frame alone, without a line of ours, takes more than
+(b) and Powertools do for the path it is used for here, and our frame alone, without a line of ours, takes about
 0.3 of it.
 """
 
@@ -72,62 +68,85 @@ class Case:
     clients: str
     environment: dict[str, str] = field(default_factory=dict)
 
-    def run(self) -> tuple[float, float]:
+    def run(self) -> dict[str, float]:
         """Milliseconds until imported, and until ready."""
-        base = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
         program = PROGRAM.format(imports=self.imports, clients=self.clients)
-        environment = {**AWS, **self.environment, "PYTHONPATH": os.pathsep.join(map(str, self.path))}
-        command = [str(base), "-B", "-S", "-s", "-c", program]
-        done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-        imported, ready = map(float, done.stdout.split())
-        return imported * 1000, ready * 1000
+        imported, ready = map(float, fresh.said(program, self.path, self.environment).split())
+        return {"import": imported * 1000, "ready": ready * 1000}
 
 
-def measure(quick: bool) -> Section:
-    """Every entry point of ours beside the floor and the handlers on HubSpot's SDKs."""
-    cases = _cases()
-    runs: dict[str, list[tuple[float, float]]] = {case.name: [] for case in cases}
-    for number in range((QUICK_RUNS if quick else RUNS) + 1):
-        for case in cases:
-            taken = case.run()
-            if number:
-                runs[case.name].append(taken)
-    imported = {name: Figure(f"{name}: import", "ms", tuple(one for one, _ in taken)) for name, taken in runs.items()}
-    ready = {name: Figure(f"{name}: ready", "ms", tuple(one for _, one in taken)) for name, taken in runs.items()}
+def measure(quick: bool, base: Checkout | None = None) -> Section:
+    """Every entry point of ours beside the base's, the floor and the handlers on HubSpot's SDKs."""
+    with aws() as answering:
+        cases = _cases(answering, base)
+        runs: dict[tuple[str, str], list[float]] = {}
+        for number in range((QUICK_RUNS if quick else RUNS) + 1):
+            for case in in_turn(cases, number):
+                for what, taken in case.run().items():
+                    of_case = runs.setdefault((case.name, what), [])
+                    if number:
+                        of_case.append(taken)
+    figures = {key: Figure(": ".join(key), "ms", tuple(taken)) for key, taken in runs.items()}
+    ready = {name: figure for (name, what), figure in figures.items() if what == "ready"}
+    first = {name: figure for (name, what), figure in figures.items() if what == "first request"}
     targets = [
-        *((name, FLOOR, 0.6) for name in ("consumer", "scheduled")),
-        ("webhook", FLOOR, 0.9),
+        *((name, FLOOR, most) for name, most in OF_FLOOR.items()),
         *((name, SDK, 0.3) for name in ("consumer", "scheduled")),
         *((name, API_CLIENT, None) for name in ("consumer", FRAME)),
         *((name, COMPILED, None) for name in ("consumer", FRAME)),
     ]
     ratios = [Ratio(f"{name} against {peer}", ready[name], ready[peer], most) for name, peer, most in targets]
-    shown = [(name, figure.median, figure.spread) for name, figure in ready.items()]
-    picture = Picture("cold-start", bars("From a fresh interpreter to the first request", "ms", shown))
-    figures = [figure for name in ready for figure in (imported[name], ready[name])]
-    return Section("Cold start", TEXT.strip(), tuple(figures), tuple(ratios), (picture,))
-
-
-def _cases() -> list[Case]:
-    bundle = target.ours(Settings(bundling="host"))
-    path = (bundle / "code", bundle / "layer/python")
-    environments = _environments()
-    entry_points = [
-        Case(name, path, f"import {name}", clients, environments[f"{name}.handler"])
-        for name, clients in ENTRY_POINTS.items()
-    ]
-    floor = "import boto3, requests", "boto3.client('dynamodb'); boto3.client('secretsmanager')"
-    frame = (
-        "import aws_lambda_powertools, botocore.session, pydantic, requests; pydantic.create_model('One', number=int)"
+    if base:
+        for of, what, most in ((first, "first request", OF_BASE), (ready, "ready", None)):
+            pairs = [(name, of[name], of[f"{base.label}{name}"]) for name in ENTRY_POINTS]
+            ratios += [Ratio(f"{name}: {what}, head / base", ours, its, most) for name, ours, its in pairs]
+    pictures = (
+        _picture("cold-start", "From a fresh interpreter until its clients are made", ready),
+        _picture("first-request", "From a fresh interpreter to the first request", first),
     )
-    two = "session = botocore.session.get_session(); [session.create_client(n) for n in ('dynamodb', 'secretsmanager')]"
+    listed = [figure for name in ready for (of, _), figure in figures.items() if of == name]
+    return Section("Cold start", TEXT.strip(), tuple(listed), tuple(ratios), pictures)
+
+
+def _picture(name: str, title: str, figures: dict[str, Figure]) -> Picture:
+    return Picture(name, bars(title, "ms", [(of, figure.median, figure.interval) for of, figure in figures.items()]))
+
+
+def _cases(answering: Aws, base: Checkout | None) -> list[Case | FirstRequest]:
+    bundle = target.ours("host", HERE)
+    here = _of_bundle(HERE, bundle, answering)
+    its = _of_bundle(base, target.ours("host", base), answering) if base else []
+    # Side by side, so that both meet the machine as it is in the same second.
+    compared = [case for pair in zip_longest(here, its) for case in pair if case]
+    return [*compared, *_others(bundle / "layer/python")]
+
+
+def _of_bundle(checkout: Checkout, bundle: Path, answering: Aws) -> list[Case | FirstRequest]:
+    """Until ready and until the first request, of each entry point."""
+    path = (bundle / "code", bundle / "layer/python")
+    entry_points = target.entry_points(checkout)
+    webhook = FirstRequest(f"{checkout.label}webhook", "webhook", path, entry_points["webhook"].environment, answering)
+    items = {"sweep": tuple(webhook.stuck())}
+    cases: list[Case | FirstRequest] = []
+    for module, told in sorted(entry_points.items()):
+        name = f"{checkout.label}{module}"
+        cases += [
+            Case(name, path, f"import {module}", told.clients, told.environment),
+            FirstRequest(name, module, path, told.environment, answering, items.get(module, ())),
+        ]
+    return cases
+
+
+def _others(layer: Path) -> list[Case]:
+    """The frame, the floor and the handlers on HubSpot's SDKs."""
+    floor = "import boto3, requests", "boto3.client('dynamodb'); boto3.client('secretsmanager')"
+    frame = "import aws_lambda_powertools, boto3, requests, voluptuous; voluptuous.Schema({'number': int})"
     client = "HubSpot(access_token='none', base_url='https://api.hubapi.com')"
     plain = target.installed(["boto3", "requests"])
     sdk = target.installed(["boto3", "aws-lambda-powertools", "hubspot-sdk"])
     api_client = target.installed(["boto3", "aws-lambda-powertools", "hubspot-api-client"])
     return [
-        *entry_points,
-        Case(FRAME, path[1:], frame, two, {"PYDANTIC_DISABLE_PLUGINS": "__all__"}),
+        Case(FRAME, (layer,), frame, floor[1]),
         Case(FLOOR, (plain,), *floor),
         Case(COMPILED, (target.compiled(plain),), *floor),
         # The handlers are read from the checkout, whose few lines take no time that could be seen.
@@ -139,18 +158,3 @@ def _cases() -> list[Case]:
         ),
         Case(API_CLIENT, (ROOT, api_client), "from bench.peers import api_client", f"api_client.{client}.api_request"),
     ]
-
-
-def _environments() -> dict[str, dict[str, str]]:
-    """What cdk.json gives each function, by handler; what only a deployment knows is a word."""
-    with tempfile.TemporaryDirectory() as folder:
-        context = json.loads((ROOT / "cdk.json").read_text())["context"]
-        stack = build(cdk.App(outdir=folder, context={**context, "aws:cdk:bundling-stacks": []}))
-        functions = Template.from_stack(stack).find_resources("AWS::Lambda::Function").values()
-    return {
-        function["Properties"]["Handler"]: {
-            name: value if isinstance(value, str) else "known-when-deployed"
-            for name, value in function["Properties"]["Environment"]["Variables"].items()
-        }
-        for function in functions
-    }

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-PACKAGES = ("boto3", "botocore", "requests", "aws-lambda-powertools", "pydantic")
+PACKAGES = ("boto3", "botocore", "requests", "aws-lambda-powertools", "voluptuous")
 
 
 def machine() -> dict[str, str]:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,9 +12,11 @@ from statistics import quantiles
 
 import boto3
 
+from bench.checkout import HERE, Checkout
 from bench.report import Figure, Ratio, Section
 from bench.stage import TOKEN_SECRET_PREFIX, Stage, stage
 from bench.traffic import types
+from bench.turns import in_turn
 from local import emulator
 from local.processes import ROOT, Server, free_port
 from tests.support.aws import client, clients_secret, make_table
@@ -33,14 +32,20 @@ TEXT = """\
 Requests of one input one after the other in one process, each followed by a bare `requests.post` of a kept session to
 the same stand-in (which answers at once), and by the two bare writes: a conditional put of the item as it was claimed
 and a conditional update to the item as it was settled, with the same bytes. The ledger is the emulator of `make up`.
-Writes are counted where botocore sends them."""
+Writes are counted where botocore sends them. With a base, processes of both take turns, each with its own
+`bench.synchronous`, over the same emulator and stand-in."""
 
 
-def measure(quick: bool) -> Section:
-    """Milliseconds of each way, and the writes of a request."""
-    count, runs = (50, 1) if quick else (200, 3)
+def measure(quick: bool, base: Checkout | None = None) -> Section:
+    """Milliseconds of each way, and the writes of a request; with a base, in turns with its `run`."""
+    count, runs = (50, 2) if quick else (200, 6)
+    checkouts = [each for each in (HERE, base) if each]
+    turns: dict[Checkout, list[dict[str, list[float]]]] = {each: [] for each in checkouts}
     with stage(types(1), latencyMs=0, tenSecondlyLimit=None) as set_up, emulated(set_up) as environment:
-        told = [_in_a_process(count, environment) for _ in range(runs)]
+        for number in range(runs):
+            for checkout in in_turn(checkouts, number):
+                turns[checkout].append(_in_a_process(count, environment, checkout))
+    told = turns[HERE]
     figures = []
     for name, meaning in NAMES.items():
         for percent in (50, 99):
@@ -53,13 +58,21 @@ def measure(quick: bool) -> Section:
     requests = Figure("requests of ours", "", tuple(len(each["run"] + each["webhook"]) for each in told))
     ledger = Figure("writes of the ledger", "", tuple(each["ledgerWrites"][0] for each in told))
     bucket = Figure("writes of the token bucket", "", tuple(each["bucketWrites"][0] for each in told))
-    ratios = (
+    ratios = [
         Ratio("run beyond the post / two bare writes, p50", over[0], writes, 1.3),
         Ratio("webhook beyond the post / two bare writes, p50", over[1], writes, None),
         Ratio("writes of the ledger for a request", ledger, requests, 2),
         Ratio("writes of the token bucket for a call", bucket, requests, 0.1),
-    )
-    return Section("Overhead of a synchronous request", TEXT, (*figures, *over), ratios, ())
+    ]
+    if base:
+        run, post = (
+            Figure(f"{base.label}{NAMES[name]}, p50", "ms", tuple(_percentile(each[name], 50) for each in turns[base]))
+            for name in ("run", "post")
+        )
+        its = _beyond(f"{base.label}{NAMES['run']}, beyond the post, p50", run, post)
+        over.append(its)
+        ratios.append(Ratio("run beyond the post, p50, head / base", over[0], its, 1.05))
+    return Section("Overhead of a synchronous request", TEXT, (*figures, *over), tuple(ratios), ())
 
 
 def _beyond(name: str, ours: Figure, post: Figure) -> Figure:
@@ -70,12 +83,8 @@ def _percentile(values: Sequence[float], percent: int) -> float:
     return quantiles(values, n=100, method="inclusive")[percent - 1]
 
 
-def _in_a_process(count: int, environment: dict[str, str]) -> dict[str, list[float]]:
-    command = [sys.executable, "-m", "bench.synchronous", str(count)]
-    said = subprocess.run(
-        command, cwd=ROOT, env=os.environ | environment, check=True, stdout=subprocess.PIPE, text=True
-    ).stdout
-    told: dict[str, list[float]] = json.loads(said)
+def _in_a_process(count: int, environment: dict[str, str], checkout: Checkout) -> dict[str, list[float]]:
+    told: dict[str, list[float]] = json.loads(checkout.said("-m", "bench.synchronous", str(count), **environment))
     return told
 
 
@@ -95,8 +104,7 @@ def emulated(of: Stage) -> Iterator[dict[str, str]]:
         secrets = session.client("secretsmanager", endpoint_url=endpoint)
         secrets.create_secret(Name=f"{TOKEN_SECRET_PREFIX}/default", SecretString=of.token)
         secrets.create_secret(Name=environment["CLIENTS_SECRET"], SecretString=clients_secret(client("crm")))
-        path = os.pathsep.join([str(ROOT), str(ROOT / "functions")])
-        yield environment | {"PYTHONPATH": path, "QUOTA_CALLS": NO_QUOTA}
+        yield environment | {"QUOTA_CALLS": NO_QUOTA}
     finally:
         server.stop()
         shutil.rmtree(folder)

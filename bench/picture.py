@@ -1,4 +1,4 @@
-"""Charts as SVG: bars with their spread, and lines over time. Two kinds do not earn a plotting library."""
+"""Charts as SVG: bars with their intervals, and lines over time. Two kinds do not earn a plotting library."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ LINE_HEIGHT, PLOT_HEIGHT, BAR_HEIGHT, BAR_LABELS = 18, 260, 22, 260
 INKS = ("#2f6fb0", "#d1602a", "#3a8f4d", "#8a5fb5", "#7a7a7a")  # told apart by most colour-blind people too
 PALE, DARK = "#cccccc", "#222222"
 
-Spread = tuple[float, float]
+Interval = tuple[float, float]
 Points = Sequence[tuple[float, float]]
 
 
-def bars(title: str, unit: str, values: Sequence[tuple[str, float, Spread]]) -> str:
-    """Horizontal bars: (label, value, least and most). All values at least 0."""
+def bars(title: str, unit: str, values: Sequence[tuple[str, float, Interval]]) -> str:
+    """Horizontal bars: (label, value, where its interval begins and ends). All values at least 0."""
     height = TOP + len(values) * (BAR_HEIGHT + 8) + BOTTOM - 20
     svg = _paper(title, height)
-    top = nice_top(max(most for _, _, (_, most) in values))
+    top = nice_top(max(high for _, _, (_, high) in values))
     scale = (WIDTH - BAR_LABELS - RIGHT - 70) / top
-    for number, (label, value, (least, most)) in enumerate(values):
+    for number, (label, value, (low, high)) in enumerate(values):
         y = TOP + number * (BAR_HEIGHT + 8)
         middle = y + BAR_HEIGHT / 2
         _text(svg, label, BAR_LABELS - 8, middle + 4, "end")
         _rectangle(svg, BAR_LABELS, y, value * scale, BAR_HEIGHT, INKS[number % len(INKS)])
-        _line(svg, BAR_LABELS + least * scale, middle, BAR_LABELS + most * scale, middle, DARK)
-        _text(svg, f"{value:,.4g} {unit}", BAR_LABELS + most * scale + 6, middle + 4)
+        _line(svg, BAR_LABELS + low * scale, middle, BAR_LABELS + high * scale, middle, DARK)
+        _text(svg, f"{value:,.4g} {unit}", BAR_LABELS + high * scale + 6, middle + 4)
     return _drawn(svg)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import median
 
+from bench import interval
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -17,6 +19,11 @@ class Figure:
     @property
     def median(self) -> float:
         return median(self.values)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Where the median is, with 95 % confidence."""
+        return interval.of_median(self.values)
 
     @property
     def spread(self) -> tuple[float, float]:
@@ -38,6 +45,11 @@ class Ratio:
     def value(self) -> float:
         """The ratio of the medians."""
         return self.over.median / self.under.median
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Where the ratio of the medians is, with 95 % confidence."""
+        return interval.of_ratio(self.over.values, self.under.values)
 
     @property
     def spread(self) -> tuple[float, float]:

@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 from bench import target
+from bench.checkout import HERE, Checkout
 from bench.cold import API_CLIENT, FLOOR, SDK
 from bench.picture import bars
 from bench.report import Figure, Picture, Ratio, Section
@@ -15,7 +16,7 @@ from infra.config import Settings
 
 MILLION = 1_000_000
 MOST = 6.0  # of the zipped dependencies
-DEPENDENCIES = "our dependencies"
+DEPENDENCIES, CODE = "our dependencies", "our code"
 PEERS = {
     FLOOR: ["boto3", "requests"],
     SDK: ["boto3", "aws-lambda-powertools", "hubspot-sdk"],
@@ -27,12 +28,14 @@ bytecode that it makes. Zipped with zlib's default level, each file dated 1980. 
 """
 
 
-def measure(quick: bool) -> Section:
-    """Our two assets beside what the others need. `quick` changes nothing."""
-    settings = Settings()
-    bundle = target.ours(settings)
-    pip_flags = [*bundling.Target.of(settings).pip_flags, "--only-binary=:all:"]
-    folders = {DEPENDENCIES: bundle / "layer", "our code": bundle / "code"}
+def measure(quick: bool, base: Checkout | None = None) -> Section:
+    """Our two assets beside what the others need, and those of the base. `quick` changes nothing."""
+    pip_flags = [*bundling.Target.of(Settings()).pip_flags, "--only-binary=:all:"]
+    folders = {
+        f"{checkout.label}{name}": bundle / part
+        for checkout, bundle in [(each, target.ours("lambda", each)) for each in (HERE, base) if each]
+        for name, part in ((DEPENDENCIES, "layer"), (CODE, "code"))
+    }
     folders |= {name: target.installed(packages, pip_flags) for name, packages in PEERS.items()}
     zipped = {name: Figure(f"{name}: zipped", "MB", (_zipped(folder),)) for name, folder in folders.items()}
     unzipped = {name: Figure(f"{name}: unzipped", "MB", (_unzipped(folder),)) for name, folder in folders.items()}
@@ -41,7 +44,12 @@ def measure(quick: bool) -> Section:
         Ratio("our zipped dependencies against 6 MB", zipped[DEPENDENCIES], most, 1.0),
         *(Ratio(f"our zipped dependencies against {name}", zipped[DEPENDENCIES], zipped[name], None) for name in PEERS),
     ]
-    shown = [(name, figure.median, figure.spread) for name, figure in zipped.items()]
+    if base:
+        ratios += [
+            Ratio(f"{name}: zipped, head / base", zipped[name], zipped[f"{base.label}{name}"], None)
+            for name in (DEPENDENCIES, CODE)
+        ]
+    shown = [(name, figure.median, figure.interval) for name, figure in zipped.items()]
     picture = Picture("size", bars("What is deployed, zipped", "MB", shown))
     figures = [figure for name in folders for figure in (zipped[name], unzipped[name])]
     return Section("Size", TEXT.strip(), tuple(figures), tuple(ratios), (picture,))

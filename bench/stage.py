@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import requests
-from pydantic.alias_generators import to_camel
 from urllib3.util import Retry
 
 from bench import deployed
@@ -44,7 +43,7 @@ class Stage:
     def know(self, types: Iterable[AssociationType]) -> None:
         """Make association types known to the account of both tokens."""
         for each in types:
-            told = {to_camel(name): value for name, value in asdict(each).items()}
+            told = {_camel(name): value for name, value in asdict(each).items()}
             self.http.post(f"{self.hubspot}/_standin/types", json=told).raise_for_status()
 
     def journal(self) -> list[dict[str, Any]]:
@@ -104,6 +103,11 @@ def running(module: str, *arguments: str) -> Iterator[None]:
             yield
         finally:
             process.terminate()
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(map(str.title, others))
 
 
 def _access_token(http: requests.Session, hubspot: str) -> str:

@@ -3,32 +3,47 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from bench.checkout import HERE, Checkout
 from bench.environment import REQUIREMENTS
-from infra import bundling
-from infra.config import Settings
 from local.processes import ROOT
 
 FOLDER = ROOT / ".local/bench/targets"
+PROGRAM = ROOT / "bench/bundle.py"  # a file and no module of a checkout, so that one program asks both
 # The first moment that a zip archive can name, 1980-01-01 in UTC: what CDK's archives give every file.
 ZIPS_FIRST_MOMENT = 315_532_800
 
 
-def ours(settings: Settings) -> Path:
-    """A new folder with `code` and `layer`, as the settings deploy them."""
-    folder = FOLDER / f"ours-{settings.bundling}"
+@dataclass(frozen=True)
+class EntryPoint:
+    """A function as it is deployed: its environment variables, and the statements by which it makes its clients."""
+
+    environment: dict[str, str]
+    clients: str
+
+
+def ours(how: str, checkout: Checkout = HERE) -> Path:
+    """A new folder with `code` and `layer`, as a checkout deploys them where its setting `bundling` is `how`."""
+    folder = FOLDER / f"{'base' if checkout.commit else 'ours'}-{how}"
     shutil.rmtree(folder, ignore_errors=True)
-    for part, build in (("code", bundling.build_code), ("layer", bundling.build_dependencies)):
-        (folder / part).mkdir(parents=True)
-        build(ROOT / "functions", settings, folder / part)
+    checkout.said("-P", str(PROGRAM), "assets", how, str(folder))
     return _dated(folder)
+
+
+def entry_points(checkout: Checkout) -> dict[str, EntryPoint]:
+    """A checkout's functions by module."""
+    return {
+        name: EntryPoint(**told) for name, told in json.loads(checkout.said("-P", str(PROGRAM), "entry-points")).items()
+    }
 
 
 def installed(packages: Sequence[str], pip_flags: Sequence[str] = ()) -> Path:

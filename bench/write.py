@@ -8,18 +8,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.checkout import Checkout
+from bench.interval import RESAMPLES
 from bench.report import Figure, Ratio, Section
+
+INTERVALS = f"""\
+Medians of several runs. In brackets are 95 % intervals, by the bootstrap: the medians of {RESAMPLES:,} drawings of as
+many of the runs, with replacement and the same each time, but for 2.5 % of them at both ends. A ratio is of two
+medians; where both were measured in the same turns, turns are drawn. The interval of a median of fewer than six runs
+goes from the least to the most. What is compared was measured in one run on one machine."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """All measures of one run on one machine. `failures` has the measures that ended in an error, with its text."""
+    """All measures of one run on one machine. `failures` has the measures that ended in an error, with its text;
+    `base` is the commit that this checkout was compared with."""
 
     machine: dict[str, str]
     versions: dict[str, str]
     sections: Sequence[Section]
     failures: dict[str, str]
     quick: bool
+    base: Checkout | None = None
 
     @property
     def missed(self) -> list[str]:
@@ -46,6 +56,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "machine": report.machine,
         "versions": report.versions,
         "quick": report.quick,
+        "base": {"commit": report.base.commit, "subject": report.base.subject} if report.base else None,
         "sections": [
             {
                 "title": section.title,
@@ -62,10 +73,15 @@ def as_markdown(report: Report) -> str:
     """The report for people."""
     parts = [
         "# What `make bench` measured",
-        "Medians of several runs, least and most in brackets. What is compared was measured in one run on one machine.",
+        INTERVALS,
         _table(("machine", ""), [*report.machine.items()]),
         _table(("version", ""), [*report.versions.items()]),
     ]
+    if report.base:
+        parts.append(
+            f"The *base* is commit `{report.base.commit}` ({report.base.subject}). The *head* is this checkout."
+            " Both were measured in turns."
+        )
     if report.quick:
         parts.append(
             "**This was a quick run: fewer repetitions and smaller loads than the figures claimed elsewhere.**"
@@ -76,7 +92,7 @@ def as_markdown(report: Report) -> str:
     for section in report.sections:
         parts += [f"## {section.title}", section.text]
         if section.ratios:
-            parts.append(_table(("ratio", "median", "target", ""), [_row(ratio) for ratio in section.ratios]))
+            parts.append(_table(("ratio", "of the medians", "target", ""), [_row(ratio) for ratio in section.ratios]))
         if section.figures:
             rows = [(figure.name, _measured(figure)) for figure in section.figures]
             parts.append(_table(("figure", "median"), rows))
@@ -95,6 +111,7 @@ def _figure(figure: Figure) -> dict[str, Any]:
         "unit": figure.unit,
         "values": figure.values,
         "median": figure.median,
+        "interval": figure.interval,
         "spread": figure.spread,
     }
 
@@ -105,6 +122,7 @@ def _ratio(ratio: Ratio) -> dict[str, Any]:
         "over": _figure(ratio.over),
         "under": _figure(ratio.under),
         "value": ratio.value,
+        "interval": ratio.interval,
         "spread": ratio.spread,
         "target": ratio.target,
         "atMost": ratio.at_most,
@@ -113,9 +131,9 @@ def _ratio(ratio: Ratio) -> dict[str, Any]:
 
 
 def _measured(figure: Figure) -> str:
-    least, most = figure.spread
-    spread = f" ({number(least)} to {number(most)})" if len(figure.values) > 1 else ""
-    return f"{number(figure.median)} {figure.unit}{spread}"
+    low, high = figure.interval
+    interval = f" ({number(low)} to {number(high)})" if len(figure.values) > 1 else ""
+    return f"{number(figure.median)} {figure.unit}{interval}"
 
 
 def _said(ratio: Ratio) -> str:
@@ -129,10 +147,10 @@ def _wanted(ratio: Ratio) -> str:
 
 
 def _row(ratio: Ratio) -> tuple[str, ...]:
-    least, most = ratio.spread
-    spread = f" ({number(least)} to {number(most)})" if least != most else ""
+    low, high = ratio.interval
+    interval = f" ({number(low)} to {number(high)})" if low != high else ""
     verdict = "" if ratio.target is None else "met" if ratio.met else "**missed**"
-    return ratio.name, f"{number(ratio.value)}{spread}", _wanted(ratio), verdict
+    return ratio.name, f"{number(ratio.value)}{interval}", _wanted(ratio), verdict
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

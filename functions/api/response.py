@@ -158,6 +158,8 @@ def refusal(failure: Exception, correlation_id: str) -> Response[str]:
 def readable(outcome: Outcome) -> dict[str, Any]:
     """An outcome as the API answers it: absent where not known, HubSpot's body as the JSON it holds."""
     answer: dict[str, Any] = plain(replace(outcome, api_version=None, doubt=None))
+    if "hubspot" in answer:
+        del answer["hubspot"]["verbatim"]
     if outcome.hubspot and outcome.hubspot.body is not None:
         answer["hubspot"]["body"] = _json_or_text(outcome.hubspot.body)
     return answer

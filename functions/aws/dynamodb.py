@@ -221,7 +221,7 @@ def _plain(typed: Mapping[str, Any]) -> Any:
         case "NULL":
             return None
         case "M":
-            return deserialise(value)
+            return {name: _plain(part) for name, part in value.items()}
         case "L":
             return [_plain(element) for element in value]
     raise TypeError(f"the ledger holds no value of DynamoDB's type {kind}")

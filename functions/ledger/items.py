@@ -54,7 +54,7 @@ def from_outcome(outcome: Outcome) -> dict[str, Any]:
     kept = len(body)
     while size(item) > ITEM_BUDGET and kept:
         kept //= 2  # how well a text compresses is not known before: a few halvings reach any budget
-        item["hubspot"]["body"] = _compress(_cut(body, kept))
+        _keep_body(item, body, kept)
     return item
 
 
@@ -91,8 +91,13 @@ def _attributes(outcome: Outcome) -> dict[str, Any]:
     if "reason" in item:
         item["reason"] = _cut(item["reason"], REASON_CHARACTERS)
     if outcome.hubspot and outcome.hubspot.body is not None:
-        item["hubspot"]["body"] = _compress(_cut(outcome.hubspot.body, BODY_CHARACTERS))
+        _keep_body(item, outcome.hubspot.body, BODY_CHARACTERS)
     return item
+
+
+def _keep_body(item: dict[str, Any], body: str, characters: int) -> None:
+    item["hubspot"]["body"] = zlib.compress(_cut(body, characters).encode(errors="replace"))
+    item["hubspot"]["verbatim"] &= len(body) <= characters  # what was cut can be nobody's answer
 
 
 def _with_shorter_messages(outcome: Outcome) -> Outcome:
@@ -113,7 +118,3 @@ def _cut_bytes(text: str, most: int) -> str:
 
 def _cut(text: str, characters: int) -> str:
     return text if len(text) <= characters else f"{text[:characters]}… [cut: {characters} of {len(text)} characters]"
-
-
-def _compress(text: str) -> bytes:
-    return zlib.compress(text.encode(errors="replace"))

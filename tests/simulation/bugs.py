@@ -205,7 +205,7 @@ def supersede_by_what_was_refused(put: Put) -> None:
 
 @bug
 def let_an_older_request_undo_a_younger_one(put: Put) -> None:
-    put(PairRun, "_supersede", lambda self: None)
+    put(PairRun, "_leave_superseded", lambda self: None)
 
 
 @bug

@@ -16,10 +16,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.simulation.checks import Report, Violation, check, story
+from tests.simulation.checks import Report, check
 from tests.simulation.deployment import installed
+from tests.simulation.evidence import Violation
 from tests.simulation.plan import MOST_RECEIVES, make, size
 from tests.simulation.scenario import Scenario
+from tests.simulation.story import story
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 REQUESTS = 100  # of one seed, at most: more seeds show more than longer ones

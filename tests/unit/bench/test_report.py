@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.checkout import Checkout
 from bench.picture import bars, lines, nice_top
 from bench.report import Figure, Picture, Ratio, Section
 from bench.write import Report, as_json, as_markdown, number, write
@@ -60,7 +62,7 @@ def test_what_misses_and_what_failed_is_listed() -> None:
     assert found == ["Calls: a / b is 2, not at most 1.5", "cold: failed: OSError: no"]
 
 
-def test_the_report_for_people_has_each_ratio_with_its_target_and_spread() -> None:
+def test_the_report_for_people_has_each_ratio_with_its_target_and_interval() -> None:
     text = as_markdown(report(Ratio("a / b", figure(2, 4), figure(1, 1), 1.5)))
 
     assert "| a / b | 3 (2 to 4) | at most 1.5 | **missed** |" in text
@@ -76,8 +78,35 @@ def test_the_report_for_programs_has_the_value_of_every_run() -> None:
         "unit": "s",
         "values": (1, 3, 2),
         "median": 2,
+        "interval": (1, 3),
         "spread": (1, 3),
     }
+
+
+def test_the_report_names_the_commit_that_it_compares_with() -> None:
+    base = Checkout("base: ", Path("elsewhere"), Path("python"), "1234abcd", "It says old")
+    compared = replace(report(), base=base)
+
+    assert "The *base* is commit `1234abcd` (It says old)." in as_markdown(compared)
+    assert as_json(compared)["base"] == {"commit": "1234abcd", "subject": "It says old"}
+    assert "*base*" not in as_markdown(report())
+    assert as_json(report())["base"] is None
+
+
+def test_the_first_lines_say_what_is_in_brackets() -> None:
+    title, said = as_markdown(report()).split("\n\n")[:2]
+
+    assert title == "# What `make bench` measured"
+    assert "95 % intervals, by the bootstrap" in said
+
+
+def test_a_long_series_has_an_interval_narrower_than_its_spread() -> None:
+    values = [float(value) for value in range(40)]
+    ratio = Ratio("a / b", figure(*values), figure(*([2.0] * 40)), None)
+    low, high = ratio.interval
+
+    assert f"| a / b | 9.75 ({number(low)} to {number(high)}) |" in as_markdown(report(ratio))
+    assert ratio.spread[0] < low < ratio.value < high < ratio.spread[1]
 
 
 def test_a_report_is_written_with_its_pictures(tmp_path: Path) -> None:

@@ -1,0 +1,58 @@
+"""What happened to one request, told for people."""
+
+from __future__ import annotations
+
+import json
+
+from aws.dynamodb import deserialise
+from ledger.items import to_outcome
+from tests.simulation.evidence import key_of
+from tests.simulation.scenario import HUBS, Scenario
+from tests.simulation.world import START
+
+
+def story(scenario: Scenario, outcome_id: str) -> str:
+    """What happened to one request: its ledger entries, its message and HubSpot's journal about its limits."""
+    lines = [f"seed {scenario.plan.seed}, outcome {outcome_id}"]
+    outcome = scenario.outcomes.get(outcome_id)
+    for moment, key, item in scenario.dynamo.writes:
+        if key == outcome_id:
+            told = to_outcome(deserialise(item))
+            results = " ".join(f"{one.type_id}={one.max_to_object_ids}:{one.result}" for one in told.inputs)
+            lines.append(
+                f"{_at(moment)} ledger   {told.status} fence {item.get('fence', {}).get('N')} {results}"
+                f" {told.reason or ''} {told.doubt or ''}"
+            )
+    for queue in (scenario.queue, scenario.dead_letters):
+        for message in queue.arrived:
+            if message.id == outcome_id or message.attributes.get("OutcomeId", {}).get("StringValue") == outcome_id:
+                name = f"message  {queue.name} {message.id}"
+                lines += [f"{_at(moment)} {name} {what}" for moment, what in message.history]
+    if outcome:
+        numbers = {(item.type_id, item.max_to_object_ids) for item in outcome.inputs}
+        heard = {one.sequence: one for one in scenario.wire.heard}
+        for entry in scenario.standin.journal.entries():
+            same = (entry.from_object_type, entry.to_object_type) == (outcome.from_object_type, outcome.to_object_type)
+            if not same or entry.hub_id != HUBS[outcome.portal]:
+                continue
+            if entry.operation == "create":
+                asked = {(item["typeId"], item["maxToObjectIds"]) for item in json.loads(entry.body)["inputs"]}
+                if not asked & numbers:
+                    continue
+            effect = entry.fault["effect"] if entry.fault else ""
+            one = heard.get(entry.sequence)
+            lines.append(
+                f"{_at(entry.moment)} HubSpot  {entry.sequence} {entry.operation} {entry.status}"
+                f" heard {one.status if one else '-'} by {one.worker if one else '-'} {effect} set {entry.changed}"
+            )
+        lines += [
+            f"{_at(change.moment)} truth    {key} = {change.number}"
+            for key, history in scenario.wire.truth.items()
+            if key in {key_of(outcome, item) for item in outcome.inputs}
+            for change in history
+        ]
+    return "\n".join([lines[0], *sorted(lines[1:])])
+
+
+def _at(moment: float) -> str:
+    return f"{moment - START:12.3f}"
