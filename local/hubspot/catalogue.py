@@ -8,7 +8,9 @@ are unique only within (from, to, category).
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from voluptuous import Invalid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,6 +57,14 @@ def object_type_id(written: str) -> str | None:
     if written in _STANDARD_IDS or _CUSTOM_ID.fullmatch(written):
         return written
     return _IDS_BY_NAME.get(written.lower())
+
+
+def known_object_type(written: Any) -> str:
+    """The id of an object type in JSON. Raises Invalid where it is unknown."""
+    found = object_type_id(written) if isinstance(written, str) else None
+    if found is None:
+        raise Invalid(f"unknown object type {written!r}")
+    return found
 
 
 def _hubspot(*types: tuple[int, str | None]) -> dict[TypeKey, str | None]:
