@@ -75,7 +75,7 @@ def test_a_body_has_the_fields_and_the_bounds_of_the_code() -> None:
 
     assert list(content) == [JSON]
     assert facts(content[JSON]["schema"], *bounds) == facts(model(strict({required("inputs"): inputs})), *bounds)
-    with pytest.raises(ContractError, match="^more: is not a field"):
+    with pytest.raises(ContractError, match=r"^more: is not a field"):
         parse_batch({"inputs": [], "more": 1}, ["default"], from_object_type="deals", to_object_type="contacts")
     assert f"{MAX_BODY // 1024} KiB" in re.sub(r"\s+", " ", DESCRIPTION["info"]["description"])
 
@@ -105,7 +105,7 @@ def test_a_number_in_a_query_is_held_to_the_bounds_described() -> None:
 
     assert [parse_filter({"limit": str(number)}).limit for number in (least, most)] == [least, most]
     for number in (least - 1, most + 1):
-        with pytest.raises(ContractError, match="^limit: "):
+        with pytest.raises(ContractError, match=r"^limit: "):
             parse_filter({"limit": str(number)})
 
 
