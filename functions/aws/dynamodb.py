@@ -1,9 +1,10 @@
-"""The DynamoDB table, in plain values. What the attributes mean is the ledger's business."""
+"""The DynamoDB table, in plain values. What the attributes mean is for the ledger to know."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ STATEMENTS_IN_ONE_WRITE = 25  # its maximum for BatchExecuteStatement
 
 
 class ConditionFailed(Exception):
-    """A conditional write found the item otherwise; `item` is what it found, empty if there was none."""
+    """A conditional write did not find what it expected. `item` is the item that it found, empty if there is none."""
 
     def __init__(self, item: Item) -> None:
         super().__init__("the condition of a write was not met")
@@ -31,7 +32,7 @@ class ConditionFailed(Exception):
 
 @dataclass(frozen=True)
 class Change:
-    """An update of an item that is there: set `values` and remove others, if its attributes are as `expected`."""
+    """An update of an existing item: set `values` and remove others, if its attributes are as `expected`."""
 
     item_id: str
     values: Mapping[str, Any]
@@ -52,7 +53,7 @@ class Table:
         return deserialise(answer["Item"]) if "Item" in answer else None
 
     def get_many(self, ids: Sequence[str]) -> Iterator[Item]:
-        """Those of the items that are there, in any order."""
+        """Those of the items that exist, in any order."""
         keys = [{"id": {"S": item_id}} for item_id in ids]
         wanted: dict[str, Any] = {self._name: {"Keys": keys, "ConsistentRead": True}}
         while wanted:
@@ -71,13 +72,18 @@ class Table:
         )
 
     def put_new_many(self, items: Sequence[Item]) -> list[bool]:
-        """Write items whose ids are free, no id twice. Of each whether it was written:
-        what was not may be taken or have failed, and `put_new` tells which."""
+        """Write items unless their ids are taken, no id twice. Returns for each whether it was written: otherwise its
+        id is taken, or the write failed. A single item takes PutItem, which every function may use; PartiQL is not."""
+        if len(items) == 1:
+            with suppress(ConditionFailed):
+                self.put_new(items[0])
+                return [True]
+            return [False]
         return self._execute((_insert(self._name, item), item.values()) for item in items)
 
     def change_many(self, changes: Sequence[Change]) -> list[bool]:
-        """Make changes, of no item twice. Of each whether it was made: what was not may
-        have met another item than expected or have failed, and `update` tells which."""
+        """Make changes, of no item twice. Returns for each whether it was made: otherwise the item was not as expected,
+        or the write failed, and `update` tells which."""
         return self._execute(
             (_update(self._name, change), (*change.values.values(), change.item_id, *change.expected.values()))
             for change in changes
@@ -95,8 +101,8 @@ class Table:
         remove: Sequence[str] = (),
         answer: bool = False,
     ) -> Item:
-        """Set `values`; set `first` where there is none yet; add one to `count`; remove others. With `answer`, the item
-        after that.
+        """Set `values`, set those of `first` that are not set yet, add one to `count`, and remove others. Returns the
+        item after that if `answer` is set.
 
         Raises ConditionFailed. In a condition `#name` stands for an attribute, as some plain names are reserved.
         """
@@ -107,13 +113,13 @@ class Table:
         if count:
             clauses.append(f"#{count} = if_not_exists(#{count}, :zero) + :one")
             given |= {":zero": 0, ":one": 1}
+        removal = f" REMOVE {', '.join(f'#{name}' for name in remove)}" if remove else ""
         names = {*values, *first, *remove, *REFERENCE.findall(condition)} | ({count} if count else set())
         updated = self._call(
             "update_item",
             TableName=self._name,
             Key={"id": {"S": item_id}},
-            UpdateExpression=f"SET {', '.join(clauses)}"
-            + (f" REMOVE {', '.join(f'#{name}' for name in remove)}" if remove else ""),
+            UpdateExpression=f"SET {', '.join(clauses)}" + removal,
             ConditionExpression=condition,
             ExpressionAttributeNames={f"#{name}": name for name in sorted(names)},
             ExpressionAttributeValues=serialise(given),
@@ -123,7 +129,7 @@ class Table:
         return deserialise(updated["Attributes"]) if answer else {}
 
     def query(self, index: str, partition: tuple[str, str], between: tuple[str, str], page: int) -> Iterator[Item]:
-        """Index entries of one partition, newest sort key first, both ends included, read `page` at a time."""
+        """Index entries of one partition between two sort keys, both included, newest first, read `page` at a time."""
         attribute, value = partition
         more: dict[str, Any] = {}
         while True:
@@ -143,8 +149,8 @@ class Table:
             more = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
     def _execute(self, statements: Iterable[tuple[str, Iterable[Any]]]) -> list[bool]:
-        """Write by PartiQL, the one way to make many conditional writes in one call of which each fails alone."""
-        wanted = [{"Statement": text, "Parameters": [typed(value) for value in values]} for text, values in statements]
+        """Write by PartiQL: only there can one call make many conditional writes of which each fails alone."""
+        wanted = [{"Statement": text, "Parameters": list(map(typed, values))} for text, values in statements]
         written: list[bool] = []
         for start in range(0, len(wanted), STATEMENTS_IN_ONE_WRITE):
             some = wanted[start : start + STATEMENTS_IN_ONE_WRITE]
@@ -181,6 +187,9 @@ def _update(table: str, change: Change) -> str:
     return f'UPDATE "{table}" {" ".join(clauses)} WHERE {" AND ".join(conditions)}'
 
 
+# Not boto3.dynamodb.types: for a claimed item of four limits its TypeSerializer takes 26 µs and this 9 (Python 3.13).
+# One of 25 writes in a batch takes 53 µs of processor time besides, so that each write would take a quarter more. And
+# its numbers are Decimals.
 def serialise(values: Mapping[str, Any]) -> dict[str, Any]:
     """Plain values as DynamoDB's typed ones. Raises TypeError for what the ledger never holds, such as a fraction."""
     return {name: typed(value) for name, value in values.items()}
@@ -207,7 +216,7 @@ def typed(value: object) -> dict[str, Any]:
         case Mapping():
             return {"M": serialise(value)}
         case list() | tuple():
-            return {"L": [typed(element) for element in value]}
+            return {"L": list(map(typed, value))}
     raise TypeError(f"the ledger holds no {type(value).__name__}")
 
 
@@ -221,7 +230,7 @@ def _plain(typed: Mapping[str, Any]) -> Any:
         case "NULL":
             return None
         case "M":
-            return {name: _plain(part) for name, part in value.items()}
+            return deserialise(value)
         case "L":
-            return [_plain(element) for element in value]
+            return list(map(_plain, value))
     raise TypeError(f"the ledger holds no value of DynamoDB's type {kind}")

@@ -113,7 +113,7 @@ class AuthorisedCalls:
         until = self._deadline - CALL_TIME
         if not self._urgent:
             until = min(until, self._deps.clock() + LONGEST_SLOT_WAIT)
-        self._deps.quota.wait(portal, ahead=max(1, self._ahead[portal]), urgent=self._urgent, until=until)
+        self._deps.quota.reserve(portal, ahead=max(1, self._ahead[portal]), urgent=self._urgent, until=until)
         self._ahead[portal] -= 1
 
     def _observe_failure(self, portal: str, failure: HubSpotFailure, at: datetime) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,7 +15,7 @@ from batch_create.pair_run import PairRun, unsettled
 from batch_create.plan import chunks, round_robin
 from batch_create.ports import Point
 from batch_create.sending import Sender
-from ledger.claim import ClaimStatus
+from ledger.claim import Claim, ClaimStatus
 from ledger.ledger import CLAIMED_TOGETHER
 from model.errors import LedgerUnavailable
 from model.outcomes import Outcome, Request, Status, new_outcome
@@ -27,16 +27,16 @@ from runtime.telemetry import logger
 LEASE_GRACE = timedelta(seconds=15)
 
 Key = tuple[str, str]  # a request's id and fingerprint
+Ask = Callable[[Sequence[Request], datetime, datetime], Sequence[Claim | None]]
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """What `run` has to say of one request.
+    """The result of one request, by `claim_status`.
 
-    By `claim_status`: CLAIMED, it was run here, and `outcome` is final or DEFERRED until its `retry_at`; FINAL, it was
-    done before; LEASED, somebody holds it until `lease_until`; DEFERRED, it waits in the queue for its `retry_at`;
-    KEY_REUSED, its id belongs to a request that asked for something else, which `outcome` shows; LEDGER_UNAVAILABLE,
-    without the ledger nothing was done.
+    CLAIMED: it was run here, and `outcome` is final or DEFERRED until its `retry_at`. FINAL: it was done before.
+    LEASED: another worker has it until `lease_until`. DEFERRED: it waits in the queue for its `retry_at`. KEY_REUSED:
+    its id belongs to another request, whose `outcome` this is. LEDGER_UNAVAILABLE: nothing was done.
     """
 
     claim_status: ClaimStatus
@@ -64,45 +64,35 @@ def _claims(
     """Claim requests side by side: those that are new many at a time, then the others one by one."""
     claims: dict[Key, RunResult | ClaimedRequest] = {}
 
-    def claim_new(keys: Sequence[Key]) -> None:
-        claims.update(_claim_new({key: requests[key] for key in keys}, deadline, deps))
+    def claim(keys: Sequence[Key], ask: Ask) -> None:
+        deps.reached(Point.BEFORE_CLAIM)
+        now = deps.clock()
+        try:
+            answers = ask([requests[key] for key in keys], now, deadline + LEASE_GRACE)
+        except LedgerUnavailable as error:
+            for key in keys:
+                logger.error("claim failed", outcome_id=requests[key].id, error=str(error))
+                outcome = unsettled(new_outcome(requests[key], Status.DEFERRED), now)
+                claims[key] = RunResult(ClaimStatus.LEDGER_UNAVAILABLE, outcome)
+            return
+        if any(answer and answer.claim_status is ClaimStatus.CLAIMED for answer in answers):
+            deps.reached(Point.AFTER_CLAIM)
+        for key, answer in zip(keys, answers, strict=True):
+            if answer and answer.claim_status is ClaimStatus.CLAIMED:
+                claims[key] = ClaimedRequest(answer, now, deps.default_api_version, requests[key].interactive)
+            elif answer:
+                claims[key] = RunResult(answer.claim_status, answer.outcome, answer.lease_until)
 
-    def claim(keys: Sequence[Key]) -> None:
+    def claim_one_by_one(keys: Sequence[Key]) -> None:
         for key in keys:
-            claims[key] = _claim(requests[key], deadline, deps, new=len(requests) == 1)
+            claim([key], lambda asked, now, until: [deps.ledger.claim(each, now, until) for each in asked])
 
-    if len(requests) > 1:
-        deps.side_by_side([partial(claim_new, keys) for keys in chunks(list(requests), CLAIMED_TOGETHER)])
+    new = chunks(list(requests), CLAIMED_TOGETHER)
+    deps.side_by_side([partial(claim, keys, deps.ledger.claim_new) for keys in new])
     rest = [key for key in requests if key not in claims]
     shares = [rest[first::MAX_THREADS] for first in range(min(MAX_THREADS, len(rest)))]
-    deps.side_by_side([partial(claim, keys) for keys in shares])
+    deps.side_by_side([partial(claim_one_by_one, keys) for keys in shares])
     return claims
-
-
-def _claim_new(
-    requests: Mapping[Key, Request], deadline: datetime, deps: Dependencies
-) -> Iterator[tuple[Key, ClaimedRequest]]:
-    deps.reached(Point.BEFORE_CLAIM)
-    now = deps.clock()
-    claims = deps.ledger.claim_new([*requests.values()], now, deadline + LEASE_GRACE)
-    deps.reached(Point.AFTER_CLAIM)
-    for (key, request), claim in zip(requests.items(), claims, strict=True):
-        if claim:
-            yield key, ClaimedRequest(claim, now, deps.default_api_version, request.interactive)
-
-
-def _claim(request: Request, deadline: datetime, deps: Dependencies, *, new: bool) -> RunResult | ClaimedRequest:
-    deps.reached(Point.BEFORE_CLAIM)
-    now = deps.clock()
-    try:
-        claim = deps.ledger.claim(request, now, deadline + LEASE_GRACE, new=new)
-    except LedgerUnavailable as error:
-        logger.error("claim failed", outcome_id=request.id, error=str(error))
-        return RunResult(ClaimStatus.LEDGER_UNAVAILABLE, unsettled(new_outcome(request, Status.DEFERRED), now))
-    if claim.claim_status is ClaimStatus.CLAIMED:
-        deps.reached(Point.AFTER_CLAIM)
-        return ClaimedRequest(claim, now, deps.default_api_version, request.interactive)
-    return RunResult(claim.claim_status, claim.outcome, claim.lease_until)
 
 
 def _work(claimed: Sequence[ClaimedRequest], deadline: datetime, deps: Dependencies) -> None:

@@ -1,4 +1,11 @@
-"""A limit to an answer's whole time. HTTP libraries limit the pause between two bytes, which a slow drip outlasts."""
+"""A limit to the whole time of an answer, however slowly it drips.
+
+urllib3 does not have one. `Timeout(total=)` limits the pause between two reads only, as its documentation says, and
+`HTTPResponse.shutdown()` (urllib3 2.3 and later) exists only once all headers have arrived: a drip of headers would
+outlast it. So the connections are our own: a pool's `ConnectionCls` says of which class they are, and a manager's
+`pool_classes_by_scheme` which pools it makes, an attribute that urllib3's source sets "so other PoolManagers can
+override" it.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +22,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 
 class Limit:
-    """The time that the answers of one thread's request may take, from when it was sent."""
+    """The time that the answer to this thread's request may take, from when the request was sent."""
 
     def __init__(self, seconds: float) -> None:
         self.sent = False
@@ -23,7 +30,7 @@ class Limit:
         self._timers: list[threading.Timer] = []
 
     def watch(self, connection: socket.socket) -> None:
-        """The request was sent: cut the connection off where its answer is not there in time."""
+        """The request was sent: cut the connection off unless the answer arrives in time."""
         self.sent = True
         timer = threading.Timer(self._seconds, _cut, [connection])
         timer.daemon = True
@@ -31,7 +38,7 @@ class Limit:
         self._timers.append(timer)
 
     def end(self) -> None:
-        """The answer is there, or nobody waits for it any more."""
+        """The answer has arrived, or nobody waits for it any more."""
         for timer in self._timers:
             timer.cancel()
 
@@ -45,7 +52,7 @@ _current = _Current()
 
 @contextmanager
 def answer_deadline(seconds: float) -> Iterator[Limit]:
-    """Limit what this thread reads through a `session_with_deadlines`: later than that, the connection ends in the middle."""
+    """Limit what this thread reads through a `session_with_deadlines`. A later answer ends in the middle."""
     _current.limit = limit = Limit(seconds)
     try:
         yield limit
@@ -64,7 +71,7 @@ def session_with_deadlines() -> requests.Session:
 
 def _cut(connection: socket.socket) -> None:
     try:
-        # The socket's own, beneath TLS: whoever reads from it meanwhile finds it ended.
+        # The socket's own method, beneath TLS: whoever is reading from it finds that it has ended.
         socket.socket.shutdown(connection, socket.SHUT_RDWR)
     except OSError:
         return  # it has ended by itself
@@ -89,15 +96,12 @@ class _SecurePool(HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
 
 
-_POOLS = {"http": _Pool, "https": _SecurePool}
-
-
 class _Adapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **named: Any) -> None:
         super().init_poolmanager(*args, **named)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
 
     def proxy_manager_for(self, *args: Any, **named: Any) -> Any:
         manager = super().proxy_manager_for(*args, **named)
-        manager.pool_classes_by_scheme = _POOLS
+        manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
         return manager

@@ -10,11 +10,11 @@ from model.errors import HubSpotFailure, Misconfigured, QuotaExhausted, Refused,
 
 @dataclass(frozen=True)
 class Rule:
-    """What a status asks of its caller; `floor` is the least to wait in seconds before any other try."""
+    """What a status asks of its caller; `floor` is the shortest wait in seconds before another try."""
 
     failure: type[HubSpotFailure]
     floor: float = 0
-    portal_wide: bool = False  # the next call for the same portal would be answered alike
+    portal_wide: bool = False  # the next call for the same portal would get the same answer
 
 
 # HubSpot's documentation of errors and of usage limits; what it does not name is decided by its class below.
@@ -22,9 +22,7 @@ POLICY = {
     401: Rule(Misconfigured, portal_wide=True),
     403: Rule(Misconfigured),  # scopes can be lacking for one object type alone
     423: Rule(Unavailable, floor=2),  # locked: "wait at least two seconds"
-    429: Rule(
-        Unavailable, floor=10, portal_wide=True
-    ),  # the rolling window is of ten seconds; for DAILY see not_before
+    429: Rule(Unavailable, floor=10, portal_wide=True),  # the rolling window has ten seconds; DAILY: see not_before
     477: Rule(Unavailable, portal_wide=True),  # the account is being moved; Retry-After says how long
     # A proxy before HubSpot could not connect to it, or not speak TLS with it: nothing arrived.
     522: Rule(Unavailable),
@@ -35,19 +33,18 @@ REDIRECT = Rule(Misconfigured, portal_wide=True)  # the base URL is not HubSpot'
 OTHER_4XX = Rule(Refused)
 OTHER_5XX = Rule(Uncertain)  # 500, 502, 503, 504, 521, 523, 524: it may have been applied all the same
 
-FIRST_CEILING = 2.0  # seconds that the first delay has at most; doubled with each further run
+FIRST_CEILING = 2.0  # seconds; the longest first delay, doubled with each further run
 LONGEST_CEILING = 900.0  # seconds; also the most that SQS delays a message
 LONGEST_RETRY_AFTER = 2 * 86_400.0  # seconds; HubSpot speaks of up to a day, and no header shall park us for a year
-# A reset that has just passed is not passed yet by HubSpot's clock, or the portal's time zone is set wrong.
+# If the reset has only just passed, HubSpot's clock may be behind, or the portal's time zone may be set wrong.
 DOUBTFUL_RESET = timedelta(hours=1)
 RESET_RECHECK = timedelta(minutes=5)
 
 
 def rule(status: int) -> Rule:
     """What a status that is not 2xx asks of its caller."""
-    known = POLICY.get(status)
-    if known:
-        return known
+    if status in POLICY:
+        return POLICY[status]
     if status < 400:
         return REDIRECT
     return OTHER_4XX if status < 500 else OTHER_5XX
@@ -57,8 +54,8 @@ def not_before(failure: HubSpotFailure, tries: int, now: datetime, zone: tzinfo,
     """When a request that has been tried `tries` times may be tried again; `jitter` is from 0 to 1.
 
     Exponential with full jitter, so that what failed together does not come back together, and never earlier than
-    HubSpot's own times to wait. A spent daily quota waits for midnight in the account's time `zone`. To wait for a turn
-    is no failed try, and makes no later wait longer.
+    HubSpot's own times to wait. A spent daily quota waits for midnight in the account's time `zone`. A wait for the
+    quota is not a failed try and makes no later wait longer.
     """
     if failure.daily:
         return daily_reset(now, zone)

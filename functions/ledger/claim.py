@@ -1,4 +1,4 @@
-"""What the ledger answers to one who wants to run a request."""
+"""What the ledger answers to a worker that wants to run a request."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from model.outcomes import Outcome
 
 
 class ClaimStatus(StrEnum):
-    """What the ledger says to one who wants to run a request."""
+    """Whether the worker may run the request, and why not."""
 
     CLAIMED = "CLAIMED"  # nobody else may run it until the lease ends
     QUEUED = "QUEUED"  # accepted before, and still for the queue to run
     FINAL = "FINAL"  # done before: the outcome is the answer
-    LEASED = "LEASED"  # another worker is at it
-    DEFERRED = "DEFERRED"  # deferred, and its time has not come
+    LEASED = "LEASED"  # another worker runs it
+    DEFERRED = "DEFERRED"  # its time has not come
     KEY_REUSED = "KEY_REUSED"  # the id belongs to a request that asks for something else
-    LEDGER_UNAVAILABLE = "LEDGER_UNAVAILABLE"  # no word from the ledger: nothing may be done
+    LEDGER_UNAVAILABLE = "LEDGER_UNAVAILABLE"  # without an answer from the ledger nothing may be done
 
 
 @dataclass(frozen=True)

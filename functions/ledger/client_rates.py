@@ -11,7 +11,7 @@ KEPT = timedelta(hours=1)  # until DynamoDB deletes the item by its attribute ex
 
 
 class ClientRates:
-    """Requests in each minute of the clock, so that two minutes' worth may come within seconds around its end."""
+    """Requests in each minute of the clock. Around the end of a minute two minutes' worth may come within seconds."""
 
     def __init__(self, table: Table) -> None:
         self._table = table

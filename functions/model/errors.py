@@ -2,43 +2,45 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from model.quota import Quota
 
+Failure = TypeVar("Failure", bound="HubSpotFailure")
 
+
+@dataclass(eq=False, repr=False)
 class HubSpotFailure(Exception):
-    """A call that brought no usable answer. Carries what HubSpot said, as far as it said anything.
+    """A call without a usable answer. It carries HubSpot's status, body and correlation id where there was an answer.
 
     `retry_after` is in seconds, where HubSpot or its documentation names a time to wait. `daily` means that the
     account's calls of the day are used up. `portal_wide` means that any other call for the portal would fail alike.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        http_status: int | None = None,
-        body: str | None = None,
-        correlation_id: str | None = None,
-        retry_after: float | None = None,
-        daily: bool = False,
-        portal_wide: bool = False,
-        quota: Quota | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.http_status = http_status
-        self.body = body
-        self.correlation_id = correlation_id
-        self.retry_after = retry_after
-        self.daily = daily
-        self.portal_wide = portal_wide
-        self.quota = quota
+    message: str
+    _: KW_ONLY
+    http_status: int | None = None
+    body: str | None = None
+    correlation_id: str | None = None
+    retry_after: float | None = None
+    daily: bool = False
+    portal_wide: bool = False
+    quota: Quota | None = None
 
     def __str__(self) -> str:
         return self.message
+
+    def restated(self, kind: type[Failure], message: str) -> Failure:
+        """Another failure because of this one: with its times to wait, but without HubSpot's status and body."""
+        return kind(
+            message,
+            correlation_id=self.correlation_id,
+            retry_after=self.retry_after,
+            daily=self.daily,
+            portal_wide=self.portal_wide,
+        )
 
 
 class Refused(HubSpotFailure):
@@ -46,7 +48,7 @@ class Refused(HubSpotFailure):
 
 
 class Misconfigured(HubSpotFailure):
-    """The portal's secret, scopes or base URL are at fault: nothing was applied, and the owner must mend it."""
+    """The portal's secret, scopes or base URL are at fault. Nothing was applied, and the owner must mend it."""
 
 
 class Unavailable(HubSpotFailure):
@@ -54,11 +56,11 @@ class Unavailable(HubSpotFailure):
 
 
 class QuotaExhausted(Unavailable):
-    """HubSpot's quota has no room before a deadline: nothing was sent, and it is no failed try."""
+    """HubSpot's quota has no room before a deadline. Nothing was sent, and this is not a failed try."""
 
 
 class OutOfTime(Unavailable):
-    """No time was left in this invocation: nothing was sent, and it says nothing of HubSpot."""
+    """This invocation had no time left. Nothing was sent, and this says nothing about HubSpot."""
 
 
 class Uncertain(HubSpotFailure):
@@ -70,7 +72,7 @@ class LedgerUnavailable(Exception):
 
 
 class LeaseLost(Exception):
-    """Another worker has taken this outcome over; what it writes counts and what we know does not."""
+    """Another worker has taken over this outcome: only what that worker writes counts."""
 
 
 class QueueUnavailable(Exception):

@@ -1,8 +1,8 @@
 """HubSpot's quota for one portal, shared by all workers: who may call when. Pure.
 
-Calls begin in slots, moments that are handed out one after the other (the generic cell rate algorithm of ITU-T I.371,
-as a reservation): so the calls of all workers are spread evenly over HubSpot's rolling window. What is used of it, as
-HubSpot says, and was not handed out by us is what other apps take. Moments and spans are in milliseconds, since 1970.
+Calls begin in slots: moments that are handed out one after the other (the generic cell rate algorithm of ITU-T I.371,
+used for reservations). So the calls of all workers are spread evenly over HubSpot's rolling window. What HubSpot counts
+as used and we have not handed out is what other apps take. Moments, since 1970, and spans are in milliseconds.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from math import exp, exp2
 
 from model.quota import Quota
 
-HANDFUL = 12  # slots at once at most: more would let a worker that dies take more with it
-LONGEST_LEASE = 2_000  # that the slots of a handful span: where calls are few, nobody holds many
-LEAST_FREE = 2.0  # calls, for one that goes before the others and for what a window's edges round up
+HANDFUL = 12  # slots at once at most: a worker that dies loses those it has
+LONGEST_LEASE = 2_000  # the longest span of a handful: where calls are few, nobody takes many
+LEAST_FREE = 2.0  # calls: one for an urgent call, and one for rounding at a window's edges
 LEAST = 0.05  # of the quota, however much others take
 LONGEST_SLOWDOWN = 8.0
 RECOVERY = 10_000  # in which a slowdown is halved
 SMOOTH = 2_000  # over which what others take is averaged
 USABLE, USABLE_IN_QUIET = 300, 1_000  # after its moment, in which a slot may still be used; then it is lost
-BIN = 500  # by which slots that were handed out are counted
+BIN = 500  # the span in which slots that were handed out are counted together
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class Bucket:
     daily: bool = False  # the stop is for the day's quota
     slowdown: float = 1
     slowed_at: float = 0
-    jump_after: float = 0  # when those who wait for an answer may next go before the others
-    heard_at: float = 0  # when HubSpot last spoke of the quota
+    jump_after: float = 0  # when an urgent call may next go before the others
+    heard_at: float = 0  # when HubSpot last sent the quota
     others: float = 0  # calls that other apps make in a window
 
     def reserved(self, calls: int, now: float, head_room: float, *, urgent: bool) -> tuple[Bucket, list[float]]:
-        """Hand out at most so many slots, one at least; `head_room` is the share of the quota, from 0 to 1, that is
-        left free. An urgent call goes at once where that allows it, and others later by as much."""
+        """Hand out at most so many slots, and at least one. `head_room` is the share of the quota, from 0 to 1, that
+        stays free. An urgent call goes at once if the free share allows it, and the others go later by as much."""
         window, free = self.quota.window, max(LEAST_FREE, head_room * self.quota.calls)
         first = max(self.following, now)
         mine = self._mine(first, free)
@@ -53,13 +53,13 @@ class Bucket:
         )
         jump_step = (first - now) / (free / 2)
         if urgent and first > now and self.jump_after <= first - jump_step:
-            # It is made up for at the end of the line. Until then it uses what is left free, which has room for few.
+            # The next slot moves back to make up for it. Until then the call uses the free share, which is small.
             jump_after = max(self.jump_after, now) + jump_step
             return replace(bucket, handed_out=bucket._with(now), jump_after=jump_after), [now]
         slots: list[float] = []
-        most, slot = max(1, min(calls, HANDFUL, int(LONGEST_LEASE / step))), first + step * self._hold(first, free)
+        most, slot = max(1, min(calls, HANDFUL, int(LONGEST_LEASE / step))), first + step * self._delay(first, free)
         while len(slots) < most:
-            # Where more went out until now, as before others began to call, the window must have room again.
+            # More may have gone out before, when other apps took less: then the window must have room again.
             if bucket._ours(slot - window, slot) <= mine + 1:
                 slots.append(slot)
                 bucket = replace(bucket, following=slot + step, handed_out=bucket._with(slot))
@@ -67,13 +67,12 @@ class Bucket:
         return bucket, slots
 
     def oldest_usable(self, now: float) -> float:
-        """Since when a slot that was not used in time may be used now. While half of the window is free, calls that are
-        late cannot fill it."""
+        """The oldest slot that may still be used now. While half of the window is free, late calls cannot fill it."""
         quiet = self._ours(now - self.quota.window, now) < self.quota.calls / 2
         return now - (USABLE_IN_QUIET if quiet else USABLE)
 
     def observed(self, quota: Quota, at: float) -> Bucket:
-        """Go by what HubSpot said of a call that began at a moment: what is used and not of our making is others'."""
+        """The bucket after HubSpot sent its quota with the answer to a call that began at `at`."""
         if at <= self.heard_at:
             return self
         bucket, elapsed = replace(self, quota=quota, heard_at=at), at - self.heard_at
@@ -85,11 +84,11 @@ class Bucket:
         share = 1 - exp(-elapsed / SMOOTH)
         return replace(bucket, others=self.others + share * (others - self.others))
 
-    def stopped(self, until: float, now: float, *, daily: bool) -> Bucket:
-        """HubSpot has answered 429: nobody calls before `until`, and all are slower for a while after it. To be told so
-        by several workers is one surprise."""
-        surprise = not daily and self.stop_until <= now
-        slowdown = min(LONGEST_SLOWDOWN, 2 * self._slow(now)) if surprise else self.slowdown
+    def blocked(self, until: float, now: float, *, daily: bool) -> Bucket:
+        """The bucket after a 429: nobody calls before `until`, and all are slower for a while after it. Several 429s
+        during one stop slow the workers down once."""
+        first = not daily and self.stop_until <= now
+        slowdown = min(LONGEST_SLOWDOWN, 2 * self._slow(now)) if first else self.slowdown
         return replace(
             self,
             stop_until=max(until, self.stop_until),
@@ -97,7 +96,7 @@ class Bucket:
             following=max(until, self.stop_until),
             handed_out={at: count for at, count in self.handed_out.items() if at * BIN <= now},
             slowdown=slowdown,
-            slowed_at=now if surprise else self.slowed_at,
+            slowed_at=now if first else self.slowed_at,
         )
 
     def _mine(self, at: float, free: float) -> float:
@@ -106,18 +105,18 @@ class Bucket:
         others = self.others if self._heard_lately(at) else 0
         return max(LEAST * calls, calls - free - others) / self._slow(at)
 
-    def _hold(self, at: float, free: float) -> float:
-        """How many steps a handful is held back: where less remains than shall be left free, but for the call in hand.
-        Once for a handful, as it is told of what remained once; more news of the kind holds the next ones, too."""
-        remaining = self.quota.remaining
-        known = remaining is not None and self._heard_lately(at)
-        return max(0.0, free / (remaining + 1) - 1) if known and remaining is not None else 0.0
+    def _delay(self, at: float, free: float) -> float:
+        """How many steps a handful is delayed, where HubSpot says that less remains than is to stay free. The call
+        in hand does not count. The delay is once for a handful, not for each of its slots."""
+        if self.quota.remaining is None or not self._heard_lately(at):
+            return 0.0
+        return max(0.0, free / (self.quota.remaining + 1) - 1)
 
     def _heard_lately(self, at: float) -> bool:
         return at - self.heard_at < 2 * self.quota.window
 
     def _slow(self, now: float) -> float:
-        """How many times longer than usual the interval is now: after a 429 twice, and less and less."""
+        """How many times longer than usual a step is now: twice after a 429, then less and less."""
         return 1 + (self.slowdown - 1) * exp2(min(0.0, self.slowed_at - now) / RECOVERY)
 
     def _with(self, slot: float) -> dict[int, int]:

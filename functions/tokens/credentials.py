@@ -1,4 +1,4 @@
-"""What the secret of a portal holds, when its access token is to be refreshed, and what is stored then. Pure."""
+"""The credentials in a portal's secret, when to refresh its access token, and what to store then. Pure."""
 
 from __future__ import annotations
 
@@ -11,21 +11,20 @@ from typing import Any
 from model.access_token import RefreshedToken
 from model.records import iso
 
-# Of a token that lives for half an hour, as HubSpot's do; one that lives for seconds must not always be at its end.
+# Before the end of a token that lives for half an hour, as HubSpot's do. For a shorter life it is half of that.
 LONGEST_MARGIN = timedelta(minutes=5)
-# A token that lasts so long still reaches HubSpot while it is valid.
-LEAST_LEFT = timedelta(seconds=5)
+LEAST_LEFT = timedelta(seconds=5)  # in which a token still reaches HubSpot while it is valid
 OAUTH = ("clientId", "clientSecret", "refreshToken")
 HOW = "store the token as plain text, or JSON with accessToken or, for OAuth, with clientId, clientSecret, refreshToken"
 
 
 class Unusable(Exception):
-    """A secret without usable credentials. Its text names what is wrong, and shows nothing of the secret."""
+    """A secret without usable credentials. The message names what is wrong, and shows nothing of the secret."""
 
 
 @dataclass(frozen=True, repr=False)
 class OAuth:
-    """The three by which an OAuth app refreshes its access token."""
+    """What an OAuth app refreshes its access token with."""
 
     client_id: str
     client_secret: str
@@ -34,7 +33,7 @@ class OAuth:
 
 @dataclass(frozen=True, repr=False)
 class Credentials:
-    """What one version of a secret says. Without `oauth` the token is static; without `expires_at` it is good until
+    """What is in one version of a secret. Without `oauth` the token is static; without `expires_at` it is good until
     HubSpot refuses it. `document` is the JSON it was read from."""
 
     version: str
@@ -47,19 +46,16 @@ class Credentials:
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """What decides of which account the token is, and of which it should be."""
-        if self.oauth:
-            return (self.hub_id, self.oauth.client_id, self.oauth.refresh_token)
-        return (self.hub_id, self.access_token)
+        """What decides which account the token belongs to, and which it should belong to."""
+        app = self.oauth
+        return (self.hub_id, app.client_id, app.refresh_token) if app else (self.hub_id, self.access_token)
 
     def serves(self, now: datetime, refused: str | None = None) -> bool:
-        """Whether the token is to be used as it is; `refused` is one that HubSpot has refused."""
-        if not self.oauth:
-            return True  # there is no other
-        return self._valid(now, self.margin, refused)
+        """Whether to use the token as it is; `refused` is one that HubSpot has refused."""
+        return self.oauth is None or self._valid(now, self.margin, refused)  # without an app there is no other
 
     def lasts(self, now: datetime, refused: str | None = None) -> bool:
-        """Whether the token can be used where no better one is to be had."""
+        """Whether the token can be used where a better one cannot be had."""
         return self.serves(now, refused) or self._valid(now, LEAST_LEFT, refused)
 
     @property
@@ -68,15 +64,15 @@ class Credentials:
         return json.dumps(self.document)
 
     def renewed(self, refreshed: RefreshedToken, asked_at: datetime) -> Credentials:
-        """These after a refresh that was asked for at that time. All in the document that is not of the token stays."""
-        told: dict[str, Any] = {
+        """The credentials after a refresh that was asked for at that time. The document's other fields stay."""
+        changes: dict[str, Any] = {
             "accessToken": refreshed.access_token,
             "expiresAt": iso(asked_at + timedelta(seconds=refreshed.expires_in)),
-            "expiresIn": int(refreshed.expires_in),  # by which the next reader knows the margin
+            "expiresIn": int(refreshed.expires_in),  # the next reader's margin follows from it
         }
         if refreshed.refresh_token:
-            told["refreshToken"] = refreshed.refresh_token
-        return parse(json.dumps({**self.document, **told}), self.version)
+            changes["refreshToken"] = refreshed.refresh_token
+        return parse(json.dumps({**self.document, **changes}), self.version)
 
     def _valid(self, now: datetime, margin: timedelta, refused: str | None) -> bool:
         if not self.access_token or self.access_token == refused:
@@ -85,7 +81,7 @@ class Credentials:
 
 
 def parse(text: str, version: str) -> Credentials:
-    """The credentials in a version of a secret: the plain token, or JSON. Raises Unusable, telling all that is wrong."""
+    """The credentials in a version of a secret: the plain token, or JSON. Raises Unusable with all that is wrong."""
     text = text.strip()  # a line end comes along when a token is stored from a file
     document = _document(text)
     if document is None:
@@ -113,8 +109,8 @@ def parse(text: str, version: str) -> Credentials:
 
 
 def app_secret(text: str) -> str:
-    """What HubSpot signs the requests of the portal's app with, or nothing where the secret does not tell it. It is not
-    an OAuth app's clientSecret: an app of many portals signs for all of them alike."""
+    """The secret that HubSpot signs requests of the portal's app with, or "" where there is none. It is not an OAuth
+    app's clientSecret: an app of many portals has the same one for all of them."""
     return _text(_document(text.strip()) or {}, "appSecret")
 
 
@@ -124,7 +120,7 @@ def _document(text: str) -> dict[str, Any] | None:
     try:
         document: dict[str, Any] = json.loads(text)
     except ValueError:
-        return {}  # outside of this block, as the error holds the text and would come along as a context
+        return {}  # and not an exception: its context would hold the text
     return document
 
 

@@ -7,32 +7,22 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from typing import Protocol
 from uuid import uuid4
 
 from aws.secrets_manager import MEMORY, NO_MEMORY, SecretStore
 from model.errors import HubSpotFailure, Misconfigured, Refused, Unavailable
 from tokens.credentials import Credentials
-from tokens.oauth_refresh import LockPort, OAuthPort, OAuthRefresh
+from tokens.oauth_refresh import OAuthRefresh
+from tokens.ports import LockPort, OAuthPort, SlotPort
 from tokens.refusal_cache import RefusalCache
 from tokens.store import RECHECK, CredentialStore
 
 
-def _new_id() -> str:
-    return uuid4().hex
-
-
-class SlotPort(Protocol):
-    """The shared quota, as `budget.SharedQuota` hands it out."""
-
-    def wait(self, portal: str, *, ahead: int, urgent: bool, until: datetime) -> None: ...
-
-
 class TokenProvider:
-    """TokenProvider by portal; may be shared by threads. Every failure is true of any call for the portal.
+    """Tokens by portal; threads may share it. Every failure holds for any call for the portal.
 
     Raises Misconfigured, naming the secret at fault and never its content, or Unavailable. Neither has an HTTP status
-    or a body: those of a token's refresh or check must not pass for HubSpot's answer to the call it was needed for.
+    or a body: those belong to a refresh or a check of the token, not to the call that needs it.
     """
 
     def __init__(
@@ -46,7 +36,7 @@ class TokenProvider:
         sleep: Callable[[float], None],
         api_version: str,
         *,
-        new_id: Callable[[], str] = _new_id,
+        new_id: Callable[[], str] = lambda: uuid4().hex,
         jitter: Callable[[], float] = random.random,
         new_lock: Callable[[], AbstractContextManager[object]] = threading.Lock,
     ) -> None:
@@ -54,17 +44,16 @@ class TokenProvider:
         self._hubspot = hubspot
         self._quota = quota
         self._clock = clock
-        self._sleep = sleep
         self._api_version = api_version
+        self._new_lock = new_lock
         self._store = CredentialStore(secrets, clock)
         self._refusals = RefusalCache(clock)
-        self._renewal = OAuthRefresh(
+        self._refresh = OAuthRefresh(
             self._store, self._refusals, hubspot, locks, clock, sleep, api_version, new_id, jitter
         )
         self._given = _Given()
         self._checked: dict[str, tuple[object, ...]] = {}
         self._busy: dict[str, AbstractContextManager[object]] = {}
-        self._new_lock = new_lock
 
     def secret_name(self, portal: str) -> str:
         """The name of the secret that holds a portal's token."""
@@ -77,7 +66,7 @@ class TokenProvider:
         """
         deadline = self._clock() + timedelta(seconds=seconds)
         try:
-            # So that what one thread finds out, all others know.
+            # One thread at a time for each portal: what one finds out, the others then know.
             with self._busy.setdefault(portal, self._new_lock()):
                 credentials = self._credentials(portal, deadline, fresh)
                 if not self._accepted(portal, credentials, deadline, last=fresh):
@@ -98,60 +87,49 @@ class TokenProvider:
         if known and not (isinstance(known, Unavailable) and credentials.lasts(self._clock(), refused)):
             raise known
         if not known and not credentials.serves(self._clock(), refused):
-            credentials = self._renewed(portal, credentials, refused, deadline)
+            try:
+                credentials = self._refresh.renew(portal, name, refused, deadline)
+            except Unavailable:
+                if not credentials.lasts(self._clock(), refused):
+                    raise
         self._given.tokens[portal] = credentials.access_token
         return credentials
 
-    def _renewed(self, portal: str, old: Credentials, refused: str | None, deadline: datetime) -> Credentials:
-        try:
-            return self._renewal.renew(portal, self.secret_name(portal), refused, deadline)
-        except Unavailable:
-            if old.lasts(self._clock(), refused):
-                return old
-            raise
-
     def _accepted(self, portal: str, credentials: Credentials, deadline: datetime, *, last: bool) -> bool:
-        """Whether HubSpot accepts a token that its secret says an account of; False only when it is not the `last`.
+        """Whether HubSpot accepts a token whose secret names an account. False only when it is not the `last` try.
 
-        It is asked once for each execution environment, and again when another token or account is stored: a refresh
-        token brings access tokens of one account only. Raises unless the token is known to be of the right account.
+        Each execution environment asks once, and again when another token or account is stored: a refresh token brings
+        access tokens of one account only. Raises unless the token is known to be of the right account.
         """
         if credentials.hub_id is None or self._checked.get(portal) == credentials.identity:
             return True
-        self._quota.wait(portal, ahead=1, urgent=True, until=deadline)  # a person may wait for it
+        self._quota.reserve(portal, ahead=1, urgent=True, until=deadline)  # a person may wait for it
+        secret = self.secret_name(portal)
         try:
             seconds = (deadline - self._clock()).total_seconds()
             account = self._hubspot.hub_id(credentials.access_token, self._api_version, seconds)
         except HubSpotFailure as failure:
             if failure.http_status == 401 and not last:
                 return False
-            raise self._not_checked(portal, credentials, failure) from failure
+            lasting = isinstance(failure, (Misconfigured, Refused))
+            why = f"HubSpot did not tell the account of the token in the secret {secret}, so nothing was sent"
+            refusal = failure.restated(Misconfigured if lasting else Unavailable, f"{why}: {failure.message}")
+            if lasting:
+                self._refusals.add(portal, credentials.version, refusal)
+            raise refusal from failure
         if account != credentials.hub_id:
             wrong = Misconfigured(
-                f"the token in the secret {self.secret_name(portal)} belongs to HubSpot account {account}, not to"
-                f" {credentials.hub_id}, which its hubId names: nothing was sent"
+                f"the token in the secret {secret} belongs to HubSpot account {account}, not to {credentials.hub_id},"
+                " which its hubId names: nothing was sent"
             )
             self._refusals.add(portal, credentials.version, wrong)
             raise wrong
         self._checked[portal] = credentials.identity
         return True
 
-    def _not_checked(self, portal: str, credentials: Credentials, failure: HubSpotFailure) -> HubSpotFailure:
-        lasting = isinstance(failure, (Misconfigured, Refused))
-        told = (Misconfigured if lasting else Unavailable)(
-            f"HubSpot did not say of which account the token in the secret {self.secret_name(portal)} is, so nothing was"
-            f" sent: {failure.message}",
-            correlation_id=failure.correlation_id,
-            retry_after=failure.retry_after,
-            daily=failure.daily,
-        )
-        if lasting:
-            self._refusals.add(portal, credentials.version, told)
-        return told
-
 
 class _Given(threading.local):
-    """The last token given out for each portal: to this thread, as another's may be another by now."""
+    """The last token that this thread was given for each portal: another thread may have been given another."""
 
     def __init__(self) -> None:
         self.tokens: dict[str, str] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from aws.secrets_manager import MEMORY, SecretStore
@@ -12,18 +12,10 @@ from model.errors import HubSpotFailure, Misconfigured
 from runtime.telemetry import logger
 from tokens.credentials import Credentials, Unusable, parse
 
-# How old may be what is read of a secret that does not work: its owner, who mends it, should not have to wait.
+# The memory of a secret that does not work. It is short, so that the owner who mends it need not wait.
 RECHECK = timedelta(seconds=3)
 REWRITE = timedelta(seconds=30)  # between two tries to write; each can take as long as AWS does not answer
-TRIES = 3  # of a write that an owner's comes before; nobody writes that often
-
-
-@dataclass(frozen=True)
-class _Unsaved:
-    """Refreshed credentials that could not be written: they count instead of the version they were made from."""
-
-    credentials: Credentials
-    retry_at: datetime
+TRIES = 3  # of a write, when the owner writes at the same time; nobody writes that often
 
 
 class CredentialStore:
@@ -33,51 +25,47 @@ class CredentialStore:
     def __init__(self, secrets: SecretStore, clock: Callable[[], datetime]) -> None:
         self._secrets = secrets
         self._clock = clock
-        self._unsaved: dict[str, _Unsaved] = {}
+        # Refreshed credentials that could not be written, and when to try again: they count instead of the version
+        # they were made from.
+        self._unsaved: dict[str, tuple[Credentials, datetime]] = {}
 
     def read(self, name: str, memory: timedelta = MEMORY) -> Credentials:
         """The credentials in a secret, as they were less than `memory` ago."""
-        try:
+        with suppress(Unusable):
             return self._read(name, memory)
-        except Unusable:
-            pass
         try:
             return self._read(name, min(memory, RECHECK))
         except Unusable as unusable:
             raise Misconfigured(f"the secret {name} holds no usable token: {unusable}") from None
 
     def keep(self, name: str, used: Credentials, refreshed: RefreshedToken, asked_at: datetime) -> Credentials | None:
-        """Write what a refresh with the credentials `used` brought. None when the secret meanwhile holds other ones:
-        those count. Where it cannot be written it is kept in memory, and written later."""
+        """Write what a refresh with the credentials `used` brought. Returns None when the secret meanwhile has other
+        credentials: those count. If it cannot be written, it is kept in memory and written later."""
         for _ in range(TRIES):
-            kept = self._write(name, used.renewed(refreshed, asked_at))
-            if kept:
-                return kept
-            there = self.read(name, RECHECK)
-            if (there.oauth, there.access_token) != (used.oauth, used.access_token):
+            if written := self._write(name, used.renewed(refreshed, asked_at)):
+                return written
+            current = self.read(name, RECHECK)
+            if (current.oauth, current.access_token) != (used.oauth, used.access_token):
                 return None
-            used = there  # changed in other parts: what we bring still belongs to it
+            used = current  # only other parts have changed: our refresh still belongs to it
         return None
 
     def _read(self, name: str, memory: timedelta) -> Credentials:
         secret = self._secrets.current(name, memory)
-        unsaved = self._unsaved.get(name)
-        if unsaved is None:
-            return parse(secret.text, secret.version)
-        mine = unsaved.credentials
-        if mine.version != secret.version:
-            self._unsaved.pop(name, None)  # somebody has written another: that counts
-            return parse(secret.text, secret.version)
-        if self._clock() < unsaved.retry_at:
-            return mine
-        if kept := self._write(name, mine):
-            return kept
-        current = self._secrets.current(name, RECHECK)
-        return parse(current.text, current.version)
+        mine, retry_at = self._unsaved.get(name, (None, None))
+        if mine and retry_at and mine.version == secret.version:
+            if self._clock() < retry_at:
+                return mine
+            if written := self._write(name, mine):
+                return written
+            secret = self._secrets.current(name, RECHECK)
+        else:
+            self._unsaved.pop(name, None)  # somebody has written another version: that counts
+        return parse(secret.text, secret.version)
 
     def _write(self, name: str, mine: Credentials) -> Credentials | None:
-        # Before the try already, so that meanwhile other threads neither write too nor refresh once more.
-        self._unsaved[name] = _Unsaved(mine, self._clock() + REWRITE)
+        # Noted before the try, so that other threads neither write nor refresh at the same time.
+        self._unsaved[name] = mine, self._clock() + REWRITE
         try:
             written = self._secrets.replace(name, mine.version, mine.text)
         except HubSpotFailure as failure:

@@ -161,7 +161,7 @@ class FakeQuota:
 
     told: list[tuple[Any, ...]] = field(default_factory=list)
 
-    def wait(self, portal: str, *, ahead: int, urgent: bool, until: datetime) -> None:
+    def reserve(self, portal: str, *, ahead: int, urgent: bool, until: datetime) -> None:
         self.told.append(("wait", portal, ahead, urgent))
 
     def observe(self, portal: str, quota: Quota, at: datetime) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,7 +27,7 @@ from tests.support.ledger import read
 
 def test_without_the_ledger_nothing_is_sent(table: Table, hubspot: FakeHubSpot, clock: Clock) -> None:
     class Unreachable(Ledger):
-        def claim(self, request: Request, now: datetime, lease_until: datetime, *, new: bool = True) -> Claim:
+        def claim_new(self, requests: Sequence[Request], now: datetime, lease_until: datetime) -> list[Claim | None]:
             raise LedgerUnavailable("throttled")
 
     unreachable = Unreachable(table, timedelta(days=1))

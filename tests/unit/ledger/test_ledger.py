@@ -78,7 +78,7 @@ def test_of_many_claims_in_one_write_those_of_new_requests_are_made(ledger: Ledg
     alone = ledger.claim(request("m-4", (3, 5), (4, 6)), START, LEASE)
     assert claims[2] == replace(alone, outcome=replace(alone.outcome, id="m-3"))
     assert ledger.get("m-3") == claims[2].outcome
-    assert ledger.claim(reused, START, LEASE, new=False).claim_status is ClaimStatus.KEY_REUSED
+    assert ledger.claim(reused, START, LEASE).claim_status is ClaimStatus.KEY_REUSED
 
 
 def test_where_no_request_can_be_new_nothing_is_written(ledger: Ledger) -> None:
@@ -258,6 +258,8 @@ def test_a_table_that_cannot_be_reached_is_said_to_be(error: Exception) -> None:
     ledger = Ledger(Table(client, "outcomes"), timedelta(days=1))
 
     with pytest.raises(LedgerUnavailable, match="put_item failed"):
+        ledger.claim_new([request("m-1", (3, 5))], START, LEASE)
+    with pytest.raises(LedgerUnavailable, match="update_item failed"):
         ledger.claim(request("m-1", (3, 5)), START, LEASE)
     with pytest.raises(LedgerUnavailable, match="get_item failed"):
         ledger.get("m-1")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hubspot_api.client import quota_from
+from hubspot_api.reply import quota_from
 from model.quota import Quota
 from quota.bucket import HANDFUL, Bucket
 
@@ -151,7 +151,7 @@ def test_a_429_halves_the_pace_which_grows_again_to_what_it_was() -> None:
         _, slots = bucket.reserved(2, at, HEAD_ROOM, urgent=False)
         return slots[1] - slots[0]
 
-    stopped = Bucket(Quota(100)).stopped(NOW, NOW, daily=False)
+    stopped = Bucket(Quota(100)).blocked(NOW, NOW, daily=False)
 
     assert step(stopped, NOW) == pytest.approx(2 * WINDOW / 97)
     assert WINDOW / 97 < step(stopped, NOW + 10_000) < 2 * WINDOW / 97
@@ -159,15 +159,15 @@ def test_a_429_halves_the_pace_which_grows_again_to_what_it_was() -> None:
 
 
 def test_several_workers_that_hear_of_one_429_are_one_surprise() -> None:
-    once = Bucket(Quota(100)).stopped(NOW + 10_000, NOW, daily=False)
-    twice = once.stopped(NOW + 10_100, NOW + 100, daily=False)
+    once = Bucket(Quota(100)).blocked(NOW + 10_000, NOW, daily=False)
+    twice = once.blocked(NOW + 10_100, NOW + 100, daily=False)
 
     assert twice.slowdown == once.slowdown == 2
     assert twice.stop_until == NOW + 10_100
 
 
 def test_a_spent_day_outlasts_the_stop_of_a_window_and_slows_nothing_down() -> None:
-    stopped = Bucket(Quota(100)).stopped(NOW + 3_600_000, NOW, daily=True).stopped(NOW + 10_000, NOW, daily=False)
+    stopped = Bucket(Quota(100)).blocked(NOW + 3_600_000, NOW, daily=True).blocked(NOW + 10_000, NOW, daily=False)
 
     assert (stopped.stop_until, stopped.daily, stopped.slowdown) == (NOW + 3_600_000, True, 1)
     assert stopped.following == NOW + 3_600_000

@@ -32,14 +32,14 @@ class Workers:
         return SharedQuota(self.table, self.clock, self.clock.advance, Quota(self._calls), 0.03)
 
     def call(self, worker: SharedQuota, portal: str = "default", *, ahead: int = 1, urgent: bool = False) -> None:
-        worker.wait(portal, ahead=ahead, urgent=urgent, until=self.clock() + SOON)
+        worker.reserve(portal, ahead=ahead, urgent=urgent, until=self.clock() + SOON)
         self.began.append(self.clock())
 
     def stand_in_line(self, handfuls: int, portal: str = "default") -> None:
         """Let so many other workers take a handful each at this moment."""
         now = self.clock()
         for _ in range(handfuls):
-            self.new().wait(portal, ahead=10, urgent=False, until=now + timedelta(minutes=1))
+            self.new().reserve(portal, ahead=10, urgent=False, until=now + timedelta(minutes=1))
             self.clock.time = now
 
     def writes(self, portal: str = "default") -> int:

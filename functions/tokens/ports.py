@@ -1,0 +1,32 @@
+"""What tokens need of their neighbours: Protocols only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from model.access_token import RefreshedToken
+
+
+class OAuthPort(Protocol):
+    """HubSpot's tokens and accounts, as `hubspot_api.client.HubSpot` reaches them."""
+
+    def refresh(
+        self, client_id: str, client_secret: str, refresh_token: str, api_version: str, seconds: float
+    ) -> RefreshedToken: ...
+    def hub_id(self, token: str, api_version: str, seconds: float) -> int: ...
+
+
+class LockPort(Protocol):
+    """Locks between all workers, as `ledger.locks.Locks` keeps them."""
+
+    def acquire(self, name: str, holder: str, now: datetime, until: datetime) -> bool: ...
+    def release(self, name: str, holder: str, now: datetime) -> None: ...
+
+
+class SlotPort(Protocol):
+    """Slots of the shared quota, as `quota.shared_quota.SharedQuota` hands them out."""
+
+    def reserve(self, portal: str, *, ahead: int, urgent: bool, until: datetime) -> None: ...
