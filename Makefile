@@ -1,6 +1,6 @@
 # The only door for people. `make` alone says what is behind it.
 .DEFAULT_GOAL := help
-.PHONY: help setup security-tools demo up down test check client synth simulate campaign kill twice fuzz security sbom audit bench deploy lock clean
+.PHONY: help setup security-tools demo picture up down test check client synth simulate campaign kill twice fuzz security sbom audit bench deploy lock clean
 .SILENT:
 MAKEFLAGS += --no-print-directory
 
@@ -30,6 +30,9 @@ security-tools: setup
 
 demo: setup ## show the whole product on this machine, with no account [STAY=1]
 	python -m local.demo $(if $(STAY),--stay)
+
+picture: setup ## run the demo, and keep what it shows in docs/demo.svg
+	python -m local.demo --picture
 
 up: setup ## start the local stack [PORT=n] [HUBSPOT_BASE_URL=url] [SCHEDULE='rate(1 minute)']
 	python -m local.stack up $(if $(PORT),--port '$(PORT)') $(if $(HUBSPOT_BASE_URL),--hubspot-base-url '$(HUBSPOT_BASE_URL)') \

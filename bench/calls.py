@@ -45,7 +45,7 @@ workers within their invocations, the first of each included."""
 
 
 @dataclass(frozen=True)
-class RunResult:
+class Measured:
     """What came of a run: its invocations, seconds, calls of HubSpot and those of them answered 429."""
 
     invocations: Sequence[Invocation]
@@ -81,9 +81,9 @@ def measure(quick: bool, base: Checkout | None = None) -> Section:
     events = [_events(of_others // 4) for _ in range(runs)]
     figures: list[Figure] = []
     ratios: list[Ratio] = []
-    for count, rans in ours.items():
-        calls, seconds = _figures(f"ours, {count:,} messages", rans)
-        fewest = Figure(f"fewest calls for {count:,} messages in these batches", "calls", _each(rans, "fewest"))
+    for count, measured in ours.items():
+        calls, seconds = _figures(f"ours, {count:,} messages", measured)
+        fewest = Figure(f"fewest calls for {count:,} messages in these batches", "calls", _each(measured, "fewest"))
         figures += [calls, seconds, fewest]
         ratios.append(Ratio(f"calls for {count:,} messages / fewest", calls, fewest, 1.02))
     # Of the most messages from here on.
@@ -113,30 +113,30 @@ def measure(quick: bool, base: Checkout | None = None) -> Section:
     return Section("Calls and time", TEXT, tuple(figures), tuple(ratios), (_picture(ours, large),))
 
 
-def _measured(contestant: Contestant, count: int, mapping: Mapping) -> RunResult:
+def _measured(contestant: Contestant, count: int, mapping: Mapping) -> Measured:
     with stage(types(), tenSecondlyLimit=QUOTA) as set_up:
         records = messages(count, time.time() - count / 1000)
         invocations = run(contestant, records, mapping, set_up, QUOTA_CALLS=str(QUOTA))
         journal = set_up.journal()
     refused = sum(entry["status"] == 429 for entry in journal)
-    ran = RunResult(invocations, max(map(_ended, invocations)), len(journal), refused)
+    one = Measured(invocations, max(map(_ended, invocations)), len(journal), refused)
     print(
-        f"  {contestant.module}: {count:,} messages by {mapping.messages}: {ran.calls} calls ({refused} refused),",
+        f"  {contestant.module}: {count:,} messages by {mapping.messages}: {one.calls} calls ({refused} refused),",
         end=" ",
     )
-    print(f"{ran.seconds:.0f} s", flush=True)
-    return ran
+    print(f"{one.seconds:.0f} s", flush=True)
+    return one
 
 
 def _in_turns(base: Checkout, turns: int, count: int) -> tuple[Figure, Figure]:
     """Processor time of a message, of this checkout and of the base."""
     theirs = Contestant(CONSUMER.module, base.python, str(base.root / "functions"), CONSUMER.timeout)
     names = {CONSUMER: f"in turns, {count:,} messages", theirs: f"{base.label}in turns, {count:,} messages"}
-    rans: dict[Contestant, list[RunResult]] = {each: [] for each in names}
+    measured: dict[Contestant, list[Measured]] = {each: [] for each in names}
     for turn in range(turns):
         for contestant in in_turn(list(names), turn):
-            rans[contestant].append(_measured(contestant, count, MAPPING))
-    head, its = (_processor_time(name, rans[contestant]) for contestant, name in names.items())
+            measured[contestant].append(_measured(contestant, count, MAPPING))
+    head, its = (_processor_time(name, measured[contestant]) for contestant, name in names.items())
     return head, its
 
 
@@ -150,29 +150,31 @@ def _with(contestant: Contestant, module: str) -> Contestant:
     return Contestant(module, contestant.python, contestant.path, contestant.timeout)
 
 
-def _figures(name: str, rans: Sequence[RunResult]) -> tuple[Figure, Figure]:
-    return Figure(f"{name}: calls", "calls", _each(rans, "calls")), Figure(f"{name}: time", "s", _each(rans, "seconds"))
+def _figures(name: str, measured: Sequence[Measured]) -> tuple[Figure, Figure]:
+    return Figure(f"{name}: calls", "calls", _each(measured, "calls")), Figure(
+        f"{name}: time", "s", _each(measured, "seconds")
+    )
 
 
 def _of_mapping(mapping: Mapping, count: int = 1_000) -> list[Figure]:
     """What a run of 1,000 messages costs with another setting. One alone waits for the window, by definition of it."""
-    ran = _measured(CONSUMER, count, mapping)
+    one = _measured(CONSUMER, count, mapping)
     name = f"ours, {count:,} messages by {mapping.messages} within {mapping.window:g} s"
-    return [*_figures(name, [ran]), *_invocations(name, [ran])]
+    return [*_figures(name, [one]), *_invocations(name, [one])]
 
 
-def _invocations(name: str, rans: Sequence[RunResult]) -> list[Figure]:
-    invocations = [ran.invocations for ran in rans]
+def _invocations(name: str, measured: Sequence[Measured]) -> list[Figure]:
+    invocations = [one.invocations for one in measured]
     return [
         Figure(f"{name}: an invocation", "s", tuple(median(each.seconds for each in of) for of in invocations)),
         Figure(f"{name}: peak memory", "MiB", tuple(max(each.peak_kib for each in of) / 1024 for of in invocations)),
-        _processor_time(name, rans),
+        _processor_time(name, measured),
     ]
 
 
-def _processor_time(name: str, rans: Sequence[RunResult]) -> Figure:
+def _processor_time(name: str, measured: Sequence[Measured]) -> Figure:
     """Milliseconds of each run."""
-    invocations = [ran.invocations for ran in rans]
+    invocations = [one.invocations for one in measured]
     return Figure(
         f"{name}: processor time of a message",
         "ms",
@@ -180,16 +182,16 @@ def _processor_time(name: str, rans: Sequence[RunResult]) -> Figure:
     )
 
 
-def _each(rans: Sequence[RunResult], name: str) -> tuple[float, ...]:
-    return tuple(getattr(ran, name) for ran in rans)
+def _each(measured: Sequence[Measured], name: str) -> tuple[float, ...]:
+    return tuple(getattr(one, name) for one in measured)
 
 
 def _ended(invocation: Invocation) -> float:
     return invocation.started + invocation.seconds
 
 
-def _picture(ours: dict[int, list[RunResult]], large: int) -> Picture:
-    measured = [(0.0, 0.0), *((float(count), median(_each(rans, "calls"))) for count, rans in ours.items())]
+def _picture(ours: dict[int, list[Measured]], large: int) -> Picture:
+    measured = [(0.0, 0.0), *((float(count), median(_each(measured, "calls"))) for count, measured in ours.items())]
     return Picture(
         "calls",
         lines(

@@ -11,7 +11,7 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from voluptuous import Invalid, Optional, Schema
+from voluptuous import PREVENT_EXTRA, REMOVE_EXTRA, Invalid, Optional, Schema
 
 from model.records import camel
 from model.validation import Check, Each, OrNone, Text, required
@@ -81,8 +81,9 @@ def names(kind: Any) -> dict[str, str]:
     return {each.metadata.get("json", camel(each.name)): each.name for each in fields(kind)}
 
 
-def record(kind: type[Record], what: str) -> Callable[[Any], Record]:
-    """Makes a record out of an object. It raises Invalid with every bad field; `what` says what a key should be."""
+def record(kind: type[Record], what: str | None) -> Callable[[Any], Record]:
+    """Makes a record out of an object. It raises Invalid with every bad field, and `what` says what its keys are; with
+    None other keys are left out."""
     of: Any = kind
     hints = get_type_hints(kind, include_extras=True)
     optional = {each.name for each in fields(of) if (each.default, each.default_factory) != (MISSING, MISSING)}
@@ -90,7 +91,9 @@ def record(kind: type[Record], what: str) -> Callable[[Any], Record]:
     checks: dict[Any, Any] = {
         (Optional if field in optional else required)(name): _check(hints[field], what) for name, field in known.items()
     }
-    schema = Schema({**checks, _misnamed(known, what): object})
+    if what is not None:
+        checks[_misnamed(known, what)] = object
+    schema = Schema(checks, extra=REMOVE_EXTRA if what is None else PREVENT_EXTRA)
 
     def read(value: Any) -> Record:
         return kind(**{known[name]: part for name, part in schema(an_object(value)).items()})
@@ -98,7 +101,7 @@ def record(kind: type[Record], what: str) -> Callable[[Any], Record]:
     return read
 
 
-def _check(hint: Any, what: str) -> Check:
+def _check(hint: Any, what: str | None) -> Check:
     origin, inner = get_origin(hint), get_args(hint)
     if origin is Annotated:
         own: Check = inner[1]

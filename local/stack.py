@@ -114,7 +114,8 @@ def _files_in_memory() -> Path:
 def start_standin() -> str:
     """The address of this checkout's HubSpot stand-in, started anew where its code has changed. Raises ServerFailed."""
     running = STANDIN.running()
-    code = b"".join(path.read_bytes() for path in sorted((ROOT / "local/hubspot").glob("*.py")))
+    checks = (ROOT / "infra/checks.py", ROOT / "functions/model/validation.py")
+    code = b"".join(path.read_bytes() for path in (*sorted((ROOT / "local/hubspot").glob("*.py")), *checks))
     made_from = hashlib.sha256(code + JOURNAL.encode()).hexdigest()
     if running and running.made_from == made_from:
         return f"http://{HOST}:{running.port}"

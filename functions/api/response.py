@@ -20,6 +20,7 @@ from batch_create.handler import RunResult
 from batch_create.merged_answer import answer
 from ledger.claim import ClaimStatus
 from ledger.replay import DONE, NotReplayable
+from model import json_text
 from model.contract import ContractError, Problem
 from model.errors import HubSpotFailure, LedgerUnavailable, QueueUnavailable
 from model.outcomes import Outcome, Status
@@ -167,6 +168,6 @@ def readable(outcome: Outcome) -> dict[str, Any]:
 
 def _json_or_text(text: str) -> Any:
     try:
-        return json.loads(text)
+        return json_text.loads(text)
     except ValueError:
         return text

@@ -6,12 +6,12 @@ unforeseen type costs its typed form and nothing else. The ledger keeps the body
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from model import json_text
 from model.records import reader
 
 Context = dict[str, list[str]] | str  # a map in HubSpot's description, a string in its own sample
@@ -71,8 +71,8 @@ class BatchAnswer:
 def json_object(text: str | None) -> dict[str, Any] | None:
     """The JSON object that a body holds, or None: an edge's page of HTML, nothing at all, or another value."""
     try:
-        value = json.loads(text or "")
-    except (ValueError, RecursionError):
+        value = json_text.loads(text or "")
+    except ValueError:
         return None
     return value if isinstance(value, dict) else None
 

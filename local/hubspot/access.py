@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from typing import TYPE_CHECKING, Annotated, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
-
+from infra.checks import Number
 from local.hubspot.answers import (
     EXAMPLE_SCOPES,
     ContextForm,
@@ -16,7 +16,8 @@ from local.hubspot.answers import (
     timestamp,
     unknown_token,
 )
-from local.hubspot.settings import ControlModel, Settings
+from local.hubspot.settings import ControlRecord, Settings
+from model.validation import Each, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,21 +26,22 @@ WINDOW_SECONDS = 10
 DAY_SECONDS = 24 * 60 * 60
 
 # HubSpot asks clients to allow for 512 characters.
-Secret = Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,512}$", repr=False)]
+Secret = Annotated[str, Text(r"^[\x21-\x7e]{1,512}$")]
 
 
-class Token(ControlModel):
+@dataclass(frozen=True, kw_only=True)
+class Token(ControlRecord):
     """A bearer token: a name to speak of it by, the account it belongs to, and what HubSpot makes of it."""
 
-    name: Annotated[str, Field(min_length=1, max_length=100)]
-    token: Secret
-    hub_id: Annotated[int, Field(ge=1)] = 1
+    name: Annotated[str, Text(least=1, most=100)]
+    token: Secret = field(repr=False)
+    hub_id: Annotated[int, Number(1)] = 1
     state: Literal["valid", "unknown", "expired", "missingScope"] = "valid"
-    missing_scopes: list[str] = Field(min_length=1, default_factory=lambda: list(EXAMPLE_SCOPES))
+    missing_scopes: Annotated[tuple[str, ...], Each(Text(), 1)] = EXAMPLE_SCOPES
 
-    def described(self) -> dict[str, object]:
+    def described(self) -> dict[str, Any]:
         """Everything but the token itself."""
-        return self.model_dump(by_alias=True, exclude={"token"})
+        return {name: value for name, value in self.as_json().items() if name != "token"}
 
     @property
     def app(self) -> str:
@@ -51,13 +53,14 @@ class Token(ControlModel):
         return self.state == "expired"
 
 
+@dataclass(frozen=True, kw_only=True)
 class IssuedToken(Token):
     """An access token that an OAuth app got for its refresh token, valid until `expires_at` (epoch seconds)."""
 
     client_id: str
     expires_at: float
 
-    def described(self) -> dict[str, object]:
+    def described(self) -> dict[str, Any]:
         """Everything but the token itself."""
         return super().described() | {"expiresAt": timestamp(self.expires_at)}
 

@@ -8,7 +8,9 @@ are unique only within (from, to, category).
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from voluptuous import Invalid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,6 +59,14 @@ def object_type_id(written: str) -> str | None:
     return _IDS_BY_NAME.get(written.lower())
 
 
+def known_object_type(written: Any) -> str:
+    """The id of an object type in JSON. Raises Invalid where it is unknown."""
+    found = object_type_id(written) if isinstance(written, str) else None
+    if found is None:
+        raise Invalid(f"unknown object type {written!r}")
+    return found
+
+
 def _hubspot(*types: tuple[int, str | None]) -> dict[TypeKey, str | None]:
     return {TypeKey("HUBSPOT_DEFINED", type_id): label for type_id, label in types}
 
@@ -73,12 +83,12 @@ def _integrator(type_id: int, label: str) -> dict[TypeKey, str | None]:
 SEEDED_TYPES: Mapping[Pair, Mapping[TypeKey, str | None]] = {
     Pair(DEAL, CONTACT): {
         **_hubspot((3, None)),
-        **_user((3, "Billing contact"), (35, "CallResult maker")),
+        **_user((3, "Billing contact"), (35, "Decision maker")),
         **_integrator(21, "Signer"),
     },
     Pair(CONTACT, DEAL): {
         **_hubspot((4, None)),
-        **_user((36, "CallResult maker")),
+        **_user((36, "Decision maker")),
         **_integrator(22, "Signer"),
     },
     Pair(CONTACT, COMPANY): {**_hubspot((279, None), (1, "Primary")), **_user((31, "Consultant"))},

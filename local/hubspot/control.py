@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, ValidationError, field_validator
-from pydantic_core import from_json
-
+from infra.checks import Number
 from local.hubspot.access import Token
 from local.hubspot.answers import Answer
-from local.hubspot.catalogue import Category, Pair, TypeKey, object_type_id
+from local.hubspot.catalogue import Category, Pair, TypeKey, known_object_type
+from local.hubspot.documents import parsed
 from local.hubspot.faults import FaultOrder
 from local.hubspot.oauth import OAuthApp
 from local.hubspot.operations import OPERATIONS
-from local.hubspot.settings import INT32_MAX, ControlModel, Settings
+from local.hubspot.settings import INT32_MAX, ControlRecord, Settings
+from model.contract import ContractError
 
 if TYPE_CHECKING:
     from local.hubspot.portal import Portal
@@ -40,10 +40,10 @@ class Control:
     body: bytes
     query: Mapping[str, str]
 
-    def document(self) -> dict[str, object]:
+    def document(self) -> dict[str, Any]:
         """The body, a JSON object. Raises ControlError."""
         try:
-            document = from_json(self.body, allow_inf_nan=False)
+            document = parsed(self.body)
         except ValueError as error:
             raise ControlError(f"the body is not JSON: {error}") from error
         if not isinstance(document, dict):
@@ -51,23 +51,16 @@ class Control:
         return document
 
 
-class NewType(ControlModel):
+@dataclass(frozen=True, kw_only=True)
+class NewType(ControlRecord):
     """An association type to add to a pair of an account. A label of null makes it an unlabelled type."""
 
-    from_object_type: str
-    to_object_type: str
+    from_object_type: Annotated[str, known_object_type]
+    to_object_type: Annotated[str, known_object_type]
     category: Category
-    type_id: Annotated[int, Field(ge=1, le=INT32_MAX)]
+    type_id: Annotated[int, Number(1, INT32_MAX)]
     label: str | None
-    hub_id: Annotated[int, Field(ge=1)] = 1
-
-    @field_validator("from_object_type", "to_object_type")
-    @classmethod
-    def _canonical(cls, written: str) -> str:
-        canonical = object_type_id(written)
-        if canonical is None:
-            raise ValueError(f"unknown object type {written!r}")
-        return canonical
+    hub_id: Annotated[int, Number(1)] = 1
 
     @property
     def pair(self) -> Pair:
@@ -75,7 +68,8 @@ class NewType(ControlModel):
         return Pair(self.from_object_type, self.to_object_type)
 
 
-class Revocation(ControlModel):
+@dataclass(frozen=True, kw_only=True)
+class Revocation(ControlRecord):
     """The OAuth app whose refresh token is to be refused."""
 
     client_id: str
@@ -85,16 +79,11 @@ def control(standin: StandIn, action: Action, request: Control) -> Answer:
     """Carry out one control request: 200 with what it gives, or 400 with every reason against it."""
     try:
         return Answer(200, action(standin, request))
-    except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False, include_context=False)
-        reasons = [f"{_path(problem['loc'])}: {problem['msg']}" for problem in problems]
+    except ContractError as error:
+        reasons = [f"{problem.field or 'body'}: {problem.message}" for problem in error.problems]
     except ControlError as error:
         reasons = list(error.reasons)
     return Answer(400, {"errors": reasons})
-
-
-def _path(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(step) for step in location) or "body"
 
 
 def _health(standin: StandIn, request: Control) -> dict[str, object]:
@@ -102,11 +91,11 @@ def _health(standin: StandIn, request: Control) -> dict[str, object]:
 
 
 def _settings(standin: StandIn, request: Control) -> dict[str, object]:
-    return standin.settings.model_dump(by_alias=True)
+    return standin.settings.as_json()
 
 
 def _replace_settings(standin: StandIn, request: Control) -> dict[str, object]:
-    standin.settings = Settings.model_validate(request.document())
+    standin.settings = Settings.of(request.document())
     return _settings(standin, request)
 
 
@@ -120,7 +109,7 @@ def _tokens(standin: StandIn, request: Control) -> dict[str, object]:
 
 
 def _add_token(standin: StandIn, request: Control) -> dict[str, object]:
-    token = Token.model_validate(request.document())
+    token = Token.of(request.document())
     try:
         standin.tokens.add(token)
     except ValueError as error:
@@ -133,13 +122,13 @@ def _apps(standin: StandIn, request: Control) -> dict[str, object]:
 
 
 def _add_app(standin: StandIn, request: Control) -> dict[str, object]:
-    app = OAuthApp.model_validate(request.document())
+    app = OAuthApp.of(request.document())
     standin.oauth.add(app)
     return standin.oauth.described(app)
 
 
 def _revoke_app(standin: StandIn, request: Control) -> dict[str, object]:
-    revoked = Revocation.model_validate(request.document())
+    revoked = Revocation.of(request.document())
     try:
         return standin.oauth.described(standin.oauth.revoke(revoked.client_id))
     except KeyError as error:
@@ -147,9 +136,9 @@ def _revoke_app(standin: StandIn, request: Control) -> dict[str, object]:
 
 
 def _add_type(standin: StandIn, request: Control) -> dict[str, object]:
-    new = NewType.model_validate(request.document())
+    new = NewType.of(request.document())
     standin.portals[new.hub_id].add_type(new.pair, TypeKey(new.category, new.type_id), new.label)
-    return new.model_dump(by_alias=True)
+    return new.as_json()
 
 
 def _faults(standin: StandIn, request: Control) -> dict[str, object]:
@@ -157,7 +146,7 @@ def _faults(standin: StandIn, request: Control) -> dict[str, object]:
 
 
 def _add_fault(standin: StandIn, request: Control) -> dict[str, object]:
-    return standin.faults.add(FaultOrder.model_validate(request.document())).described()
+    return standin.faults.add(FaultOrder.of(request.document())).described()
 
 
 def _clear_faults(standin: StandIn, request: Control) -> dict[str, object]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from pydantic import Field, model_validator
+from voluptuous import Invalid
 
+from infra.checks import Number, an_object, record
 from local.hubspot.answers import (
     EXAMPLE_SCOPES,
     Answer,
@@ -19,7 +20,7 @@ from local.hubspot.answers import (
     rate_limited,
     unknown_token,
 )
-from local.hubspot.settings import INT32_MAX, ControlModel
+from local.hubspot.settings import INT32_MAX, ControlRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,29 +37,29 @@ class Circumstances:
     scope_context: ContextForm
 
 
-class Effect(ControlModel, ABC):
+@dataclass(frozen=True, kw_only=True)
+class Effect(ControlRecord, ABC):
     """Common to all effects: whether the call is carried out all the same, and a delay before the answer."""
 
     applied: bool = True
-    delay_ms: Annotated[int, Field(ge=0, le=600_000)] = 0
+    delay_ms: Annotated[int, Number(0, 600_000)] = 0
     # Carried out only when the delay is over: a client that has given up and reads back sees nothing yet.
     late: bool = False
 
-    @model_validator(mode="after")
-    def _late_is_applied(self) -> Self:
+    def __post_init__(self) -> None:
         if self.late and not self.applied:
-            raise ValueError("late says when the call is carried out, so it needs applied: true")
-        return self
+            raise Invalid("late says when the call is carried out, so it needs applied: true")
 
     @abstractmethod
     def disguise(self, honest: Answer, at: Circumstances) -> Answer:
         """The answer the client gets instead of the honest one."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class Delay(Effect):
     """Only the delay; the answer is honest."""
 
-    kind: Literal["delay"]
+    kind: Literal["delay"] = "delay"
     applied: Literal[True] = True
 
     def disguise(self, honest: Answer, at: Circumstances) -> Answer:
@@ -66,20 +67,20 @@ class Delay(Effect):
         return honest
 
 
+@dataclass(frozen=True, kw_only=True)
 class Status(Effect):
     """Any error status, with the body HubSpot, or a proxy before it, sends with it."""
 
-    kind: Literal["status"]
-    status: Annotated[int, Field(ge=400, le=599)]
+    kind: Literal["status"] = "status"
+    status: Annotated[int, Number(400, 599)]
     applied: bool = False
     policy: Policy | None = None
-    retry_after_seconds: Annotated[int, Field(ge=0)] | None = None
+    retry_after_seconds: Annotated[int, Number(0)] | None = None
 
-    @model_validator(mode="after")
-    def _policy_is_of_429(self) -> Self:
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if self.policy and self.status != 429:
-            raise ValueError("policy goes with status 429 only")
-        return self
+            raise Invalid("policy goes with status 429 only")
 
     def disguise(self, honest: Answer, at: Circumstances) -> Answer:
         """The error."""
@@ -95,10 +96,11 @@ class Status(Effect):
         return answer.with_headers({**honest.headers, **headers})
 
 
+@dataclass(frozen=True, kw_only=True)
 class Drop(Effect):
     """The connection ends without an answer: closed, or reset."""
 
-    kind: Literal["drop"]
+    kind: Literal["drop"] = "drop"
     applied: bool = False
     reset: bool = False
 
@@ -107,10 +109,11 @@ class Drop(Effect):
         return replace(honest, dropped="reset" if self.reset else "closed")
 
 
+@dataclass(frozen=True, kw_only=True)
 class Incomplete(Effect):
     """A batch that HubSpot says is not complete."""
 
-    kind: Literal["incomplete"]
+    kind: Literal["incomplete"] = "incomplete"
     body_status: Literal["PENDING", "PROCESSING", "CANCELED"]
     applied: bool = False
 
@@ -119,10 +122,11 @@ class Incomplete(Effect):
         return _rewritten(honest, "status", lambda body: {**body, "status": self.body_status, "results": []})
 
 
+@dataclass(frozen=True, kw_only=True)
 class Broken(Effect):
     """A body that is not what it says it is, under the honest status."""
 
-    kind: Literal["broken"]
+    kind: Literal["broken"] = "broken"
     body: Literal["truncated", "html", "empty"]
 
     def disguise(self, honest: Answer, at: Circumstances) -> Answer:
@@ -134,10 +138,11 @@ class Broken(Effect):
         return replace(honest, content=content)
 
 
+@dataclass(frozen=True, kw_only=True)
 class NoResults(Effect):
     """COMPLETE, but with nothing echoed and no error either."""
 
-    kind: Literal["noResults"]
+    kind: Literal["noResults"] = "noResults"
 
     def disguise(self, honest: Answer, at: Circumstances) -> Answer:
         """The body without its results and errors."""
@@ -149,11 +154,12 @@ class NoResults(Effect):
         )
 
 
+@dataclass(frozen=True, kw_only=True)
 class Echo(Effect):
     """Every echoed limit differs from the true one by a number."""
 
-    kind: Literal["echo"]
-    by: Annotated[int, Field(ge=-INT32_MAX, le=INT32_MAX)] = 1
+    kind: Literal["echo"] = "echo"
+    by: Annotated[int, Number(-INT32_MAX, INT32_MAX)] = 1
 
     def disguise(self, honest: Answer, at: Circumstances) -> Answer:
         """The body with other numbers."""
@@ -169,6 +175,16 @@ class Echo(Effect):
 
 LIMIT_FIELD = "userEnforcedMaxToObjectIds"
 AnyEffect = Delay | Status | Drop | Incomplete | Broken | NoResults | Echo
+_EFFECTS = {each.kind: record(each, "a field of this effect") for each in get_args(AnyEffect)}
+
+
+def any_effect(value: Any) -> AnyEffect:
+    """An effect out of JSON, where `kind` says which it is. Raises Invalid with every bad field."""
+    kind = an_object(value).get("kind")
+    if not isinstance(kind, str) or kind not in _EFFECTS:
+        raise Invalid(f"must be one of {', '.join(_EFFECTS)}, not {kind!r}", ["kind"])
+    effect: AnyEffect = _EFFECTS[kind](value)
+    return effect
 
 
 def _rewritten(honest: Answer, needed: str, rewrite: Callable[[Mapping[str, object]], Mapping[str, object]]) -> Answer:

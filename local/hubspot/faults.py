@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from random import Random
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, field_validator, model_validator
+from voluptuous import Invalid
 
-from local.hubspot.catalogue import object_type_id
-from local.hubspot.effects import AnyEffect
-from local.hubspot.settings import ControlModel
+from infra.checks import Number
+from local.hubspot.catalogue import known_object_type
+from local.hubspot.effects import AnyEffect, any_effect
+from local.hubspot.settings import ControlRecord
 
 AssociationOperation = Literal["create", "update", "purge", "read", "labels"]
 Operation = Literal[AssociationOperation, "token", "account"]
@@ -19,7 +20,8 @@ ASSOCIATION_OPERATIONS = frozenset(get_args(AssociationOperation))
 _OF_BATCHES = frozenset({"incomplete", "noResults", "echo"})
 
 
-class FaultOrder(ControlModel):
+@dataclass(frozen=True, kw_only=True)
+class FaultOrder(ControlRecord):
     """A fault as it is ordered.
 
     It spoils calls that match those of `operation`, `fromObjectType`, `toObjectType` and `token` (its name)
@@ -28,33 +30,23 @@ class FaultOrder(ControlModel):
     """
 
     operation: Literal[Operation, "any"] = "any"
-    from_object_type: str | None = None
-    to_object_type: str | None = None
+    from_object_type: Annotated[str, known_object_type] | None = None
+    to_object_type: Annotated[str, known_object_type] | None = None
     token: str | None = None
-    times: Annotated[int, Field(ge=1)] | None = None
-    share: Annotated[float, Field(gt=0, le=1)] | None = None
-    seed: int = 0
-    effect: Annotated[AnyEffect, Field(discriminator="kind")]
+    times: Annotated[int, Number(1)] | None = None
+    share: Annotated[float, Number(above=0, most=1, fraction=True)] | None = None
+    seed: Annotated[int, Number()] = 0
+    effect: Annotated[AnyEffect, any_effect]
 
-    @field_validator("from_object_type", "to_object_type")
-    @classmethod
-    def _canonical(cls, written: str | None) -> str | None:
-        canonical = None if written is None else object_type_id(written)
-        if written is not None and canonical is None:
-            raise ValueError(f"unknown object type {written!r}")
-        return canonical
-
-    @model_validator(mode="after")
-    def _can_strike(self) -> Self:
+    def __post_init__(self) -> None:
         if self.operation not in ("token", "account"):
-            return self
+            return
         if self.from_object_type or self.to_object_type:
-            raise ValueError(f"{self.operation} has no object types")
+            raise Invalid(f"{self.operation} has no object types")
         if self.operation == "token" and self.token:
-            raise ValueError("operation token takes no access token")
+            raise Invalid("operation token takes no access token")
         if self.effect.kind in _OF_BATCHES:
-            raise ValueError(f"{self.operation} is no batch, and {self.effect.kind} is an effect on batches")
-        return self
+            raise Invalid(f"{self.operation} is no batch, and {self.effect.kind} is an effect on batches")
 
 
 @dataclass(frozen=True)
@@ -88,9 +80,9 @@ class Fault:
             self.remaining -= 1
         return True
 
-    def described(self) -> dict[str, object]:
+    def described(self) -> dict[str, Any]:
         """The order, its number, how often it has struck, and how often it still will (None: without end)."""
-        order = self.order.model_dump(by_alias=True, exclude_none=True)
+        order = _given(self.order.as_json()) | {"effect": _given(self.order.effect.as_json())}
         return {"fault": self.number, **order, "struck": self.struck, "remaining": self.remaining}
 
     def _matches(self, target: Target) -> bool:
@@ -139,3 +131,7 @@ class Faults:
         if drawn and drawn.remaining == 0:
             self._unspent.remove(drawn)
         return drawn
+
+
+def _given(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}

@@ -6,9 +6,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pydantic_core import from_json
-
 from local.hubspot.answers import timestamp
+from local.hubspot.documents import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,6 +87,6 @@ class Journal:
 def _readable(body: bytes) -> object:
     """A body as JSON where it is JSON, else as text; None when there was none."""
     try:
-        return from_json(body, allow_inf_nan=False) if body else None
+        return parsed(body) if body else None
     except ValueError:
         return body.decode(errors="replace")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import parse_qsl
 
-from pydantic import Field
-from pydantic_core import to_json
-
+from infra.checks import Number
 from local.hubspot.access import IssuedToken, Secret
 from local.hubspot.answers import Answer, HubSpotError
-from local.hubspot.settings import ControlModel
+from local.hubspot.settings import ControlRecord
+from model.validation import Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,15 +24,16 @@ KEPT_ISSUED = 1_000
 GRANT_TYPE = "refresh_token"
 
 
-class OAuthApp(ControlModel):
+@dataclass(frozen=True, kw_only=True)
+class OAuthApp(ControlRecord):
     """An app as one account has installed it."""
 
-    client_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-    client_secret: Secret
-    refresh_token: Secret
-    hub_id: Annotated[int, Field(ge=1)] = 1
+    client_id: Annotated[str, Text(r"^[A-Za-z0-9_-]{1,64}$")]
+    client_secret: Secret = field(repr=False)
+    refresh_token: Secret = field(repr=False)
+    hub_id: Annotated[int, Number(1)] = 1
     # Seconds; HubSpot's access tokens live half an hour.
-    expires_in: Annotated[int, Field(ge=0, le=86_400)] = 1_800
+    expires_in: Annotated[int, Number(0, 86_400)] = 1_800
     # Whether a refresh replaces the refresh token too, the old one being refused from then on.
     rotates: bool = False
     state: Literal["valid", "badHub"] = "valid"
@@ -97,9 +98,9 @@ class OAuth:
         self._refresh_tokens.pop(client_id, None)
         return app
 
-    def described(self, app: OAuthApp) -> dict[str, object]:
+    def described(self, app: OAuthApp) -> dict[str, Any]:
         """Everything of an app but its secrets."""
-        public = app.model_dump(by_alias=True, exclude={"client_secret", "refresh_token"})
+        public = {name: value for name, value in app.as_json().items() if name not in ("clientSecret", "refreshToken")}
         return public | {"revoked": app.client_id not in self._refresh_tokens}
 
     def grant(self, form: bytes, moment: float, new_id: Callable[[], str]) -> Grant:
@@ -123,14 +124,12 @@ class OAuth:
         if app.state == "badHub":
             raise GrantError(400, "BAD_HUB", f"The account {app.hub_id} is not active.")
         number = self._counts[app.client_id] + 1
-        token = IssuedToken.model_validate(
-            {
-                "name": f"oauth-{app.client_id}-{number}",
-                "token": f"access-{app.client_id}-{number}-{new_id()}",
-                "hubId": app.hub_id,
-                "clientId": app.client_id,
-                "expiresAt": moment + app.expires_in,
-            }
+        token = IssuedToken(
+            name=f"oauth-{app.client_id}-{number}",
+            token=f"access-{app.client_id}-{number}-{new_id()}",
+            hub_id=app.hub_id,
+            client_id=app.client_id,
+            expires_at=moment + app.expires_in,
         )
         return Grant(app, token, f"refresh-{app.client_id}-{number}-{new_id()}" if app.rotates else good)
 
@@ -151,12 +150,11 @@ class OAuth:
         """
         asked = _fields(form)
         grant_type, client_id = asked.get("grant_type"), asked.get("client_id")
-        return to_json(
-            {
-                "grant_type": grant_type if grant_type == GRANT_TYPE else None,
-                "client_id": client_id if client_id in self._apps else None,
-            }
-        )
+        known = {
+            "grant_type": grant_type if grant_type == GRANT_TYPE else None,
+            "client_id": client_id if client_id in self._apps else None,
+        }
+        return json.dumps(known).encode()
 
 
 def _fields(form: bytes) -> dict[str, str]:

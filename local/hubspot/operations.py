@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from local.hubspot.account import account_details
 from local.hubspot.answers import Answer, Problem, batch_answer, invalid
 from local.hubspot.catalogue import Pair, TypeKey
-from local.hubspot.requests import LimitBody, PurgeBody, parse_inputs
+from local.hubspot.requests import LimitInput, TypeInput, parse_inputs
 from local.hubspot.rules import Verdict, WriteOperation, judge
 
 if TYPE_CHECKING:
@@ -40,12 +40,12 @@ Operate = Callable[[Demand], tuple[Answer, Changes]]
 
 def _write(
     operation: WriteOperation,
-    body: type[LimitBody | PurgeBody],
+    kind: type[TypeInput],
     success: Callable[[Demand, list[Verdict]], Answer],
     demand: Demand,
 ) -> tuple[Answer, Changes]:
     assert demand.pair is not None
-    inputs = parse_inputs(demand.body, body)
+    inputs = parse_inputs(demand.body, kind)
     _check_size(len(inputs), demand.settings)
     labels = demand.portal.labels_of(demand.pair)
     limits = demand.portal.limits(demand.pair)
@@ -145,9 +145,9 @@ def _account(demand: Demand) -> tuple[Answer, Changes]:
 
 
 OPERATIONS: Mapping[str, Operate] = {
-    "create": partial(_write, "create", LimitBody, _created),
-    "update": partial(_write, "update", LimitBody, _updated),
-    "purge": partial(_write, "purge", PurgeBody, _purged),
+    "create": partial(_write, "create", LimitInput, _created),
+    "update": partial(_write, "update", LimitInput, _updated),
+    "purge": partial(_write, "purge", TypeInput, _purged),
     "read": _read,
     "labels": _labels,
     "account": _account,

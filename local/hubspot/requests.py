@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic.alias_generators import to_camel
-from pydantic_core import from_json
+from voluptuous import REMOVE_EXTRA, Schema
 
+from infra.checks import Choice, Number, an_object, record
 from local.hubspot.answers import Problem, invalid
 from local.hubspot.catalogue import Category, TypeKey
+from local.hubspot.documents import parsed
 from local.hubspot.settings import INT32_MAX
+from model.contract import ContractError
+from model.validation import Each, check, required
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-Int32 = Annotated[int, Field(ge=-INT32_MAX - 1, le=INT32_MAX)]
+Int32 = Annotated[int, Number(-INT32_MAX - 1, INT32_MAX)]
 
 
-class TypeInput(BaseModel):
+@dataclass(frozen=True)
+class TypeInput:
     """One input of a purge: an association type of the pair in the path. Unknown fields are ignored."""
 
-    model_config = ConfigDict(alias_generator=to_camel, strict=True, frozen=True)
-
-    category: Category
+    category: Annotated[str, Choice(get_args(Category))]
     type_id: Int32
 
     @cached_property
@@ -38,6 +38,7 @@ class TypeInput(BaseModel):
         return None
 
 
+@dataclass(frozen=True)
 class LimitInput(TypeInput):
     """One input of a create or update."""
 
@@ -49,37 +50,23 @@ class LimitInput(TypeInput):
         return self.max_to_object_ids
 
 
-class LimitBody(BaseModel):
-    """The body of create and update."""
-
-    model_config = ConfigDict(strict=True)
-    inputs: list[LimitInput]
+def _body(kind: type[TypeInput]) -> Schema:
+    inputs = Schema({required("inputs"): Each(record(kind, None))}, extra=REMOVE_EXTRA)
+    return Schema(lambda value: inputs(an_object(value)))
 
 
-class PurgeBody(BaseModel):
-    """The body of purge."""
-
-    model_config = ConfigDict(strict=True)
-    inputs: list[TypeInput]
+_BODIES = {kind: _body(kind) for kind in (TypeInput, LimitInput)}
 
 
-def parse_inputs(raw: bytes, body: type[LimitBody | PurgeBody]) -> Sequence[TypeInput]:
-    """The inputs in a raw request body. Raises HubSpotError (400) naming every missing or wrong field."""
+def parse_inputs(raw: bytes, kind: type[TypeInput]) -> Sequence[TypeInput]:
+    """The inputs of this kind in a raw request body. Raises HubSpotError (400) naming every missing or wrong field."""
     try:
-        document = from_json(raw, allow_inf_nan=False)
+        document = parsed(raw)
     except ValueError as error:
         raise invalid(f"The request body is not JSON: {error}") from error
     try:
-        return body.model_validate(document).inputs
-    except ValidationError as error:
-        problems = [
-            Problem(problem["msg"], _path(problem["loc"]), problem["type"].upper())
-            for problem in error.errors(include_url=False, include_input=False, include_context=False)
-        ]
+        inputs: Sequence[TypeInput] = check(_BODIES[kind], document)["inputs"]
+    except ContractError as error:
+        problems = [Problem(problem.message, problem.field or "body", "INVALID") for problem in error.problems]
         raise invalid(f"The request body has {len(problems)} invalid fields.", problems) from error
-
-
-def _path(location: tuple[int | str, ...]) -> str:
-    """`("inputs", 0, "typeId")` as `inputs[0].typeId`; the body itself as `body`."""
-    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
-    return path.lstrip(".") or "body"
+    return inputs

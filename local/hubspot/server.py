@@ -67,7 +67,7 @@ def create_app(
     `new_id` an id for a call or in a new token, and `sleep` waits so many seconds before an answer that is to
     be slow. The journal keeps the newest `kept_entries`, or all with None.
     """
-    standin = StandIn([Token(name="default", token=token)], clock, new_id, kept_entries)
+    standin = StandIn([Token.of({"name": "default", "token": token})], clock, new_id, kept_entries)
     app = Starlette(
         routes=[
             *(Route(path, _operation(standin, name, sleep), methods=[verb]) for verb, path, name in ROUTES),

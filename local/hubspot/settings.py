@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from voluptuous import Invalid, Schema
+
+from infra.checks import Number, names, record
+from model.validation import check
 
 INT32_MAX = 2**31 - 1
 # Well above the 40 s that HubSpot's reads have been seen to lag; bounded so that old values can be dropped.
 MAX_READ_LAG_SECONDS = 300
 
 
-class ControlModel(BaseModel):
-    """Base of what the control interface accepts: camelCase, strictly typed, unknown keys refused."""
+class ControlRecord:
+    """Base of what the control interface accepts, all of it frozen dataclasses."""
 
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", strict=True, frozen=True)
+    @classmethod
+    def of(cls, document: object) -> Self:
+        """Out of JSON: camelCase, strictly typed. Raises ContractError with every bad field and unknown key."""
+        kind: Any = cls  # which mypy takes for nothing that a cache could be of
+        made: Self = check(_door(kind), document)
+        return made
+
+    def as_json(self) -> dict[str, Any]:
+        """As it is ordered, with every field."""
+        told = {name: getattr(self, field) for name, field in names(type(self)).items()}
+        return {name: each.as_json() if isinstance(each, ControlRecord) else each for name, each in told.items()}
 
 
-class Settings(ControlModel):
+@cache
+def _door(kind: Any) -> Schema:
+    return Schema(record(kind, "a field of this"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(ControlRecord):
     """All switches. The defaults are HubSpot's documented behaviour, or else the likelier one."""
 
     existing_limit: Literal["overwrite", "refuse"] = "overwrite"
@@ -35,28 +56,26 @@ class Settings(ControlModel):
     scope_context: Literal["map", "string"] = "map"
     rate_limit_headers: Literal["send", "omit"] = "send"
 
-    minimum_limit: Annotated[int, Field(ge=-INT32_MAX, le=INT32_MAX)] = 1
+    minimum_limit: Annotated[int, Number(-INT32_MAX, INT32_MAX)] = 1
     # HubSpot's user interface accepts up to 10,000.
-    ceiling: Annotated[int, Field(ge=1, le=INT32_MAX)] = 10_000
+    ceiling: Annotated[int, Number(1, INT32_MAX)] = 10_000
     # The smallest maximum among HubSpot's neighbouring batch endpoints.
-    maximum_inputs: Annotated[int, Field(ge=1, le=100_000)] = 100
+    maximum_inputs: Annotated[int, Number(1, 100_000)] = 100
 
     # HubSpot's limits for an Enterprise account. Without a number the operations are exempt, as its published
     # description marks them.
-    ten_secondly_limit: Annotated[int, Field(ge=0)] | None = 190
-    daily_limit: Annotated[int, Field(ge=0)] = 1_000_000
+    ten_secondly_limit: Annotated[int, Number(0)] | None = 190
+    daily_limit: Annotated[int, Number(0)] = 1_000_000
     # Where the account's midnight is, at which the daily quota resets. All UTC offsets lie between these two.
-    utc_offset_minutes: Annotated[int, Field(ge=-12 * 60, le=14 * 60)] = 0
+    utc_offset_minutes: Annotated[int, Number(-12 * 60, 14 * 60)] = 0
 
-    read_lag_seconds: Annotated[float, Field(ge=0, le=MAX_READ_LAG_SECONDS)] = 0
-    latency_ms: Annotated[int, Field(ge=0, le=600_000)] = 0
+    read_lag_seconds: Annotated[float, Number(0, MAX_READ_LAG_SECONDS, fraction=True)] = 0
+    latency_ms: Annotated[int, Number(0, 600_000)] = 0
 
-    @model_validator(mode="after")
-    def _range_is_not_empty(self) -> Self:
+    def __post_init__(self) -> None:
         if self.minimum_limit > self.ceiling:
-            raise ValueError("minimumLimit must not be above ceiling")
-        return self
+            raise Invalid("minimumLimit must not be above ceiling")
 
-    def changed(self, changes: dict[str, object]) -> Settings:
-        """These settings with some replaced, keys as in JSON. Raises ValidationError on a bad one."""
-        return Settings.model_validate({**self.model_dump(by_alias=True), **changes})
+    def changed(self, changes: Mapping[str, object]) -> Settings:
+        """These settings with some replaced, keys as in JSON. Raises ContractError on a bad one."""
+        return Settings.of({**self.as_json(), **changes})

@@ -69,10 +69,10 @@ def create(base_url: str, seconds: float = 10) -> HubSpotFailure:
 def peak_of_a_call(base_url: str) -> tuple[str, int]:
     """The failure of a call made by a process of its own, and the most memory that it had, in MiB."""
     code = f"""
-from model.contract import LimitInput
+from model.contract import Category, LimitInput
 from hubspot_api.client import HubSpot
 from model.pair import Pair
-item = LimitInput(category="HUBSPOT_DEFINED", type_id=3, max_to_object_ids=5)
+item = LimitInput(Category.HUBSPOT_DEFINED, 3, 5)
 try:
     HubSpot({base_url!r}).batch_create("a-token", Pair("2026-03", "deals", "contacts"), [item], 60)
 except Exception as failure:  # whatever it is, it is printed

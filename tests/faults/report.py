@@ -104,19 +104,15 @@ def story(evidence: Evidence, outcome_id: str) -> str:
 def _journal(evidence: Evidence, outcome: Outcome) -> list[tuple[float, str]]:
     numbers = {(key_of(outcome, item), item.max_to_object_ids) for item in outcome.inputs}
     keys = {key for key, _ in numbers}
-    affected_demands = [call for call in evidence.creates if call.asked & numbers]
-    if not affected_demands:
+    concerned = [call for call in evidence.creates if call.asked & numbers]
+    if not concerned:
         return []
-    first, last = affected_demands[0].sequence, affected_demands[-1].sequence
+    first, last = concerned[0].sequence, concerned[-1].sequence
     events = []
     for call in evidence.calls:
         looks = call.operation == "read" and first <= call.sequence and call.pair in {key[:2] for key in keys}
         sets = {(key, number) for key, number in call.set if key in keys}
-        if (
-            call in affected_demands
-            or (looks and call.sequence <= last + 50)
-            or (sets and first <= call.sequence <= last)
-        ):
+        if call in concerned or (looks and call.sequence <= last + 50) or (sets and first <= call.sequence <= last):
             what = f"HubSpot {call.sequence} {call.operation} {call.status} refusal {call.refusal} fault {call.struck}"
             events.append((call.moment, f"{what} set {sorted((key[3], number) for key, number in sets)}"))
     return events

@@ -206,7 +206,7 @@ def test_the_layer_holds_what_is_locked_with_its_licences_and_no_scripts(built_b
         assert (packages / name / "__init__.pyc").is_file()
         (information,) = packages.glob(f"{name}-*.dist-info")
         assert (information / "METADATA").is_file()
-        assert [path for path in information.rglob("*") if "LICENSE" in path.name.upper()], name
+        assert [path for path in information.rglob("*") if path.name.upper().startswith(("LICENSE", "COPYING"))], name
     assert not (packages / "bin").exists()
     assert [path.name for path in built_bundle.layer.iterdir()] == ["python"]
 

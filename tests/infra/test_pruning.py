@@ -117,7 +117,7 @@ def test_every_package_keeps_its_metadata_and_licence(built_bundle: BuiltBundle)
     for package in packages:
         names = [path.name.upper() for path in package.rglob("*")]
         assert "METADATA" in names
-        assert any("LICENSE" in name or "NOTICE" in name for name in names), package.name
+        assert any(word in name for name in names for word in ("LICENSE", "NOTICE", "COPYING")), package.name
 
 
 @pytest.mark.bundle

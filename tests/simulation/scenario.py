@@ -49,7 +49,7 @@ class Scenario:
         self.dead_letters = Queue(world, "dead letters", 180)
         self.queue = Queue(world, "requests", 360, plan.max_receives, self.dead_letters, plan.duplicates)
         self.standin = StandIn(
-            [Token(name="default", token="static-1"), Token(name="acme", token="static-acme", hubId=2)],
+            [Token(name="default", token="static-1"), Token(name="acme", token="static-acme", hub_id=2)],
             lambda: world.now,
             world.new_id,
             None,
@@ -104,7 +104,7 @@ class Scenario:
         plan, world = self.plan, self.world
         self.standin.settings = self.standin.settings.changed(plan.switches)
         for order in plan.faults:
-            self.standin.faults.add(FaultOrder.model_validate(order))
+            self.standin.faults.add(FaultOrder.of(order))
         self.store_secrets()
         for ask in plan.asks:
             world.at(START + ask.after, partial(self._ask, ask, 1))
@@ -159,7 +159,7 @@ class Scenario:
             "expiresIn": 1800,
             "rotates": self.plan.rotates,
         }
-        self.standin.oauth.add(OAuthApp.model_validate(app))
+        self.standin.oauth.add(OAuthApp.of(app))
         keys = ("clientId", "clientSecret", "refreshToken", "hubId")
         self.secrets.set(f"{PREFIX}/acme", json.dumps({key: app[key] for key in keys}))
 
@@ -178,7 +178,7 @@ class Scenario:
         unreadable = [order for order in self.plan.faults if order.get("share") == 1 and "fromObjectType" in order]
         self.standin.faults.clear()
         for order in unreadable:
-            self.standin.faults.add(FaultOrder.model_validate(order))
+            self.standin.faults.add(FaultOrder.of(order))
         self.standin.settings = self.standin.settings.changed({"tenSecondlyLimit": None, "dailyLimit": 1_000_000})
 
     def _sweep(self) -> None:

@@ -176,7 +176,7 @@ def test_40_workers_that_meet_an_expired_token_at_once_refresh_it_once() -> None
 def test_a_webhook_request_that_hubspot_is_slow_with_is_pending_and_ends_complete() -> None:
     scenario = Scenario(calm([ask(way="webhook")]))
     slow = {"operation": "create", "times": 1, "effect": {"kind": "delay", "delayMs": 40_000, "late": True}}
-    scenario.standin.faults.add(FaultOrder.model_validate(slow))
+    scenario.standin.faults.add(FaultOrder.of(slow))
 
     (outcome,) = played(scenario).outcomes.values()
 

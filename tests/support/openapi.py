@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, get_args, get_origin, get_type_hints
 
 import jsonschema_rs
 import yaml
+from voluptuous import Extra, Required, Schema
 
 from local.processes import ROOT
+from model.records import camel
+from model.validation import Each, OneOf, OrNone, Text, WholeNumber, flag, moment
 
 DESCRIPTION: dict[str, Any] = yaml.safe_load((ROOT / "docs/openapi.yaml").read_text())
 SCHEMAS: dict[str, Any] = DESCRIPTION["components"]["schemas"]
@@ -46,10 +52,66 @@ def facts(schema: Any, *also: str) -> Any:
     return told
 
 
-def model(of: Any, **how: Any) -> Any:
-    """The schema that pydantic has of a model."""
-    schema = of.model_json_schema(**how)
-    return resolved(schema, schema)
+def model(of: Any) -> Any:
+    """The schema of what the code lets in or gives: of a check, of a type, or of a record's class."""
+    match of:
+        case Schema():
+            return _object(of.schema)
+        case Text():
+            return _bounded("string", pattern=of.pattern or None, minLength=of.least or None, maxLength=of.most)
+        case WholeNumber():
+            return _bounded("integer", minimum=of.least, maximum=of.most)
+        case Each():
+            return _bounded("array", items=model(of.check), minItems=of.least, maxItems=of.most)
+        case OneOf():
+            return model(of.of)
+        case OrNone():
+            return {"anyOf": [model(of.check), {"type": "null"}]}
+    if get_origin(of) is tuple:
+        return {"type": "array", "items": model(get_args(of)[0])}
+    if type(None) in get_args(of):
+        return {"anyOf": [model(each) for each in get_args(of)]}
+    if is_dataclass(of):
+        return _record(of)
+    if isinstance(of, type) and issubclass(of, StrEnum):
+        return {"type": "string", "enum": [each.value for each in of]}
+    return PLAIN[of]
+
+
+PLAIN: dict[Any, Any] = {
+    flag: {"type": "boolean"},
+    bool: {"type": "boolean"},
+    moment: {"type": "string", "format": "date-time"},
+    datetime: {"type": "string", "format": "date-time"},
+    int: {"type": "integer"},
+    str: {"type": "string"},
+    type(None): {"type": "null"},
+}
+
+
+def _object(keys: Any) -> Any:
+    named = {str(key): check for key, check in keys.items() if key is not Extra}
+    return {
+        "type": "object",
+        "additionalProperties": Extra not in keys,
+        "required": [str(key) for key in keys if isinstance(key, Required)],
+        "properties": {name: model(check) for name, check in named.items()},
+    }
+
+
+def _record(kind: Any) -> Any:
+    """A record as `plain` writes it: what is None is absent, so that what cannot be is always there."""
+    hints = get_type_hints(kind)
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": [camel(each.name) for each in fields(kind) if each.default is not None],
+        "properties": {camel(each.name): model(hints[each.name]) for each in fields(kind)},
+    }
+
+
+def _bounded(kind: str, **bounds: Any) -> Any:
+    return {"type": kind} | {name: bound for name, bound in bounds.items() if bound is not None}
 
 
 def validator(name: str) -> Any:

@@ -27,9 +27,7 @@ from tests.support.ledger import read
 
 def test_without_the_ledger_nothing_is_sent(table: Table, hubspot: FakeHubSpot, clock: Clock) -> None:
     class Unreachable(Ledger):
-        def claim_new(
-            self, requests: Sequence[Request], now: datetime, lease_until: datetime
-        ) -> list[Claim | None]:
+        def claim_new(self, requests: Sequence[Request], now: datetime, lease_until: datetime) -> list[Claim | None]:
             raise LedgerUnavailable("throttled")
 
     unreachable = Unreachable(table, timedelta(days=1))

@@ -99,7 +99,8 @@ def test_a_key_that_is_given_twice_is_no_json(text: str, encoded: bool) -> None:
     [
         "NaN",
         "[Infinity]",
-        "[" * 100_000 + "]" * 100_000,
+        "[" * 300 + "]" * 300,
+        "[" * 100_000,
         "9" * 5_000,
         '"\\ud800"',
         '"\ud800"',

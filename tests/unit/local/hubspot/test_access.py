@@ -15,13 +15,12 @@ from local.hubspot.settings import Settings
 MIDNIGHT = 1_800_057_600.0  # 2027-01-16T00:00:00Z
 TOKEN = Token(name="default", token="secret-one")
 OTHER_APP = Token(name="other", token="secret-two")
-OTHER_ACCOUNT = Token.model_validate({"name": "acme", "token": "secret-three", "hubId": 2})
+OTHER_ACCOUNT = Token.of({"name": "acme", "token": "secret-three", "hubId": 2})
 
 
 def issued(name: str, token: str, client_id: str = "app") -> IssuedToken:
     """An access token that ends a minute after midnight."""
-    document = {"name": name, "token": token, "clientId": client_id, "expiresAt": MIDNIGHT + 60}
-    return IssuedToken.model_validate(document)
+    return IssuedToken(name=name, token=token, client_id=client_id, expires_at=MIDNIGHT + 60)
 
 
 def settings(**changes: object) -> Settings:
@@ -75,7 +74,7 @@ def test_a_forgotten_token_is_unknown_but_not_one_that_has_taken_its_name() -> N
     ],
 )
 def test_a_token_is_refused_according_to_its_state(state: str, status: int, category: str) -> None:
-    token = Token.model_validate({"name": "x", "token": "y", "state": state})
+    token = Token.of({"name": "x", "token": "y", "state": state})
     with pytest.raises(HubSpotError) as refusal:
         require_scopes(admit(token, MIDNIGHT), "map")
     assert (refusal.value.status, refusal.value.category) == (status, category)

@@ -18,7 +18,7 @@ class HubSpot:
 
     def __init__(self, **switches: object) -> None:
         tokens = [{"name": "good", "token": "t", "hubId": 7}, {"name": "poor", "token": "p", "state": "missingScope"}]
-        self.standin = StandIn(map(Token.model_validate, tokens), lambda: 1_800_100_800.0, lambda: "an-id")
+        self.standin = StandIn(map(Token.of, tokens), lambda: 1_800_100_800.0, lambda: "an-id")
         self.standin.settings = Settings().changed(switches)
 
     def account(self, bearer: str = "t", version: str = "2026-03") -> tuple[int, dict[str, Any]]:
@@ -75,7 +75,7 @@ def test_account_details_need_a_token_and_quota_but_no_scope_of_associations() -
 def test_a_fault_can_strike_account_details() -> None:
     hubspot = HubSpot()
     order = {"operation": "account", "token": "good", "effect": {"kind": "status", "status": 503}}
-    hubspot.standin.faults.add(FaultOrder.model_validate(order))
+    hubspot.standin.faults.add(FaultOrder.of(order))
 
     assert [hubspot.account()[0], hubspot.account()[0]] == [503, 200]
     assert [entry.operation for entry in hubspot.standin.journal.entries("account")] == ["account", "account"]

@@ -186,7 +186,7 @@ def test_faults_strike_in_the_order_they_were_ordered_until_cleared(hubspot: Hub
     [("any", set()), ("token", {"token"}), ("account", {"account"}), ("create", set())],
 )
 def test_any_means_the_operations_on_associations_and_not_those_around_them(operation: str, spoiled: set[str]) -> None:
-    fault = Fault(1, FaultOrder.model_validate({"operation": operation, "share": 1.0, "effect": {"kind": "drop"}}))
+    fault = Fault(1, FaultOrder.of({"operation": operation, "share": 1.0, "effect": {"kind": "drop"}}))
 
     targets = {"token": Target("token", None, None, None), "account": Target("account", None, None, "default")}
     assert {name for name, target in targets.items() if fault.spoils(target)} == spoiled
@@ -206,7 +206,7 @@ def test_a_share_of_calls_is_drawn_alike_from_the_same_seed(share: float, seed: 
 
     def struck(**more: int) -> list[bool]:
         effect = {"kind": "drop"}
-        fault = Fault(1, FaultOrder.model_validate({"share": share, "seed": seed, "effect": effect, **more}))
+        fault = Fault(1, FaultOrder.of({"share": share, "seed": seed, "effect": effect, **more}))
         return [fault.spoils(target) for _ in range(100)]
 
     endless, bounded = struck(), struck(times=times)

@@ -62,7 +62,7 @@ def test_a_batch_that_succeeds_answers_with_hubspots_fields_and_is_read_back(hub
         "completedAt": "2027-01-16T12:00:00.000Z",
         "results": [
             {**OBJECT, "label": None, "userEnforcedMaxToObjectIds": 5},
-            {**LABEL, "label": "CallResult maker", "userEnforcedMaxToObjectIds": 1},
+            {**LABEL, "label": "Decision maker", "userEnforcedMaxToObjectIds": 1},
         ],
     }
     assert answer.headers["X-HubSpot-Correlation-Id"] == "an-id"

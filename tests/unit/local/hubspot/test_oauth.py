@@ -36,10 +36,10 @@ class HubSpot:
 
     def install(self, **app: object) -> None:
         secrets = {"clientSecret": GOOD["client_secret"], "refreshToken": GOOD["refresh_token"]}
-        self.standin.oauth.add(OAuthApp.model_validate({"clientId": "acme", "hubId": 7, **secrets, **app}))
+        self.standin.oauth.add(OAuthApp.of({"clientId": "acme", "hubId": 7, **secrets, **app}))
 
     def order(self, operation: str, effect: dict[str, object]) -> None:
-        self.standin.faults.add(FaultOrder.model_validate({"operation": operation, "effect": effect}))
+        self.standin.faults.add(FaultOrder.of({"operation": operation, "effect": effect}))
 
     def refresh(self, version: str = "2026-03", authorization: str = "", **fields: str) -> tuple[int, dict[str, Any]]:
         form = urlencode({**GOOD, **fields}).encode()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from local.hubspot.answers import HubSpotError
 from local.hubspot.catalogue import TypeKey
-from local.hubspot.requests import LimitBody, LimitInput, PurgeBody, TypeInput, parse_inputs
+from local.hubspot.requests import LimitInput, TypeInput, parse_inputs
 from local.hubspot.rules import Verdict, judge
 from local.hubspot.settings import Settings
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 OBJECT = TypeKey("HUBSPOT_DEFINED", 3)
 LABEL = TypeKey("USER_DEFINED", 35)
 SAME_NUMBER = TypeKey("USER_DEFINED", 3)
-LABELS = {OBJECT: None, LABEL: "CallResult maker", SAME_NUMBER: "Billing contact"}
+LABELS = {OBJECT: None, LABEL: "Decision maker", SAME_NUMBER: "Billing contact"}
 UNKNOWN = TypeKey("INTEGRATOR_DEFINED", 3)
 
 
 def limit(key: TypeKey, number: int) -> LimitInput:
-    return LimitInput.model_validate({"category": key.category, "typeId": key.type_id, "maxToObjectIds": number})
+    return LimitInput(key.category, key.type_id, number)
 
 
 def without_limit(asked: LimitInput) -> TypeInput:
-    return TypeInput.model_validate(asked.model_dump(by_alias=True))
+    return TypeInput(asked.category, asked.type_id)
 
 
 def settings(**changes: Any) -> Settings:
@@ -165,16 +165,16 @@ json_values = st.recursive(
 )
 
 
-def outcome_of(raw: bytes, body: type[LimitBody | PurgeBody]) -> Sequence[TypeInput] | HubSpotError:
+def outcome_of(raw: bytes, kind: type[TypeInput]) -> Sequence[TypeInput] | HubSpotError:
     try:
-        return parse_inputs(raw, body)
+        return parse_inputs(raw, kind)
     except HubSpotError as refusal:
         return refusal
 
 
 @given(st.binary() | json_values.map(lambda value: json.dumps(value).encode()))
 def test_any_bytes_are_read_or_refused_with_400(raw: bytes) -> None:
-    for outcome in (outcome_of(raw, LimitBody), outcome_of(raw, PurgeBody)):
+    for outcome in (outcome_of(raw, LimitInput), outcome_of(raw, TypeInput)):
         if isinstance(outcome, HubSpotError):
             assert outcome.status == 400
         else:
@@ -197,7 +197,7 @@ def test_any_bytes_are_read_or_refused_with_400(raw: bytes) -> None:
 )
 def test_a_body_of_the_wrong_shape_is_refused_naming_every_bad_field(raw: bytes, fields: list[str]) -> None:
     with pytest.raises(HubSpotError) as refusal:
-        parse_inputs(raw, LimitBody)
+        parse_inputs(raw, LimitInput)
     assert sorted(problem.field for problem in refusal.value.problems) == sorted(fields)
 
 
@@ -206,6 +206,6 @@ def test_a_body_of_the_wrong_shape_is_refused_naming_every_bad_field(raw: bytes,
 )
 def test_a_body_that_is_not_json_is_refused_with_400(raw: bytes) -> None:
     with pytest.raises(HubSpotError) as refusal:
-        parse_inputs(raw, LimitBody)
+        parse_inputs(raw, LimitInput)
     assert refusal.value.status == 400
     assert refusal.value.problems == ()
