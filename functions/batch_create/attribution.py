@@ -1,4 +1,4 @@
-"""What HubSpot's answer says about each input: errors carry no index, so it follows from what is echoed. Pure."""
+"""What HubSpot's answer means for each input: errors carry no index, so this follows from the echoes. Pure."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Attribution:
     """What became of one input. From an answer alone, UNCONFIRMED means: not proven yet, read the pair back.
 
     `exists`: refused, it seems, because the limit is set already. `echoed`: another number that HubSpot confirmed.
-    `read`: decided by reading back, and not by an answer. `instead`: of what was refused after a send in doubt, the
-    other number that is there.
+    `read`: decided by reading back, and not by an answer. `instead`: the other number that a reading shows for an input
+    refused after a send in doubt.
     """
 
     result: Result
@@ -39,21 +39,21 @@ def refused(refusal: Refused) -> Attribution:
     error = error_body(json_object(refusal.body))
     details = [detail.message for detail in error.errors if detail.message and detail.message != error.message]
     message = " ".join([refusal.message, *details])[:MESSAGE_CHARACTERS]
-    # Without a message, as where the body did not arrive whole, it may be so as well.
-    exists = error.message is None or _says_it_exists([error])
+    # Without a message, as when the body did not arrive whole, this may be the reason as well.
+    exists = error.message is None or _exists([error])
     return Attribution(Result.REJECTED, message, refusal.correlation_id, exists=exists)
 
 
 def attribute(asked: Sequence[LimitInput], answer: BatchAnswer) -> dict[LimitKey, Attribution]:
     """The attribution of every input asked for.
 
-    Applied is only what a finished answer echoes with the number asked for. What it does not echo is rejected where an
-    error speaks of it or of no input in particular, or where HubSpot counts as many errors as inputs are missing.
-    Whatever then remains is unconfirmed.
+    An input is applied only if a finished answer echoes it with the number asked for. An input that is not echoed is
+    rejected if an error names it or names no input, or if HubSpot counts as many errors as inputs are missing. The rest
+    is unconfirmed.
     """
     if answer.status is not AnswerStatus.COMPLETE:
-        said = answer.status.value if answer.status else "no status"
-        return {item.key: Attribution(Result.UNCONFIRMED, f"HubSpot answered {said}, not COMPLETE") for item in asked}
+        status = answer.status.value if answer.status else "no status"
+        return {item.key: Attribution(Result.UNCONFIRMED, f"HubSpot answered {status}, not COMPLETE") for item in asked}
     echoed = {(row.category, row.type_id): row.user_enforced_max_to_object_ids for row in answer.results}
     missing = [item for item in asked if item.key not in echoed]
     refusals = _refusals(missing, answer)
@@ -69,7 +69,7 @@ def _echo(item: LimitInput, number: int | None) -> Attribution:
 
 def _refusals(missing: Sequence[LimitInput], answer: BatchAnswer) -> dict[LimitKey, Attribution]:
     errors = answer.errors
-    owners = [(error, {item.key for item in missing if _speaks_of(error, item, missing)}) for error in errors]
+    owners = [(error, {item.key for item in missing if _names(error, item, missing)}) for error in errors]
     general = [error for error, keys in owners if not keys]
     all_are_counted = max(len(errors), answer.num_errors or 0) >= len({item.key for item in missing})
     attributions = {}
@@ -85,24 +85,24 @@ def _refusals(missing: Sequence[LimitInput], answer: BatchAnswer) -> dict[LimitK
 
 
 def _refusal(errors: Sequence[ErrorBody]) -> Attribution:
-    words = dict.fromkeys(_words(error) for error in errors)
-    message = " | ".join(words) or "HubSpot counted an error for this input and gave no message"
+    messages = dict.fromkeys(_message(error) for error in errors)
+    message = " | ".join(messages) or "HubSpot counted an error for this input and gave no message"
     correlation_id = next((error.correlation_id for error in errors if error.correlation_id), None)
-    return Attribution(Result.REJECTED, message[:MESSAGE_CHARACTERS], correlation_id, exists=_says_it_exists(errors))
+    return Attribution(Result.REJECTED, message[:MESSAGE_CHARACTERS], correlation_id, exists=_exists(errors))
 
 
-def _says_it_exists(errors: Sequence[ErrorBody]) -> bool:
-    said = [text for error in errors for text in (*_texts(error), error.category or "", str(error.sub_category or ""))]
+def _exists(errors: Sequence[ErrorBody]) -> bool:
+    texts = [text for error in errors for text in (*_texts(error), error.category or "", str(error.sub_category or ""))]
     codes = [detail.code or "" for error in errors for detail in error.errors]
-    return any(EXISTS.search(text) for text in (*said, *codes))
+    return any(EXISTS.search(text) for text in (*texts, *codes))
 
 
-def _words(error: ErrorBody) -> str:
+def _message(error: ErrorBody) -> str:
     nested = "; ".join(detail.message for detail in error.errors if detail.message)
     return error.message or nested or "HubSpot gave an error without a message"
 
 
-def _speaks_of(error: ErrorBody, item: LimitInput, among: Sequence[LimitInput]) -> bool:
+def _names(error: ErrorBody, item: LimitInput, among: Sequence[LimitInput]) -> bool:
     """Whether an error names an input: its type id as a number of its own, and its category where ids are ambiguous."""
     text = " ".join(_texts(error))
     if not re.search(rf"(?<![\w.-]){item.type_id}(?![\w-]|\.\d)", text):

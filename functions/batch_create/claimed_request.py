@@ -24,36 +24,35 @@ LATE = timedelta(seconds=30)
 
 
 class ClaimedRequest:
-    """What is known so far of one claimed request. None of it is true for others until it is settled; `outcome` is the
+    """What is known so far about one claimed request. Others see none of it until it is settled. `outcome` is the
     claimed one until `conclude`."""
 
     def __init__(self, claim: Claim, now: datetime, default_api_version: str, interactive: bool) -> None:
         outcome = claim.outcome
+        version = outcome.api_version or default_api_version
         self.outcome = outcome
         self.fence = claim.fence
         self.doubt = outcome.doubt
         if claim.abandoned:
-            # A holder died, and may have sent everything at any moment until now.
+            # The last holder died, and may have sent everything at any moment until now.
             self.doubt = Doubt(since=now, in_vain=outcome.doubt.in_vain if outcome.doubt else 0)
         self.settled = False
         self.interactive = interactive
-        self.pair = Pair(
-            outcome.api_version or default_api_version, outcome.from_object_type or "", outcome.to_object_type or ""
-        )
+        self.pair = Pair(version, outcome.from_object_type or "", outcome.to_object_type or "")
         self._claimed_at = now
-        # Of each limit, as an outcome can be of 500, and a run of many such outcomes.
+        # By limit: an outcome can have 500 inputs, and a run many such outcomes.
         self._inputs = {item.key: item for item in outcome.inputs}
         self._open = {item.key: item.asked for item in outcome.open_inputs}
         self._attempts: list[Attempt] = []
         self._deferral: HubSpotFailure | None = None
-        # Where an earlier run decided some inputs already, its answer is part of the whole answer.
+        # If an earlier run has decided some inputs, its answer is part of the whole answer.
         earlier = outcome.hubspot if len(self._open) < len(self._inputs) else None
         self._responses: list[HubSpotResponse] = [earlier] if earlier else []
         self._verbatim = earlier is None or earlier.verbatim
 
     @property
     def in_doubt(self) -> bool:
-        """Whether an earlier send must be looked up before anything is sent."""
+        """Whether an earlier send must be read back before anything is sent."""
         return self.doubt is not None and not self.doubt.cleared
 
     @property
@@ -63,49 +62,54 @@ class ClaimedRequest:
 
     @property
     def decided(self) -> bool:
-        """Whether each of its inputs is."""
+        """Whether every input is decided."""
         return not self._open
 
+    @property
+    def misconfigured(self) -> bool:
+        """Whether this request waits for the portal's owner."""
+        return isinstance(self._deferral, Misconfigured)
+
     def demands(self) -> Iterator[Demand]:
-        """The open inputs, unless something has shown that they must wait for another run."""
+        """The open inputs, unless they must wait for another run."""
         if self._deferral is None:
             outcome = self.outcome
             for item in self._open.values():
                 yield Demand(outcome.id, outcome.requested_at, outcome.portal, self.pair, item, self.doubt)
 
     def decide(self, key: LimitKey, attribution: Attribution) -> None:
-        """Write down what became of an input. What was proved by reading back, no answer of HubSpot's was about."""
+        """Note what became of an input. If reading back has proved it, HubSpot's answer does not say so."""
         self._verbatim &= not attribution.read
         self._end(
             key, result=attribution.result, message=attribution.message, correlation_id=attribution.correlation_id
         )
 
     def supersede(self, key: LimitKey, by: str) -> None:
-        """Write down that a younger request has set an input's limit."""
+        """Note that a younger request has set an input's limit."""
         self._verbatim = False
         self._end(key, result=Result.SUPERSEDED, superseded_by=by)
 
     def note_previous(self, key: LimitKey, number: int) -> None:
-        """Write down which number a limit had before."""
+        """Note which number a limit had before."""
         if key in self._open:
             self._inputs[key] = replace(self._inputs[key], previous=number)
 
     def defer(self, failure: HubSpotFailure) -> None:
-        """Nothing more can be done for this request in this run. A doubt outweighs every other reason: what may have
-        been applied must be looked up, whatever else has failed since."""
+        """Let the request wait for another run. A doubt outweighs every other reason: what may have been applied must
+        be read back, whatever else has failed since."""
         if not isinstance(self._deferral, Uncertain):
             self._deferral = failure
 
     def doubt_send(self, doubt: Doubt, *, looked_up: bool) -> None:
-        """Write down that something was sent without a clear answer, or what looking it up has shown of all of it."""
+        """Note that something was sent without a clear answer, or, if `looked_up`, what reading back has shown."""
         if self.in_doubt and self.doubt and not looked_up:
-            # Of a request's other call: what is known of one does not clear the other.
+            # The doubt may be about another call of the request: what is known of one does not clear the other.
             since, in_vain = max(self.doubt.since, doubt.since), max(self.doubt.in_vain, doubt.in_vain)
             doubt = Doubt(since=since, in_vain=in_vain)
         self.doubt = doubt
 
     def record(self, result: CallResult) -> None:
-        """Keep what was tried and what HubSpot answered."""
+        """Keep a call's attempts and HubSpot's answer."""
         self._attempts += result.attempts
         if result.response:
             self._responses.append(result.response)
@@ -127,24 +131,18 @@ class ClaimedRequest:
         if self.decided:
             known |= {"finished_at": now, "doubt": None}
         elif self.interactive and isinstance(waits, Misconfigured) and not self.doubt:
-            # Whoever waits for the answer is told that it failed; it must not take effect behind their back later.
+            # The caller waits for the answer and gets the failure: the request must not take effect later, unseen.
             known |= {"status": Status.FAILED, "finished_at": now, "reason": str(waits)}
         else:
             known |= {"retry_at": not_before(waits, self.fence, now, zone, jitter), "reason": str(waits)}
         self.outcome = replace(self.outcome, **known)
         return self.outcome
 
-    @property
-    def misconfigured(self) -> bool:
-        """Whether this request waits for the portal's owner."""
-        return isinstance(self._deferral, Misconfigured)
-
     def _is_alone_in(self, call: Call) -> bool:
-        """Whether a call carried nothing but what this request asks for, so that its answer tells of nothing else."""
+        """Whether a call carried nothing but this request's limits, so that its answer is about nothing else."""
         if len(call.winners) > len(self._inputs):
             return False
-        asked = ((item, self._inputs.get(item.key)) for item in call.inputs)
-        return all(mine is not None and mine.max_to_object_ids == item.max_to_object_ids for item, mine in asked)
+        return all(item.key in self._inputs and self._inputs[item.key].asked == item for item in call.inputs)
 
     def _end(self, key: LimitKey, **known: Any) -> None:
         if self._open.pop(key, None):

@@ -14,9 +14,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """What `run` works with. `clock` tells the time in UTC, `jitter` a number from 0 to 1, `zone` a portal's time zone;
-    `sleep` takes seconds; `reached` is told each point that a worker passes; `side_by_side` does jobs
-    at the same time."""
+    """What `run` works with. `clock` gives the time in UTC, `jitter` a number from 0 to 1, `zone` a portal's time zone.
+    `sleep` takes seconds, `reached` each point that a worker passes. `side_by_side` does jobs at the same time."""
 
     ledger: LedgerPort
     history: HistoryPort

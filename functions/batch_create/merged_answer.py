@@ -1,4 +1,4 @@
-"""What HubSpot answered to one request, out of its answers to the calls that the request needed. Pure."""
+"""HubSpot's answer to one request, made of its answers to the calls that the request needed. Pure."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ MULTI_STATUS = 207
 
 
 def merged(responses: Sequence[HubSpotResponse]) -> HubSpotResponse | None:
-    """HubSpot's words: as they are where it was one answer, and joined where there were several.
+    """HubSpot's answer: as it is where there was one, and joined where there were several.
 
-    Results and errors follow each other in the order of the calls; a call that was refused becomes one of the `errors`,
-    as HubSpot itself reports a refused input inside a 207. The whole is a 207 if anything was refused. A call that
-    failed and decided nothing has no part in it; where there is no other, its words stand.
+    Results and errors follow each other in the order of the calls. A refused call becomes one of the `errors`, as
+    HubSpot itself reports a refused input inside a 207. The whole is a 207 if anything was refused. A call that failed
+    and decided nothing is left out, unless there is no other.
     """
     if not responses:
         return None
@@ -51,29 +51,25 @@ def merged(responses: Sequence[HubSpotResponse]) -> HubSpotResponse | None:
 
 
 def decides(response: HubSpotResponse) -> bool:
-    """Whether an answer says what became of inputs: a 2xx, or a refusal."""
+    """Whether an answer decides inputs: a 2xx, or a refusal."""
     status = response.http_status
     return _accepted(response) or (status is not None and rule(status).failure is Refused)
 
 
 def answer(outcome: Outcome) -> tuple[int, str | dict[str, Any]]:
-    """The status and body of the answer to a request whose outcome is final and not FAILED: HubSpot's words where every
-    row and every error in them belongs to this outcome and is true of it, else ours in its shape."""
+    """The status and body of the answer to a request whose outcome is final and not FAILED: HubSpot's own where every
+    row and error in it is about this outcome and true, else ours in HubSpot's shape."""
     response = outcome.hubspot
-    if response and response.verbatim and response.http_status:
-        return response.http_status, response.body or ""
-    refused = outcome.status is Status.REJECTED and response is not None and not _accepted(response)
-    if refused and response and response.http_status and decides(response):
-        return response.http_status, {
-            "status": "error",
-            "category": "VALIDATION_ERROR",
-            "message": outcome.inputs[0].message,
-            "correlationId": response.correlation_id or outcome.id,
-        }
-    return _in_our_words(outcome)
-
-
-def _in_our_words(outcome: Outcome) -> tuple[int, dict[str, Any]]:
+    if response and response.http_status:
+        if response.verbatim:
+            return response.http_status, response.body or ""
+        if outcome.status is Status.REJECTED and decides(response) and not _accepted(response):
+            return response.http_status, {
+                "status": "error",
+                "category": "VALIDATION_ERROR",
+                "message": outcome.inputs[0].message,
+                "correlationId": response.correlation_id or outcome.id,
+            }
     done = [item for item in outcome.inputs if item.result in (Result.APPLIED, Result.UNCHANGED)]
     body: dict[str, Any] = {
         "status": AnswerStatus.COMPLETE.value,
@@ -89,6 +85,8 @@ def _in_our_words(outcome: Outcome) -> tuple[int, dict[str, Any]]:
             for item in done
         ],
     }
+    if len(done) == len(outcome.inputs):
+        return 200, body
     errors = [
         {
             "status": "error",
@@ -99,9 +97,7 @@ def _in_our_words(outcome: Outcome) -> tuple[int, dict[str, Any]]:
         for item in outcome.inputs
         if item.result not in (Result.APPLIED, Result.UNCHANGED)
     ]
-    if errors:
-        body |= {"errors": errors, "numErrors": len(errors)}
-    return (MULTI_STATUS if errors else 200), body
+    return MULTI_STATUS, {**body, "errors": errors, "numErrors": len(errors)}
 
 
 def _accepted(response: HubSpotResponse) -> bool:
@@ -109,6 +105,6 @@ def _accepted(response: HubSpotResponse) -> bool:
 
 
 def _rows(body: dict[str, Any], name: str) -> list[Any]:
-    """A list of an answer's, as HubSpot has it; none where something else stands in its place."""
+    """A list in an answer, or none where something else stands in its place."""
     rows = body.get(name)
     return rows if isinstance(rows, list) else []

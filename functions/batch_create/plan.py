@@ -13,8 +13,8 @@ from model.contract import Category, LimitInput, LimitKey
 from model.outcomes import Doubt
 from model.pair import Pair
 
-# Of HubSpot's own types those that are labels: primary company (1, 2, 5, 6), parent and child company (13, 14). Where
-# this list is not complete, one more call may be needed.
+# HubSpot's own types that are labels: primary company (1, 2, 5, 6), parent and child company (13, 14). Where this list
+# is not complete, one more call may be needed.
 LABELLED = {1, 2, 5, 6, 13, 14}
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ Limits = dict[tuple[str, Pair, LimitKey], list[Demand]]  # demands by the limit 
 
 @dataclass(frozen=True)
 class Call:
-    """One HTTP request to HubSpot. `winners` has the demand that each input stands for."""
+    """One HTTP request to HubSpot. `winners` are the demands that its inputs come from."""
 
     portal: str
     pair: Pair
@@ -57,12 +57,12 @@ class Call:
         return latest(winner.doubt for winner in self.winners)
 
     def halves(self) -> tuple[Call, Call]:
-        """Two calls for what this one is for; the first is never the larger."""
+        """Two calls with the inputs of this one; the first is never the larger."""
         middle = len(self.winners) // 2
         return replace(self, winners=self.winners[:middle]), replace(self, winners=self.winners[middle:])
 
     def without(self, decided: Collection[LimitKey]) -> Call:
-        """This call for those of its inputs that are not decided."""
+        """This call with only those inputs that are not decided."""
         return replace(self, winners=tuple(winner for winner in self.winners if winner.item.key not in decided))
 
     def doubted(self, doubt: Doubt | None) -> Call:
@@ -76,11 +76,11 @@ def latest(doubts: Iterable[Doubt | None]) -> Doubt | None:
 
 
 def plan(demands: Iterable[Demand], batch_size: int) -> Iterator[Call]:
-    """The calls that carry, for each limit, the latest demand; pairs in the order of their oldest demand, object limits
-    before those of labels.
+    """The calls that carry the latest demand for each limit: pairs in the order of their oldest demand, and object
+    limits before those of labels.
 
-    An earlier demand for another number is not in any call: it is superseded once the latest is applied, and planned
-    again if the latest is rejected, so that the end is the same as if each had been sent in turn.
+    An earlier demand for another number is in no call. It is superseded once the latest is applied, and planned again
+    if the latest is rejected, so that the end is the same as if each had been sent in turn.
     """
     groups: dict[tuple[str, Pair], list[Demand]] = defaultdict(list)
     for demand in sorted(demands, key=lambda demand: demand.age):
@@ -88,11 +88,11 @@ def plan(demands: Iterable[Demand], batch_size: int) -> Iterator[Call]:
     for (portal, pair), group in groups.items():
         newest: dict[LimitKey, Demand] = {}
         for demand in group:
-            # Whoever sends a number anew must know that the same number was sent before without a clear answer.
-            earlier = newest.get(demand.item.key)
-            same = earlier is not None and earlier.item == demand.item
-            doubt = latest([demand.doubt, earlier.doubt]) if earlier and same else demand.doubt
-            newest[demand.item.key] = demand if doubt is demand.doubt else replace(demand, doubt=doubt)
+            earlier, doubt = newest.get(demand.item.key), demand.doubt
+            if earlier and earlier.item == demand.item:
+                # The same number may have been sent before without a clear answer: then this send is in doubt, too.
+                doubt = latest([doubt, earlier.doubt])
+            newest[demand.item.key] = replace(demand, doubt=doubt)
         winners = sorted(newest.values(), key=lambda demand: is_label(demand.item))
         for chunk in chunks(winners, batch_size):
             yield Call(portal, pair, tuple(chunk))
@@ -104,13 +104,12 @@ def chunks(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 
 
 def is_label(item: LimitInput) -> bool:
-    """Whether a limit is one of a label, and not of the unlabelled type, which is the object limit."""
+    """Whether a limit belongs to a label; the limit of the unlabelled type is the object limit."""
     return item.category is not Category.HUBSPOT_DEFINED or item.type_id in LABELLED
 
 
 def round_robin(pairs: Iterable[tuple[str, Pair]]) -> list[tuple[str, Pair]]:
-    """Pairs in such an order that each portal has its turn before any has its second: a portal with many waits for
-    itself."""
+    """Pairs in an order in which every portal has its first turn before any has its second."""
     turns: Counter[str] = Counter()
     order = []
     for portal, pair in pairs:

@@ -1,9 +1,11 @@
-"""What the shared handler asks of the world: Protocols only. `production.py` has the real ones."""
+"""What the shared handler needs: Protocols only. `production.py` has the real ones."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
+
+from tokens.ports import SlotPort
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,13 +21,13 @@ if TYPE_CHECKING:
 
 
 class Point(StrEnum):
-    """Where a worker can die with the most to lose. Production passes them by; tests kill at each."""
+    """Where a worker's death can do most harm. Production passes these points; tests kill a worker at each."""
 
     BEFORE_CLAIM = "before claim"
     AFTER_CLAIM = "after claim"
     AFTER_TOKEN = "after token"
     BEFORE_SEND = "before send"
-    AFTER_SEND = "after send"  # sent and not answered: reached in the transport that a test brings
+    AFTER_SEND = "after send"  # sent and not answered: reached in a test's own transport
     AFTER_ANSWER = "after answer"
     BEFORE_SETTLE = "before settle"
     AFTER_SETTLE = "after settle"
@@ -45,10 +47,9 @@ class TokenPort(Protocol):
     def bearer(self, portal: str, seconds: float, *, fresh: bool = False) -> str: ...
 
 
-class QuotaPort(Protocol):
-    """The shared quota, as `quota.shared_quota.SharedQuota` hands it out."""
+class QuotaPort(SlotPort, Protocol):
+    """The shared quota, as `quota.shared_quota.SharedQuota` keeps it."""
 
-    def reserve(self, portal: str, *, ahead: int, urgent: bool, until: datetime) -> None: ...
     def observe(self, portal: str, quota: Quota, at: datetime) -> None: ...
     def block(self, portal: str, until: datetime, *, daily: bool) -> None: ...
 

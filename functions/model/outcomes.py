@@ -1,4 +1,4 @@
-"""What the ledger keeps of a request: its outcome, with one result for every input."""
+"""What the ledger keeps about a request: its outcome, with one result for every input."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from model.contract import Category, ContractError, Envelope, LimitInput, LimitKey, Problem
+from model.contract import ContractError, Envelope, LimitInput, Problem
 
 # Message ids, request ids and our own hashes; nothing that would need quoting in a URL, a log or a key.
 ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -51,9 +51,9 @@ class Result(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What one call came to."""
+    """The result of one call."""
 
-    ANSWERED = "ANSWERED"  # a body that says what happened to each input
+    ANSWERED = "ANSWERED"  # with a body about each input
     REFUSED = "REFUSED"
     MISCONFIGURED = "MISCONFIGURED"
     UNAVAILABLE = "UNAVAILABLE"
@@ -62,35 +62,24 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InputOutcome:
+class InputOutcome(LimitInput):
     """One input and what became of it. `previous` is the number before us, where a read has shown it."""
 
-    category: Category
-    type_id: int
-    max_to_object_ids: int
     result: Result = Result.PENDING
     message: str | None = None
     correlation_id: str | None = None
     superseded_by: str | None = None
     previous: int | None = None
 
-    @classmethod
-    def of(cls, item: LimitInput) -> InputOutcome:
-        return cls(category=item.category, type_id=item.type_id, max_to_object_ids=item.max_to_object_ids)
-
     @property
     def asked(self) -> LimitInput:
         return LimitInput(self.category, self.type_id, self.max_to_object_ids)
 
-    @property
-    def key(self) -> LimitKey:
-        return (self.category.value, self.type_id)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubSpotResponse:
-    """HubSpot's answer, word for word. `body` is text here; readers of the API get the JSON it holds. `verbatim`: each
-    row and error in it is about this request's outcome and true of it, so that it can be the answer as it stands."""
+    """HubSpot's answer, word for word. `body` is text here; readers of the API get the JSON it holds. `verbatim` means
+    that it can be our answer as it stands: each row and error in it is about this request's outcome, and true."""
 
     http_status: int | None = None
     status: str | None = None
@@ -103,14 +92,14 @@ class HubSpotResponse:
 class Doubt:
     """A request's latest send that came to no clear answer, and what reading back has shown since.
 
-    HubSpot's reads can lag behind its writes, so that a reading which does not show a limit is believed only when
-    another one after a pause does not show it either.
+    HubSpot's reads can lag behind its writes. So a reading that does not show a limit is believed only when another one
+    after a pause does not show it either.
     """
 
     since: datetime
     absent_since: datetime | None = None
     cleared: bool = False  # believed not to have been applied: it may be sent again
-    refused: bool = False  # HubSpot says that it exists: what is there was there before
+    refused: bool = False  # because the limit exists: its number was set before
     in_vain: int = 0  # how often HubSpot answered COMPLETE and had set nothing
 
 
@@ -150,7 +139,7 @@ class Outcome:
     replayed_by: str | None = None
     received: str | None = None  # the text of a message that could not be read, or that was given up
     doubt: Doubt | None = None  # for the next run, which must read before it sends
-    api_version: str | None = None  # asked for by the caller's path; the settings' first where absent
+    api_version: str | None = None  # from the caller's path; where absent, the first in the settings
 
     @property
     def open_inputs(self) -> tuple[InputOutcome, ...]:
@@ -159,12 +148,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Request:
-    """A demand together with where it came from.
+    """A demand together with where it came from. Raises ContractError for an id that cannot be one.
 
     `own_id` is the trigger's id (SQS message, API Gateway request, rule event). `outcome_id` is set when the request
-    was accepted earlier and handed to the queue. `interactive` means somebody waits for the answer. `replay_of` is the
-    outcome that it runs again, `doubt` what is to be read back before anything is sent.
-    Raises ContractError for an id that cannot be one.
+    was accepted earlier and handed to the queue. `interactive` means that a caller waits for the answer. `replay_of` is
+    the outcome that the request runs again; `doubt` must be resolved by reading back before anything is sent.
     """
 
     envelope: Envelope
@@ -184,18 +172,16 @@ class Request:
 
     @property
     def id(self) -> str:
-        """The outcome's id: of the same demand always the same, whoever delivers it and however often."""
-        if self.outcome_id:
-            return self.outcome_id
+        """The outcome's id. The same demand always has the same one, whoever delivers it and however often."""
         key = self.envelope.idempotency_key
-        if key is None:
-            return self.own_id
+        if self.outcome_id or key is None:
+            return self.outcome_id or self.own_id
         # Scoped by client as well: two callers' keys must not meet.
         return hashlib.sha256(json.dumps([self.envelope.portal, self.client, key]).encode()).hexdigest()[:32]
 
     @property
     def fingerprint(self) -> str:
-        """A hash of what is asked, by which the reuse of a key for something else is noticed."""
+        """A hash of what is asked for. It shows when a key is used again for something else."""
         pair = [self.envelope.portal, self.envelope.from_object_type, self.envelope.to_object_type]
         limits = sorted({(*item.key, item.max_to_object_ids) for item in self.envelope.inputs})
         return hashlib.sha256(json.dumps([pair, limits]).encode()).hexdigest()
@@ -226,7 +212,7 @@ def new_outcome(request: Request, status: Status) -> Outcome:
         client=request.client,
         requested_by=envelope.requested_by,
         requested_at=request.requested_at,
-        inputs=tuple(InputOutcome.of(item) for item in envelope.inputs),
+        inputs=tuple(InputOutcome(item.category, item.type_id, item.max_to_object_ids) for item in envelope.inputs),
         api_version=request.api_version,
         replay_of=request.replay_of,
         doubt=request.doubt,

@@ -188,8 +188,8 @@ def check(schema: Schema, value: object) -> Any:
 
 
 def parse_json(text: str | bytes) -> object:
-    """The value of a JSON text. Raises ContractError where it is none, and where an object has a key twice, which readers
-    understand differently."""
+    """The value of a JSON text. Raises ContractError where it is none, and where an object has a key twice: readers
+    would understand it differently."""
     try:
         return json_text.loads(text, _each_key_once)
     except ValueError as error:
