@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.clients import Clients, Entry, Unauthenticated, authenticate, recognise
+from api.authentication import Unauthenticated, authenticate, recognise
+from api.clients import Clients, Entry
 from local import client as command
 from local.client import NotDone, Place, added, change, new_key, removed, retired, rotated
 from local.stack import key_hash
