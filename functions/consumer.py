@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from batch_create.handler import RunResult, run
-from envelopes import Message, from_message, sent_at
+from envelopes import Message, from_message, unreadable
 from ledger.claim import ClaimStatus
 from model.contract import DEFAULT_PORTAL, ContractError
 from model.errors import LedgerUnavailable, QueueUnavailable
-from model.outcomes import Outcome, Request, Status, Trigger
+from model.outcomes import Request, Status
 from production import ledger, now, production, queue, settings
 from runtime.telemetry import logger, metrics
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 RESERVE = 5.0  # seconds of the invocation kept for settling and answering
-RECEIVED_BYTES = 4096  # of an unreadable message that its outcome keeps
+RECEIVED_BYTES = 4096  # of an unreadable message, kept in its outcome
 
 
 @logger.inject_lambda_context
@@ -63,20 +63,11 @@ def _finished(message: Message, ran: RunResult) -> bool:
 
 
 def _rejected(message: Message, reason: str, portal: str = DEFAULT_PORTAL) -> bool:
-    """Keep in the ledger that a message can never be run, with the beginning of its body."""
+    """Record that a message can never be run, with the beginning of its body."""
     logger.warning("message rejected", message_id=message["messageId"], reason=reason)
-    outcome = Outcome(
-        id=message["messageId"],
-        portal=portal,
-        status=Status.REJECTED,
-        trigger=Trigger.QUEUE,
-        requested_at=sent_at(message),
-        finished_at=now(),
-        reason=reason,
-        received=message["body"].encode()[:RECEIVED_BYTES].decode(errors="ignore"),
-    )
+    text = message["body"].encode()[:RECEIVED_BYTES].decode(errors="ignore")
     try:
-        ledger().record(outcome, now())
+        ledger().record(unreadable(message, Status.REJECTED, reason, text, now(), portal), now())
     except LedgerUnavailable as error:
         logger.error("record failed", message_id=message["messageId"], error=str(error))
         return False

@@ -1,4 +1,4 @@
-"""Requests out of what the queue and EventBridge deliver."""
+"""What the queue and EventBridge deliver, as requests."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aws.sqs import OUTCOME_ID
-from model.contract import ContractError, Problem
-from model.outcomes import Request, Trigger
+from model.contract import DEFAULT_PORTAL, ContractError, Problem
+from model.outcomes import Outcome, Request, Status, Trigger
 from model.validation import parse_envelope, parse_json
 
 Message = dict[str, Any]  # one of `Records` of an SQS event
+BY_EVENTBRIDGE = ("RequestID", "SCHEDULE_ARN", "RULE_ARN")  # attributes of an event that was given up
 # Scheduler replaces its context attributes in an input; a key in which one is left identifies nothing.
 UNREPLACED = "<aws.scheduler."
 
@@ -45,12 +46,32 @@ def _of_rule(event: dict[str, Any]) -> tuple[str, datetime]:
         requested_at = datetime.fromisoformat(event.get("time", ""))
         requested_at = requested_at.astimezone(UTC) if requested_at.tzinfo else requested_at.replace(tzinfo=UTC)
     except (TypeError, ValueError, OverflowError):
-        raise ContractError(
-            [Problem("time", "must be a time in ISO 8601, as EventBridge gives each event one")]
-        ) from None
+        problem = Problem("time", "must be a time in ISO 8601, as EventBridge gives each event one")
+        raise ContractError([problem]) from None
     if not isinstance(event.get("id"), str):
         raise ContractError([Problem("id", "must be text, as EventBridge gives each event one")])
     return event["id"], requested_at
+
+
+def unreadable(
+    message: Message, status: Status, reason: str, text: str, now: datetime, portal: str = DEFAULT_PORTAL
+) -> Outcome:
+    """The final outcome of a message that is no request, with as much of its text as is to be kept."""
+    return Outcome(
+        id=message["messageId"],
+        portal=portal,
+        status=status,
+        trigger=Trigger.SCHEDULE if is_event(message) else Trigger.QUEUE,
+        requested_at=sent_at(message),
+        finished_at=now,
+        reason=reason,
+        received=text,
+    )
+
+
+def is_event(message: Message) -> bool:
+    """Whether a dead letter is an event that Lambda, a schedule or a rule gave up, and not a message of the queue."""
+    return any(attribute(message, name) for name in BY_EVENTBRIDGE)
 
 
 def sent_at(message: Message) -> datetime:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ledger.history import History
     from runtime.settings import Settings
 
-# An adapter that only some entry points need is imported where it is made: what `sweep` does not use, it does not load.
+# An adapter that only some entry points need is imported where it is made: `sweep` loads nothing that it does not use.
 
 
 def now() -> datetime:
@@ -88,24 +88,24 @@ def production() -> Dependencies:
     from runtime.concurrency import side_by_side
     from tokens.provider import TokenProvider
 
-    hubspot = HubSpot(settings().hubspot_base_url)
-    version = settings().hubspot_api_versions[0]
-    prefix = settings().token_secret_prefix
-    quota = SharedQuota(_table(), now, sleep, Quota(settings().quota_calls), settings().head_room)
+    known = settings()
+    hubspot, version = HubSpot(known.hubspot_base_url), known.hubspot_api_versions[0]
+    quota = SharedQuota(_table(), now, sleep, Quota(known.quota_calls), known.head_room)
+    locks = Locks(_table())
     return Dependencies(
         ledger=ledger(),
         history=history(),
         hubspot=hubspot,
-        tokens=TokenProvider(secret_store(), prefix, hubspot, Locks(_table()), quota, now, sleep, version),
+        tokens=TokenProvider(secret_store(), known.token_secret_prefix, hubspot, locks, quota, now, sleep, version),
         quota=quota,
         clock=now,
         jitter=random.random,
-        zone=settings().zone,
+        zone=known.zone,
         sleep=sleep,
         reached=lambda point: None,
         side_by_side=side_by_side,
         default_api_version=version,
-        batch_size=settings().batch_size,
+        batch_size=known.batch_size,
     )
 
 
@@ -115,10 +115,10 @@ def _table() -> Table:
 
 
 def client(service: str) -> Any:
-    """An AWS client, with limits to its waiting that fit a function."""
+    """An AWS client that waits no longer than fits a function."""
     # boto3's defaults wait a minute for each try; within a gateway's 29 seconds a stuck connection must fail early.
-    # What is sent is of one form each, and tested: to have it checked each time takes a sixth of a write's processor
-    # time, and to put its user agent together anew a twentieth.
+    # Tests check the form of all parameters: to check them at each call takes a sixth of a write's processor time, and
+    # to make a new user agent for each a twentieth.
     config = Config(
         connect_timeout=2,
         read_timeout=5,
@@ -133,7 +133,7 @@ def client(service: str) -> Any:
 @cache
 def session() -> Session:
     """The one session of this function."""
-    # Every port is made at the first event: what was made before a snapshot would be in all environments restored from
-    # it, as is the state of `random`, by which they would all wait for the same pauses.
+    # Every adapter is made at the first event: one made before a snapshot would be in all environments restored from
+    # it. So would the state of `random`, and all of them would pause alike.
     random.seed()
     return Session()

@@ -27,7 +27,7 @@ def handler(event: Any, context: LambdaContext) -> dict[str, str]:
     if ran.claim_status is ClaimStatus.KEY_REUSED:
         raise ValueError(f"the idempotencyKey belongs to another request: outcome {ran.outcome.id}")
     if not ran.outcome.status.final:
-        # Also when another invocation is at it: should that one die, the message finds the request abandoned.
+        # Also when another invocation runs it: should that one die, the message takes the request over.
         queue().send(request, now(), ran.lease_until or ran.outcome.retry_at)
     logger.info("scheduled request", outcome_id=ran.outcome.id, status=ran.outcome.status)
     return {"outcomeId": ran.outcome.id, "status": ran.outcome.status}

@@ -1,4 +1,4 @@
-"""The hourly sweep: outcomes that nothing will take further by itself are put back on the queue."""
+"""The hourly sweep: it puts outcomes back on the queue that would otherwise stay as they are."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from runtime.telemetry import count, logger, metrics
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-RESERVE = 10.0  # seconds of the invocation in which nothing more is begun; the next hour goes on
+RESERVE = 10.0  # last seconds of the invocation, in which nothing is begun; the next hour's run goes on
 
 
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: Any, context: LambdaContext) -> dict[str, int]:
     """Put back every outcome that is stuck in QUEUED, RUNNING or past its `retryAt`. One too many does no harm: the
-    consumer finds it finished. Raises LedgerUnavailable and QueueUnavailable; the next hour's run does it again."""
+    consumer finds it finished. Raises LedgerUnavailable and QueueUnavailable; the next hour's run tries again."""
     swept = 0
     for portal in settings().portals:
         for outcome in ledger().stuck(portal, now()):
             if context.get_remaining_time_in_millis() / 1000 < RESERVE:
                 logger.warning("sweep not finished", swept=swept)
                 return {"swept": swept}
-            # Sent before it is noted: a crash between the two sends it twice, the other way round never.
+            # Sent before it is noted: a crash between the two sends it twice; the other way round it is never sent.
             queue().send(continued(outcome), now())
             ledger().swept(outcome, now())
             logger.warning("outcome swept", outcome_id=outcome.id, status=outcome.status)

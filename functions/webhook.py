@@ -12,7 +12,7 @@ from api.authentication import Authentication
 from api.clients import Client
 from api.query import given_once, page_token, parse_filter, wants_all
 from api.request import batch_request, prefers_async
-from batch_create.handler import RunResult, run
+from batch_create.handler import run
 from ledger.claim import ClaimStatus
 from ledger.replay import NotReplayable, replay
 from model.contract import DEFAULT_PORTAL
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 BATCH_CREATE = "/crm/associations/<version>/definitions/configurations/<from_type>/<to_type>/batch/create"
 RESERVE = 3.0  # seconds of the invocation kept for settling, handing over and answering
-QUEUEABLE = (ClaimStatus.CLAIMED, ClaimStatus.QUEUED)  # sending what waits once more does no harm
+QUEUEABLE = (ClaimStatus.CLAIMED, ClaimStatus.QUEUED)  # to send what already waits once more does no harm
 LONGEST_RUN = 22.0  # seconds; API Gateway answers 504 after 29, and a cold start comes before our clock begins
 
 app = APIGatewayRestResolver()
@@ -43,12 +43,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 @app.post(BATCH_CREATE)
 @app.post(f"/portals/<portal>{BATCH_CREATE}")
 def batch_create(version: str, from_type: str, to_type: str, portal: str = DEFAULT_PORTAL) -> Response[str]:
-    """Run a request now; queue it where the caller prefers that, or where HubSpot cannot take it in time."""
+    """Run a request now. Queue it if the caller prefers that, or if HubSpot cannot take it in time."""
     event = app.current_event
     client = _authentication().sender(event, portal, now())
-    request = batch_request(
-        event, client, settings(), now(), version, portal=portal, from_object_type=from_type, to_object_type=to_type
-    )
+    path = {"portal": portal, "from_object_type": from_type, "to_object_type": to_type}
+    request = batch_request(event, client, settings(), now(), version, **path)
     if client.signed_as or prefers_async(event):  # some of HubSpot's own requests wait for five seconds only
         return _accept(request)
     seconds = min(LONGEST_RUN, app.lambda_context.get_remaining_time_in_millis() / 1000 - RESERVE)
@@ -78,8 +77,7 @@ def replay_outcome(outcome_id: str) -> Response[str]:
         raise NotReplayable(f"it was replayed before, for other inputs: replay outcome {request.id} instead")
     ledger().link(outcome, request.id)
     if claim.claim_status in QUEUEABLE:
-        # Where that fails it stays QUEUED: whoever asks again sends it then, and so does the sweep.
-        queue().send(request, now())
+        queue().send(request, now())  # if that fails, the outcome stays QUEUED for another replay or the sweep to send
     return response.accepted(claim.outcome, now(), replayed=claim.claim_status is not ClaimStatus.CLAIMED)
 
 
@@ -107,7 +105,7 @@ def _query() -> dict[str, str]:
 
 
 def _outcome(outcome_id: str, client: Client) -> Outcome:
-    """An outcome that the client may not see is answered like none, so that ids tell nothing about other portals."""
+    """The outcome. One that the client may not see counts as unknown, so that ids tell nothing about other portals."""
     outcome = ledger().get(outcome_id) if ID.fullmatch(outcome_id) else None
     if outcome is None or not _may_see(client, outcome):
         raise NotFoundError(f"there is no outcome {outcome_id}")
@@ -121,14 +119,12 @@ def _may_see(client: Client, outcome: Outcome) -> bool:
 def _accept(request: Request) -> Response[str]:
     claim = ledger().accept(request, now())
     if claim.claim_status not in QUEUEABLE:
-        return response.concluded(
-            RunResult(claim.claim_status, claim.outcome, claim.lease_until), now(), _correlation_id()
-        )
+        return response.concluded(claim, now(), _correlation_id())
     try:
         queue().send(request, now())
     except QueueUnavailable as error:
         if claim.claim_status is ClaimStatus.CLAIMED and request.envelope.idempotency_key is None:
-            # Nobody can ask for it again, and it must not take effect later. With a key it waits to be asked for.
+            # Without a key nobody can ask for it again, and it must not take effect later, unseen.
             ledger().give_up(claim.outcome, str(error), now())
         raise
     return response.accepted(claim.outcome, now(), preferred=True)

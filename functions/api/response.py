@@ -19,7 +19,7 @@ from api.clients import Forbidden
 from api.headers import answer_headers
 from batch_create.handler import RunResult
 from batch_create.merged_answer import MULTI_STATUS, decides, is_2xx
-from ledger.claim import ClaimStatus
+from ledger.claim import Claim, ClaimStatus
 from ledger.replay import DONE, NotReplayable
 from model import json_text
 from model.contract import ContractError, Problem
@@ -29,7 +29,13 @@ from model.outcomes import Outcome, Result, Status
 from model.records import iso, plain
 from runtime.telemetry import count, logger
 
-FORM = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE}
+# HubSpot's category of an error, where it is not the status' own name.
+CATEGORIES = {
+    **dict.fromkeys((400, 413, 415, 422), "VALIDATION_ERROR"),
+    HTTPStatus.UNAUTHORIZED: "INVALID_AUTHENTICATION",
+    HTTPStatus.TOO_MANY_REQUESTS: "RATE_LIMITS",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "INTERNAL_ERROR",
+}
 REFUSED = "CallerRefused"  # by reason: missing, unknown, expired, signature, time, forbidden or rate
 RETRY_SECONDS = "30"  # what a caller is asked to wait when AWS, not HubSpot, is in the way
 
@@ -47,13 +53,13 @@ def reply(status: int, body: object, headers: Mapping[str, str] | None = None) -
 
 def error(
     status: HTTPStatus,
-    category: str,
     message: str,
     correlation_id: str,
-    problems: Sequence[Problem] = (),
     headers: Mapping[str, str] | None = None,
+    problems: Sequence[Problem] = (),
 ) -> Response[str]:
     """An error of ours, in HubSpot's shape."""
+    category = CATEGORIES.get(status, status.name)
     body: dict[str, Any] = {
         "status": "error",
         "message": message,
@@ -67,11 +73,11 @@ def error(
 
 def finished(outcome: Outcome, correlation_id: str, *, replayed: bool) -> Response[str]:
     """The answer to a request whose outcome is final."""
-    headers = _of(outcome) | ({"Idempotency-Replayed": "true"} if replayed else {})
+    headers = _headers(outcome, replayed=replayed)
     if outcome.status is Status.FAILED:
         applied = sum(item.result in DONE for item in outcome.inputs)
         message = f"{outcome.reason} ({applied} of {len(outcome.inputs)} inputs were done; see /outcomes/{outcome.id})"
-        return error(HTTPStatus.BAD_GATEWAY, "BAD_GATEWAY", message, correlation_id, headers=headers)
+        return error(HTTPStatus.BAD_GATEWAY, message, correlation_id, headers)
     status, body = answer(outcome)
     return reply(status, body, headers)
 
@@ -122,11 +128,9 @@ def answer(outcome: Outcome) -> tuple[int, str | dict[str, Any]]:
 
 def accepted(outcome: Outcome, now: datetime, *, preferred: bool = False, replayed: bool = False) -> Response[str]:
     """The answer to a request that goes on in the queue: HubSpot's own shape, with nothing decided yet."""
-    headers = _of(outcome)
+    headers = _headers(outcome, replayed=replayed)
     if preferred:
         headers["Preference-Applied"] = "respond-async"
-    if replayed:
-        headers["Idempotency-Replayed"] = "true"
     moment = iso(now)
     # HubSpot's shape requires both times; they are those of this answer, the only one that is complete.
     body = {
@@ -140,70 +144,61 @@ def accepted(outcome: Outcome, now: datetime, *, preferred: bool = False, replay
     return reply(HTTPStatus.ACCEPTED, body, headers)
 
 
-def concluded(ran: RunResult, now: datetime, correlation_id: str) -> Response[str]:
-    """The answer to a request that needs nothing more done for it here, by its claim_status."""
-    outcome = ran.outcome
-    where = f"see /outcomes/{outcome.id}."
+def concluded(ran: RunResult | Claim, now: datetime, correlation_id: str) -> Response[str]:
+    """The answer to a request for which nothing more is to be done here, by its claim status."""
+    outcome, see = ran.outcome, f"see /outcomes/{ran.outcome.id}."
     match ran.claim_status:
         case ClaimStatus.LEDGER_UNAVAILABLE:
             raise LedgerUnavailable(str(outcome.reason))
         case ClaimStatus.KEY_REUSED:
-            message = f"This Idempotency-Key was used before, for a request with another body; {where}"
-            return error(HTTPStatus.UNPROCESSABLE_ENTITY, "VALIDATION_ERROR", message, correlation_id)
+            message = f"This Idempotency-Key was used before, for a request with another body; {see}"
+            return error(HTTPStatus.UNPROCESSABLE_ENTITY, message, correlation_id)
         case ClaimStatus.LEASED | ClaimStatus.DEFERRED:
             until = ran.lease_until or outcome.retry_at or now
             seconds = max(1, ceil((until - now).total_seconds()))
-            message = f"The request with this Idempotency-Key is still running; {where}"
-            headers = _of(outcome) | {"Retry-After": str(seconds)}
-            return error(HTTPStatus.CONFLICT, "CONFLICT", message, correlation_id, headers=headers)
+            message = f"The request with this Idempotency-Key is still running; {see}"
+            headers = _headers(outcome) | {"Retry-After": str(seconds)}
+            return error(HTTPStatus.CONFLICT, message, correlation_id, headers)
     return finished(outcome, correlation_id, replayed=ran.claim_status is ClaimStatus.FINAL)
 
 
-def _of(outcome: Outcome) -> dict[str, str]:
-    return {"Outcome-Id": outcome.id, "Location": f"/outcomes/{outcome.id}", "Outcome-Status": outcome.status.value}
+def _headers(outcome: Outcome, *, replayed: bool = False) -> dict[str, str]:
+    headers = {"Outcome-Id": outcome.id, "Location": f"/outcomes/{outcome.id}", "Outcome-Status": outcome.status.value}
+    return headers | ({"Idempotency-Replayed": "true"} if replayed else {})
 
 
 def refusal(failure: Exception, correlation_id: str) -> Response[str]:
-    """The answer to a request that brought about an exception."""
+    """The answer to a request that raised an exception."""
     match failure:
         case ContractError():
             message = f"Invalid request: {failure}"
-            return error(HTTPStatus.BAD_REQUEST, "VALIDATION_ERROR", message, correlation_id, failure.problems)
+            return error(HTTPStatus.BAD_REQUEST, message, correlation_id, problems=failure.problems)
         case Unauthenticated():
             count(REFUSED, reason=failure.reason)
             headers = {"WWW-Authenticate": "Bearer"}
-            return error(
-                HTTPStatus.UNAUTHORIZED, "INVALID_AUTHENTICATION", str(failure), correlation_id, headers=headers
-            )
+            return error(HTTPStatus.UNAUTHORIZED, str(failure), correlation_id, headers)
         case NotReplayable():
-            return error(HTTPStatus.CONFLICT, "CONFLICT", f"{failure}.", correlation_id)
+            return error(HTTPStatus.CONFLICT, f"{failure}.", correlation_id)
         case Forbidden():
             count(REFUSED, reason="forbidden")
-            return error(HTTPStatus.FORBIDDEN, "FORBIDDEN", str(failure), correlation_id)
+            return error(HTTPStatus.FORBIDDEN, str(failure), correlation_id)
         case TooManyRequests():
             count(REFUSED, reason="rate")
             headers = {"Retry-After": str(failure.seconds)}
-            return error(HTTPStatus.TOO_MANY_REQUESTS, "RATE_LIMITS", f"{failure}.", correlation_id, headers=headers)
+            return error(HTTPStatus.TOO_MANY_REQUESTS, f"{failure}.", correlation_id, headers)
         case ServiceError():
-            status = HTTPStatus(failure.status_code)
-            # What is refused for its form is so in HubSpot's word for it, as is a bad field.
-            category = "VALIDATION_ERROR" if status in FORM else status.name
-            return error(status, category, str(failure.msg), correlation_id)
+            return error(HTTPStatus(failure.status_code), str(failure.msg), correlation_id)
         case HubSpotFailure() | LedgerUnavailable() | QueueUnavailable():
             logger.error("request not taken", error=str(failure))
             message = f"The request was not taken and can be sent again: {failure}."
-            headers = {"Retry-After": RETRY_SECONDS}
-            return error(
-                HTTPStatus.SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", message, correlation_id, headers=headers
-            )
-        case _:
-            logger.exception("unexpected failure", exc_info=failure)
-            message = "Something unexpected went wrong here; the log holds it under this correlationId."
-            return error(HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", message, correlation_id)
+            return error(HTTPStatus.SERVICE_UNAVAILABLE, message, correlation_id, {"Retry-After": RETRY_SECONDS})
+    logger.exception("unexpected failure", exc_info=failure)
+    message = "Something unexpected went wrong here; the log holds it under this correlationId."
+    return error(HTTPStatus.INTERNAL_SERVER_ERROR, message, correlation_id)
 
 
 def readable(outcome: Outcome) -> dict[str, Any]:
-    """An outcome as the API answers it: absent where not known, HubSpot's body as the JSON it holds."""
+    """An outcome as the API shows it: what is not known is left out, and HubSpot's body is the JSON that it holds."""
     answer: dict[str, Any] = plain(replace(outcome, api_version=None, doubt=None))
     if "hubspot" in answer:
         del answer["hubspot"]["verbatim"]

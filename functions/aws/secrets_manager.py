@@ -1,4 +1,4 @@
-"""Secrets Manager, with a memory of a few minutes so that a warm function does not ask for each request."""
+"""Secrets Manager, with a memory of a few minutes, so that a warm function does not ask for each request."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_OID, uuid5
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 MEMORY = timedelta(minutes=5)
 NO_MEMORY = timedelta(0)
 CURRENT = "AWSCURRENT"
-# The label of what we write, before it is made the current version. A version without any could be deleted by AWS.
+# The label of what we write, before it becomes the current version. AWS may delete a version without a label.
 REFRESHED = "REFRESHED"
-# What no retry mends: the owner must create the secret, or let the function read it.
+# No retry helps against these: the owner must create the secret, or let the function read it.
 PERMANENT = {"ResourceNotFoundException", "AccessDeniedException", "InvalidRequestException", "DecryptionFailure"}
 
 
@@ -52,17 +52,14 @@ class SecretStore:
         known = self._known.get(name)
         if known and now - known[1] < memory:
             return known[0]
-        try:
-            answer = self._client.get_secret_value(SecretId=name, VersionStage=CURRENT)
-        except (ClientError, BotoCoreError) as error:
-            raise _failure(name, "read", error) from error
+        answer = self._call("get_secret_value", name, "read", VersionStage=CURRENT)
         secret = Secret(answer.get("SecretString", ""), answer["VersionId"])
         self._remember(name, secret, now)
         return secret
 
     def recent(self, name: str, lately: timedelta) -> Iterator[Secret]:
-        """The version that is remembered, and, for whom that is not the right one, the current one where it is another.
-        Secrets Manager is asked for it once in `lately` at most."""
+        """The remembered version and then, for a caller whom it does not serve, the current one if that is another.
+        Secrets Manager is asked for it at most once in `lately`."""
         remembered = self.current(name)
         yield remembered
         latest = self.current(name, lately)
@@ -70,33 +67,48 @@ class SecretStore:
             yield latest
 
     def replace(self, name: str, old_version: str, text: str) -> Secret | None:
-        """Make `text` the current version if `old_version` still is, or return None: another's is never overwritten.
+        """Make `text` the current version if `old_version` still is. Else return None: another's is never overwritten.
 
-        Done again after a failure, it writes the same version again instead of another: a secret has room for some
-        hundred versions, of which AWS deletes none on the day it was made.
+        Called again after a failure, it writes the same version and not another: a secret has room for some hundred
+        versions, and AWS deletes none on the day it was made.
         """
         version = str(uuid5(NAMESPACE_OID, f"{old_version} {text}"))
         now = self._clock()
+        self._call(
+            "put_secret_value",
+            name,
+            "written",
+            SecretString=text,
+            VersionStages=[REFRESHED],
+            ClientRequestToken=version,
+        )
         try:
-            self._client.put_secret_value(
-                SecretId=name, SecretString=text, VersionStages=[REFRESHED], ClientRequestToken=version
+            # AWS moves the label only from the version that is given: that is the compare of this compare-and-swap.
+            self._call(
+                "update_secret_version_stage",
+                name,
+                "written",
+                VersionStage=CURRENT,
+                MoveToVersionId=version,
+                RemoveFromVersionId=old_version,
             )
-        except (ClientError, BotoCoreError) as error:
-            raise _failure(name, "written", error) from error
-        try:
-            # AWS moves the label only from where it is said to be: that is the compare of this compare-and-swap.
-            self._client.update_secret_version_stage(
-                SecretId=name, VersionStage=CURRENT, MoveToVersionId=version, RemoveFromVersionId=old_version
-            )
-        except (ClientError, BotoCoreError) as error:
+        except HubSpotFailure:
             # AWS has no error code for a label that has moved, and the swap may have been made all the same.
-            there = self.current(name, NO_MEMORY)
-            if there.version == old_version:
-                raise _failure(name, "written", error) from error
-            return there if there.version == version else None
+            current = self.current(name, NO_MEMORY)
+            if current.version == old_version:
+                raise
+            return current if current.version == version else None
         secret = Secret(text, version)
         self._remember(name, secret, now)
         return secret
+
+    def _call(self, operation: str, name: str, what: str, **arguments: Any) -> Any:
+        try:
+            return getattr(self._client, operation)(SecretId=name, **arguments)
+        except (ClientError, BotoCoreError) as error:
+            code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+            kind = Misconfigured if code in PERMANENT else Unavailable
+            raise kind(f"the secret {name} could not be {what} ({code})") from error
 
     def _remember(self, name: str, secret: Secret, asked_at: datetime) -> None:
         known = self._known.get(name)
@@ -106,7 +118,7 @@ class SecretStore:
 
 
 def _values(text: str) -> Iterator[str]:
-    """What in a secret must be seen nowhere: all of it, or what stands under a secret's name."""
+    """What nobody may see of a secret: all of it or, of JSON, the values under a secret's name."""
     try:
         document = json.loads(text)
     except ValueError:
@@ -115,11 +127,3 @@ def _values(text: str) -> Iterator[str]:
         yield text.strip()
         return
     yield from (value.strip() for name, value in document.items() if name in NAMES and isinstance(value, str))
-
-
-def _failure(name: str, done: str, error: ClientError | BotoCoreError) -> HubSpotFailure:
-    if isinstance(error, ClientError):
-        code = error.response["Error"]["Code"]
-        kind = Misconfigured if code in PERMANENT else Unavailable
-        return kind(f"the secret {name} could not be {done} ({code})")
-    return Unavailable(f"the secret {name} could not be {done} ({type(error).__name__})")
