@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from batch_create.handler import RunResult, run
+from batch_create.handler import run
 from envelopes import Message, from_message, unreadable
-from ledger.claim import ClaimStatus
+from ledger.claim import Claim, ClaimStatus
 from model.contract import DEFAULT_PORTAL, ContractError
 from model.errors import LedgerUnavailable, QueueUnavailable
 from model.outcomes import Request, Status
@@ -54,7 +54,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in returned]}
 
 
-def _finished(message: Message, ran: RunResult) -> bool:
+def _finished(message: Message, ran: Claim) -> bool:
     """Whether the ledger holds a message's final outcome. If not, the message must wait."""
     if ran.claim_status is ClaimStatus.KEY_REUSED:
         reason = f"its idempotencyKey belongs to another request: outcome {ran.outcome.id}"
