@@ -63,7 +63,7 @@ FILTER = strict(
 REPLAY = strict({Optional("all"): flag}, UNKNOWN)
 
 
-def given_once(parameters: Mapping[str, Sequence[str]]) -> dict[str, str]:
+def _given_once(parameters: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """The value of each parameter. Raises ContractError for one that has several, which readers understand differently,
     as they do a key that is given twice in JSON."""
     twice = [Problem(name, "is given more than once") for name, values in parameters.items() if len(values) > 1]
@@ -72,15 +72,15 @@ def given_once(parameters: Mapping[str, Sequence[str]]) -> dict[str, str]:
     return {name: value for name, values in parameters.items() for value in values}
 
 
-def wants_all(parameters: dict[str, str]) -> bool:
+def wants_all(parameters: Mapping[str, Sequence[str]]) -> bool:
     """Whether a replay is for every input. Raises ContractError."""
-    known: dict[str, Any] = check(REPLAY, parameters)
+    known: dict[str, Any] = check(REPLAY, _given_once(parameters))
     return bool(known.get("all", False))
 
 
-def parse_filter(parameters: dict[str, str]) -> Filter:
+def parse_filter(parameters: Mapping[str, Sequence[str]]) -> Filter:
     """What a query string asks for. Raises ContractError."""
-    known: dict[str, Any] = check(FILTER, parameters)
+    known: dict[str, Any] = check(FILTER, _given_once(parameters))
     if ("from" in known) != ("to" in known):
         raise ContractError([Problem("", "from and to name a pair together; give both or neither")])
     return Filter(

@@ -17,7 +17,6 @@ from aws_lambda_powertools.event_handler.exceptions import ServiceError
 from api.authentication import TooManyRequests, Unauthenticated
 from api.clients import Forbidden
 from api.headers import answer_headers
-from batch_create.handler import RunResult
 from batch_create.merged_answer import MULTI_STATUS, decides, is_2xx
 from ledger.claim import Claim, ClaimStatus
 from ledger.replay import DONE, NotReplayable
@@ -144,22 +143,22 @@ def accepted(outcome: Outcome, now: datetime, *, preferred: bool = False, replay
     return reply(HTTPStatus.ACCEPTED, body, headers)
 
 
-def concluded(ran: RunResult | Claim, now: datetime, correlation_id: str) -> Response[str]:
+def concluded(claim: Claim, now: datetime, correlation_id: str) -> Response[str]:
     """The answer to a request for which nothing more is to be done here, by its claim status."""
-    outcome, see = ran.outcome, f"see /outcomes/{ran.outcome.id}."
-    match ran.claim_status:
+    outcome, see = claim.outcome, f"see /outcomes/{claim.outcome.id}."
+    match claim.claim_status:
         case ClaimStatus.LEDGER_UNAVAILABLE:
             raise LedgerUnavailable(str(outcome.reason))
         case ClaimStatus.KEY_REUSED:
             message = f"This Idempotency-Key was used before, for a request with another body; {see}"
             return error(HTTPStatus.UNPROCESSABLE_ENTITY, message, correlation_id)
         case ClaimStatus.LEASED | ClaimStatus.DEFERRED:
-            until = ran.lease_until or outcome.retry_at or now
+            until = claim.lease_until or outcome.retry_at or now
             seconds = max(1, ceil((until - now).total_seconds()))
             message = f"The request with this Idempotency-Key is still running; {see}"
             headers = _headers(outcome) | {"Retry-After": str(seconds)}
             return error(HTTPStatus.CONFLICT, message, correlation_id, headers)
-    return finished(outcome, correlation_id, replayed=ran.claim_status is ClaimStatus.FINAL)
+    return finished(outcome, correlation_id, replayed=claim.claim_status is ClaimStatus.FINAL)
 
 
 def _headers(outcome: Outcome, *, replayed: bool = False) -> dict[str, str]:

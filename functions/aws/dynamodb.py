@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -79,15 +79,22 @@ class Table:
                 self.put_new(items[0])
                 return [True]
             return [False]
-        return self._execute((_insert(self._name, item), item.values()) for item in items)
+        statements = []
+        for item in items:
+            values = ", ".join(f"'{name}': ?" for name in item)
+            statements.append((f'INSERT INTO "{self._name}" VALUE {{{values}}}', item.values()))
+        return self._execute(statements)
 
     def change_many(self, changes: Sequence[Change]) -> list[bool]:
         """Make changes, of no item twice. Returns for each whether it was made: otherwise the item was not as expected,
         or the write failed, and `update` tells which."""
-        return self._execute(
-            (_update(self._name, change), (*change.values.values(), change.item_id, *change.expected.values()))
-            for change in changes
-        )
+        statements = []
+        for change in changes:
+            clauses = [f'SET "{name}" = ?' for name in change.values] + [f'REMOVE "{name}"' for name in change.remove]
+            conditions = " AND ".join(f'"{name}" = ?' for name in ("id", *change.expected))
+            text = f'UPDATE "{self._name}" {" ".join(clauses)} WHERE {conditions}'
+            statements.append((text, (*change.values.values(), change.item_id, *change.expected.values())))
+        return self._execute(statements)
 
     def update(
         self,
@@ -148,7 +155,7 @@ class Table:
                 return
             more = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
-    def _execute(self, statements: Iterable[tuple[str, Iterable[Any]]]) -> list[bool]:
+    def _execute(self, statements: Iterable[tuple[str, Collection[Any]]]) -> list[bool]:
         """Write by PartiQL: only there can one call make many conditional writes of which each fails alone."""
         wanted = [{"Statement": text, "Parameters": list(map(typed, values))} for text, values in statements]
         written: list[bool] = []
@@ -174,17 +181,6 @@ class Table:
             raise LedgerUnavailable(f"{operation} failed: {code}: {error.response['Error'].get('Message')}") from error
         except BotoCoreError as error:
             raise LedgerUnavailable(f"{operation} failed: {type(error).__name__}") from error
-
-
-def _insert(table: str, names: Iterable[str]) -> str:
-    values = ", ".join(f"'{name}': ?" for name in names)
-    return f'INSERT INTO "{table}" VALUE {{{values}}}'
-
-
-def _update(table: str, change: Change) -> str:
-    clauses = [f'SET "{name}" = ?' for name in change.values] + [f'REMOVE "{name}"' for name in change.remove]
-    conditions = [f'"{name}" = ?' for name in ("id", *change.expected)]
-    return f'UPDATE "{table}" {" ".join(clauses)} WHERE {" AND ".join(conditions)}'
 
 
 # Not boto3.dynamodb.types: for a claimed item of four limits its TypeSerializer takes 26 µs and this 9 (Python 3.13).

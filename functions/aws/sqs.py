@@ -1,4 +1,4 @@
-"""The queue: the only path on which a request is tried again."""
+"""The queue: the only way in which a request is tried again."""
 
 from __future__ import annotations
 
@@ -33,16 +33,13 @@ class Queue:
         self._url = url
 
     def send(self, request: Request, now: datetime, not_before: datetime | None = None) -> None:
-        """Hand over a request under its outcome's id, to be run at `not_before` or at the longest delay SQS has."""
-        delay = _seconds(now, not_before, LONGEST_DELAY) if not_before else 0
-        body = json.dumps(
-            replace(request.envelope, idempotency_key=None).as_json(), ensure_ascii=False, separators=(",", ":")
-        )
+        """Send a request under its outcome's id, to be run at `not_before` or after SQS's longest delay."""
+        envelope = replace(request.envelope, idempotency_key=None)
         try:
             self._client.send_message(
                 QueueUrl=self._url,
-                MessageBody=body,
-                DelaySeconds=delay,
+                MessageBody=json.dumps(envelope.as_json(), ensure_ascii=False, separators=(",", ":")),
+                DelaySeconds=_seconds(now, not_before or now, LONGEST_DELAY),
                 MessageGroupId=request.envelope.portal,  # SQS is fair between groups: a busy portal delays no other
                 MessageAttributes={OUTCOME_ID: {"DataType": "String", "StringValue": request.id}},
             )
@@ -50,18 +47,17 @@ class Queue:
             raise QueueUnavailable(f"the request could not be queued ({type(error).__name__})") from error
 
     def postpone(self, waiting: Mapping[str, datetime], now: datetime) -> None:
-        """Keep received messages, by receipt handle, hidden until their times, or as long as SQS allows. Raises only
-        after all have been tried."""
+        """Hide received messages, by receipt handle, until their times or as long as SQS allows. Raises only after all
+        have been tried."""
         failures: list[str] = []
-        handles = iter(waiting)
-        while chunk := list(islice(handles, IN_ONE_CALL)):
-            hidden = [_seconds(now, waiting[handle], LONGEST_VISIBILITY) for handle in chunk]
+        hidden = ((handle, _seconds(now, until, LONGEST_VISIBILITY)) for handle, until in waiting.items())
+        while chunk := list(islice(hidden, IN_ONE_CALL)):
             try:
                 answer = self._client.change_message_visibility_batch(
                     QueueUrl=self._url,
                     Entries=[
-                        {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": hidden[number]}
-                        for number, handle in enumerate(chunk)
+                        {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": seconds}
+                        for number, (handle, seconds) in enumerate(chunk)
                     ],
                 )
             except (ClientError, BotoCoreError) as error:
@@ -69,9 +65,8 @@ class Queue:
             else:
                 failures += [failed["Code"] for failed in answer.get("Failed", [])]
         if failures:
-            raise QueueUnavailable(
-                f"{len(failures)} messages could not be postponed ({', '.join(sorted({*failures}))})"
-            )
+            codes = ", ".join(sorted({*failures}))
+            raise QueueUnavailable(f"{len(failures)} messages could not be postponed ({codes})")
 
 
 def _seconds(now: datetime, until: datetime, most: int) -> int:

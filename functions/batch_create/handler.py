@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -17,34 +16,25 @@ from batch_create.ports import Point
 from batch_create.sending import Sender
 from ledger.claim import CLAIMED_TOGETHER, Claim, ClaimStatus
 from model.errors import LedgerUnavailable
-from model.outcomes import Outcome, Request, Status, new_outcome
+from model.outcomes import Request, Status, new_outcome
 from model.pair import Pair
 from runtime.concurrency import MAX_THREADS
 from runtime.telemetry import logger
 
-# A holder may need this long after its deadline to write what it knows; until then nobody takes its request over.
+# A worker may need this long after its deadline to settle; until then nobody takes over its requests.
 LEASE_GRACE = timedelta(seconds=15)
 
 Key = tuple[str, str]  # a request's id and fingerprint
 Ask = Callable[[Sequence[Request], datetime, datetime], Sequence[Claim | None]]
 
 
-@dataclass(frozen=True)
-class RunResult:
-    """The result of one request, by `claim_status`.
+def run(requests: Sequence[Request], seconds: float, deps: Dependencies) -> list[Claim]:
+    """Set the limits that `requests` ask for, within `seconds`. One claim per request, in their order.
 
-    CLAIMED: it was run here, and `outcome` is final or DEFERRED until its `retry_at`. FINAL: it was done before.
-    LEASED: another worker has it until `lease_until`. DEFERRED: it waits in the queue for its `retry_at`. KEY_REUSED:
-    its id belongs to another request, whose `outcome` this is. LEDGER_UNAVAILABLE: nothing was done.
+    CLAIMED: it was run here, and the claim's `outcome` is final or DEFERRED until its `retry_at`. FINAL: it was done
+    before. LEASED: another worker has it until `lease_until`. DEFERRED: it waits in the queue for its `retry_at`.
+    KEY_REUSED: its id belongs to another request, whose `outcome` this is. LEDGER_UNAVAILABLE: nothing was done.
     """
-
-    claim_status: ClaimStatus
-    outcome: Outcome
-    lease_until: datetime | None = None
-
-
-def run(requests: Sequence[Request], seconds: float, deps: Dependencies) -> list[RunResult]:
-    """Set the limits that `requests` ask for, within `seconds`. One answer per request, in their order."""
     deadline = deps.clock() + timedelta(seconds=seconds)
     # The same request may come twice in one batch: it is claimed once, and both get the one answer.
     distinct: dict[Key, Request] = {(request.id, request.fingerprint): request for request in requests}
@@ -52,16 +42,16 @@ def run(requests: Sequence[Request], seconds: float, deps: Dependencies) -> list
     _work([claim for key in distinct if isinstance(claim := claims[key], ClaimedRequest)], deadline, deps)
     answers = (claims[request.id, request.fingerprint] for request in requests)
     return [
-        RunResult(ClaimStatus.CLAIMED, answer.outcome) if isinstance(answer, ClaimedRequest) else answer
+        Claim(ClaimStatus.CLAIMED, answer.outcome) if isinstance(answer, ClaimedRequest) else answer
         for answer in answers
     ]
 
 
 def _claims(
     requests: Mapping[Key, Request], deadline: datetime, deps: Dependencies
-) -> dict[Key, RunResult | ClaimedRequest]:
+) -> dict[Key, Claim | ClaimedRequest]:
     """Claim requests side by side: those that are new many at a time, then the others one by one."""
-    claims: dict[Key, RunResult | ClaimedRequest] = {}
+    claims: dict[Key, Claim | ClaimedRequest] = {}
 
     def claim(keys: Sequence[Key], ask: Ask) -> None:
         deps.reached(Point.BEFORE_CLAIM)
@@ -72,7 +62,7 @@ def _claims(
             for key in keys:
                 logger.error("claim failed", outcome_id=requests[key].id, error=str(error))
                 outcome = unsettled(new_outcome(requests[key], Status.DEFERRED), now)
-                claims[key] = RunResult(ClaimStatus.LEDGER_UNAVAILABLE, outcome)
+                claims[key] = Claim(ClaimStatus.LEDGER_UNAVAILABLE, outcome)
             return
         if any(answer and answer.claim_status is ClaimStatus.CLAIMED for answer in answers):
             deps.reached(Point.AFTER_CLAIM)
@@ -80,7 +70,7 @@ def _claims(
             if answer and answer.claim_status is ClaimStatus.CLAIMED:
                 claims[key] = ClaimedRequest(answer, now, deps.default_api_version, requests[key].interactive)
             elif answer:
-                claims[key] = RunResult(answer.claim_status, answer.outcome, answer.lease_until)
+                claims[key] = answer
 
     def claim_one_by_one(keys: Sequence[Key]) -> None:
         for key in keys:

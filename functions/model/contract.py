@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from model.records import plain
 
 INT32_MAX = 2**31 - 1  # HubSpot's description types both numbers as int32
 MAX_INPUTS = 500  # ours: HubSpot documents no maximum; a request this size still fits one ledger item
@@ -42,7 +43,7 @@ class LimitInput:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One demand to set limits on one pair of one portal: SQS bodies, schedule inputs and files are this."""
+    """One demand to set limits on one pair of one portal, as in SQS bodies, schedule inputs and files."""
 
     portal: str
     from_object_type: str
@@ -51,17 +52,9 @@ class Envelope:
     idempotency_key: str | None = None
     requested_by: str | None = None
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> Any:
         """As it is written into a message or a schedule; what is not known is left out."""
-        value: Mapping[str, Any] = {
-            "portal": self.portal,
-            "fromObjectType": self.from_object_type,
-            "toObjectType": self.to_object_type,
-            "inputs": [item.as_json() for item in self.inputs],
-            "idempotencyKey": self.idempotency_key,
-            "requestedBy": self.requested_by,
-        }
-        return {name: part for name, part in value.items() if part is not None}
+        return plain(self)
 
 
 @dataclass(frozen=True, slots=True)

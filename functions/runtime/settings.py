@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC, tzinfo
+from math import inf
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from voluptuous import REMOVE_EXTRA, Invalid, Optional, Schema
+from voluptuous import REMOVE_EXTRA, All, Coerce, Invalid, Optional, Range, Schema
 
 from model.contract import ContractError
 from model.validation import Check, Each, Text, check, portal_name, required
@@ -21,26 +22,16 @@ class SettingsError(Exception):
     """The environment lacks something or holds something wrong; the message names every variable at fault."""
 
 
-def _listed(each: Check) -> Check:
-    some = Each(each, 1)
-    return lambda text: some(_split(text))
-
-
 def _split(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def _number(kind: type[int] | type[float], least: float, most: float = float("inf")) -> Check:
-    def number(text: str) -> float:
-        try:
-            value = kind(text)
-        except ValueError:
-            raise Invalid("must be a number") from None
-        if not least <= value <= most:
-            raise Invalid(f"must be from {least} to {most}")
-        return value
+def _listed(each: Check) -> Check:
+    return All(_split, Each(each, 1))
 
-    return number
+
+def _number(kind: type[int] | type[float], least: float, most: float = inf) -> Check:
+    return All(Coerce(kind, "must be a number"), Range(least, most, msg=f"must be from {least} to {most}"))
 
 
 def _zones(text: str) -> dict[str, ZoneInfo]:
@@ -67,7 +58,7 @@ _some = Text(least=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a deployment decides. Names are those of the environment variables, in lower case."""
+    """What a deployment decides, under the names of the environment variables in lower case."""
 
     hubspot_base_url: str = _variable(_base_url)
     # Dated, one each March and September; the first is the one used when a request names none.
@@ -82,8 +73,8 @@ class Settings:
     queue_url: str = _variable(_some)
     portal_time_zones: Mapping[str, ZoneInfo] | None = _variable(_zones, None)
     clients_secret: str = _variable(str, "")  # only the webhook has callers to know
-    authorization: str = _variable(Text("^(key|iam)$"), "key")  # by what callers are known
-    public_url: str = _variable(str, "")  # by which callers reach the API, where it is not API Gateway's own address
+    authorization: str = _variable(Text("^(key|iam)$"), "key")  # how callers are recognised
+    public_url: str = _variable(str, "")  # where callers reach the API, unless at API Gateway's own address
 
     def zone(self, portal: str) -> tzinfo:
         """The time zone of a portal's account, at whose midnight its daily quota is full again; UTC if not set."""
