@@ -41,7 +41,7 @@ def settings() -> Settings:
 
 @cache
 def secret_store() -> SecretStore:
-    """The one memory of secrets of this function."""
+    """The secrets of this deployment, remembered for some minutes."""
     from aws.secrets_manager import SecretStore
 
     return SecretStore(client("secretsmanager"), now)
@@ -55,7 +55,7 @@ def ledger() -> Ledger:
 
 @cache
 def history() -> History:
-    """The ledger of this deployment, for reading page by page."""
+    """The outcomes of this deployment, page by page."""
     from ledger.history import History
 
     return History(_table())
@@ -71,7 +71,7 @@ def queue() -> Queue:
 
 @cache
 def client_rates() -> ClientRates:
-    """How often each client has asked."""
+    """How often each client of this deployment asks."""
     from ledger.client_rates import ClientRates
 
     return ClientRates(_table())
