@@ -2,56 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from voluptuous import REMOVE_EXTRA, All, Invalid, Lower, Optional, Schema, Strip
 from voluptuous import Any as AnyOf
 
-from aws.secrets_manager import SecretStore
 from model import validation
 from model.contract import ContractError, Problem
 from model.errors import Misconfigured
 from model.records import names
 from model.validation import Each, OrNone, Text, WholeNumber, required
-from runtime.redaction import remember
 
 ANY = "*"
 HUBSPOT = "hubspot"  # in the ledger, the client of what HubSpot itself has sent and signed
-SCHEME = "bearer"
 MAX_KEYS = 2  # of a client: the one in use and the one that replaces it
-# An unknown key is looked up in Secrets Manager once in this time: new keys work soon, and guesses cost few calls.
-RECHECK_AFTER = timedelta(seconds=10)
 
 # An IAM role or user. A role is given without its path: the ARN of a session does not have it.
 PRINCIPAL = r"arn:aws[a-z-]*:iam::\d{12}:(role/[\w+=,.@-]+|user/[\w+=,.@/-]+)"
-SESSION = re.compile(r"arn:(?P<partition>aws[a-z-]*):sts::(?P<account>\d{12}):assumed-role/(?P<role>[^/]+)/.+")
-
-
-class Unauthenticated(Exception):
-    """Nobody known sent this request. Its text is safe to show: it never holds the key. `reason` is for the metric."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 class Forbidden(Exception):
     """The client is known, but may not do this."""
-
-
-class TooManyRequests(Exception):
-    """The client is known, and has asked too often. It may ask again in `seconds`."""
-
-    def __init__(self, client: str, most: int, seconds: int) -> None:
-        super().__init__(f"the client {client} may send {most} requests a minute, and has")
-        self.seconds = seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,39 +131,6 @@ def entry(value: object) -> Entry:
     return made
 
 
-def authenticate(authorization: str | None, secrets: SecretStore, secret: str, now: datetime) -> Client:
-    """The client whose key an Authorization header presents. Raises Unauthenticated, or Misconfigured and Unavailable
-    when the secret with the clients cannot be read."""
-    scheme, _, key = (authorization or "").strip().partition(" ")
-    key = key.strip()
-    if scheme.lower() != SCHEME or not key:
-        raise Unauthenticated("missing", "send the header Authorization: Bearer <client key>")
-    presented = hashlib.sha256(key.encode(errors="replace")).hexdigest().encode()
-
-    def owner(clients: Clients) -> Client | None:
-        # All hashes of all clients are compared, so that the time taken does not show how near a guess was.
-        hashes = [(entry, digest.encode()) for entry in clients.clients for digest in entry.key_sha256]
-        owners = [entry for entry, digest in hashes if hmac.compare_digest(presented, digest)]
-        return owners[0] if owners else None
-
-    client = _known("the client key", owner, secrets, secret, now)
-    remember([key])  # never an unknown key: guesses would push real ones out of the memory
-    return client
-
-
-def recognise(principal: str | None, secrets: SecretStore, secret: str, now: datetime) -> Client:
-    """The client of an IAM role or user whose signature API Gateway has checked. Raises as `authenticate`."""
-    if not principal:
-        raise Unauthenticated("missing", "sign the request as an IAM role or user (AWS Signature Version 4)")
-    session = SESSION.fullmatch(principal)
-    arn = "arn:{partition}:iam::{account}:role/{role}".format(**session.groupdict()) if session else principal
-
-    def owner(clients: Clients) -> Client | None:
-        return next((entry for entry in clients.clients if arn in entry.principals), None)
-
-    return _known(f"the principal {arn}", owner, secrets, secret, now)
-
-
 def parse(text: str, secret: str) -> Clients:
     """The clients in a secret's text. Raises Misconfigured, which shows nothing of the text but where it is wrong."""
     try:
@@ -198,15 +141,3 @@ def parse(text: str, secret: str) -> Clients:
         wrong = "the whole: is not valid JSON"
     # Outside of that block: the error's text would show parts of the secret, and would come along as a context.
     raise Misconfigured(f"the secret {secret} does not hold a list of clients ({wrong})")
-
-
-def _known(
-    who: str, owner: Callable[[Clients], Client | None], secrets: SecretStore, secret: str, now: datetime
-) -> Client:
-    refusal = Unauthenticated("unknown", f"{who} is not known")
-    for version in secrets.recent(secret, RECHECK_AFTER):
-        if found := owner(parse(version.text, secret)):
-            if found.expires_at is None or now < found.expires_at:
-                return found
-            refusal = Unauthenticated("expired", f"{who} has expired")
-    raise refusal

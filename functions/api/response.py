@@ -14,15 +14,17 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.exceptions import ServiceError
 
-from api.clients import Forbidden, TooManyRequests, Unauthenticated
+from api.authentication import TooManyRequests, Unauthenticated
+from api.clients import Forbidden
 from api.headers import answer_headers
-from batch_create.merged_answer import answer
+from batch_create.merged_answer import MULTI_STATUS, decides, is_2xx
 from ledger.claim import Claim, ClaimStatus
 from ledger.replay import DONE, NotReplayable
 from model import json_text
 from model.contract import ContractError, Problem
 from model.errors import HubSpotFailure, LedgerUnavailable, QueueUnavailable
-from model.outcomes import Outcome, Status
+from model.hubspot_answer import AnswerStatus
+from model.outcomes import Outcome, Result, Status
 from model.records import iso, plain
 from runtime.telemetry import count, logger
 
@@ -77,6 +79,50 @@ def finished(outcome: Outcome, correlation_id: str, *, replayed: bool) -> Respon
         return error(HTTPStatus.BAD_GATEWAY, message, correlation_id, headers)
     status, body = answer(outcome)
     return reply(status, body, headers)
+
+
+def answer(outcome: Outcome) -> tuple[int, str | dict[str, Any]]:
+    """The status and body of the answer to a request whose outcome is final and not FAILED: HubSpot's own where every
+    row and error in it is about this outcome and true, else ours in HubSpot's shape."""
+    response = outcome.hubspot
+    if response and response.http_status:
+        if response.verbatim:
+            return response.http_status, response.body or ""
+        if outcome.status is Status.REJECTED and decides(response) and not is_2xx(response):
+            return response.http_status, {
+                "status": "error",
+                "category": "VALIDATION_ERROR",
+                "message": outcome.inputs[0].message,
+                "correlationId": response.correlation_id or outcome.id,
+            }
+    done = [item for item in outcome.inputs if item.result in (Result.APPLIED, Result.UNCHANGED)]
+    body: dict[str, Any] = {
+        "status": AnswerStatus.COMPLETE.value,
+        "startedAt": iso(outcome.started_at or outcome.requested_at),
+        "completedAt": iso(outcome.finished_at or outcome.requested_at),
+        "results": [
+            {
+                "category": item.category.value,
+                "typeId": item.type_id,
+                "label": None,
+                "userEnforcedMaxToObjectIds": item.max_to_object_ids,
+            }
+            for item in done
+        ],
+    }
+    if len(done) == len(outcome.inputs):
+        return 200, body
+    errors = [
+        {
+            "status": "error",
+            "category": "VALIDATION_ERROR" if item.result is Result.REJECTED else item.result.value,
+            "message": item.message or f"superseded by outcome {item.superseded_by}",
+            "context": {"category": [item.category.value], "typeId": [str(item.type_id)]},
+        }
+        for item in outcome.inputs
+        if item.result not in (Result.APPLIED, Result.UNCHANGED)
+    ]
+    return MULTI_STATUS, {**body, "errors": errors, "numErrors": len(errors)}
 
 
 def accepted(outcome: Outcome, now: datetime, *, preferred: bool = False, replayed: bool = False) -> Response[str]:

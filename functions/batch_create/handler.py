@@ -14,8 +14,7 @@ from batch_create.pair_run import PairRun, unsettled
 from batch_create.plan import chunks, round_robin
 from batch_create.ports import Point
 from batch_create.sending import Sender
-from ledger.claim import Claim, ClaimStatus
-from ledger.ledger import CLAIMED_TOGETHER
+from ledger.claim import CLAIMED_TOGETHER, Claim, ClaimStatus
 from model.errors import LedgerUnavailable
 from model.outcomes import Request, Status, new_outcome
 from model.pair import Pair

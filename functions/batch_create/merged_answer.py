@@ -8,9 +8,8 @@ from typing import Any
 
 from hubspot_api.retry_policy import rule
 from model.errors import Refused
-from model.hubspot_answer import AnswerStatus, json_object
-from model.outcomes import HubSpotResponse, Outcome, Result, Status
-from model.records import iso
+from model.hubspot_answer import json_object
+from model.outcomes import HubSpotResponse
 
 MULTI_STATUS = 207
 
@@ -25,7 +24,7 @@ def merged(responses: Sequence[HubSpotResponse]) -> HubSpotResponse | None:
     if not responses:
         return None
     deciding = [one for one in responses if decides(one)]
-    accepted = [one for one in deciding if _accepted(one)]
+    accepted = [one for one in deciding if is_2xx(one)]
     if len(deciding) < 2 or not accepted:
         return (deciding or responses)[-1]
     results: list[Any] = []
@@ -33,7 +32,7 @@ def merged(responses: Sequence[HubSpotResponse]) -> HubSpotResponse | None:
     joined: dict[str, Any] = {}
     for one in deciding:
         body = json_object(one.body) or {}
-        if _accepted(one):
+        if is_2xx(one):
             results += _rows(body, "results")
             errors += _rows(body, "errors")
             joined = body | {name: joined[name] for name in ("startedAt",) if name in joined}
@@ -53,54 +52,10 @@ def merged(responses: Sequence[HubSpotResponse]) -> HubSpotResponse | None:
 def decides(response: HubSpotResponse) -> bool:
     """Whether an answer decides inputs: a 2xx, or a refusal."""
     status = response.http_status
-    return _accepted(response) or (status is not None and rule(status).failure is Refused)
+    return is_2xx(response) or (status is not None and rule(status).failure is Refused)
 
 
-def answer(outcome: Outcome) -> tuple[int, str | dict[str, Any]]:
-    """The status and body of the answer to a request whose outcome is final and not FAILED: HubSpot's own where every
-    row and error in it is about this outcome and true, else ours in HubSpot's shape."""
-    response = outcome.hubspot
-    if response and response.http_status:
-        if response.verbatim:
-            return response.http_status, response.body or ""
-        if outcome.status is Status.REJECTED and decides(response) and not _accepted(response):
-            return response.http_status, {
-                "status": "error",
-                "category": "VALIDATION_ERROR",
-                "message": outcome.inputs[0].message,
-                "correlationId": response.correlation_id or outcome.id,
-            }
-    done = [item for item in outcome.inputs if item.result in (Result.APPLIED, Result.UNCHANGED)]
-    body: dict[str, Any] = {
-        "status": AnswerStatus.COMPLETE.value,
-        "startedAt": iso(outcome.started_at or outcome.requested_at),
-        "completedAt": iso(outcome.finished_at or outcome.requested_at),
-        "results": [
-            {
-                "category": item.category.value,
-                "typeId": item.type_id,
-                "label": None,
-                "userEnforcedMaxToObjectIds": item.max_to_object_ids,
-            }
-            for item in done
-        ],
-    }
-    if len(done) == len(outcome.inputs):
-        return 200, body
-    errors = [
-        {
-            "status": "error",
-            "category": "VALIDATION_ERROR" if item.result is Result.REJECTED else item.result.value,
-            "message": item.message or f"superseded by outcome {item.superseded_by}",
-            "context": {"category": [item.category.value], "typeId": [str(item.type_id)]},
-        }
-        for item in outcome.inputs
-        if item.result not in (Result.APPLIED, Result.UNCHANGED)
-    ]
-    return MULTI_STATUS, {**body, "errors": errors, "numErrors": len(errors)}
-
-
-def _accepted(response: HubSpotResponse) -> bool:
+def is_2xx(response: HubSpotResponse) -> bool:
     return response.http_status is not None and 200 <= response.http_status < 300
 
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from aws.dynamodb import KEYS_IN_ONE_READ, Table
-from ledger.items import size, to_outcome
-from ledger.ledger import pair_key, status_key
+from ledger.items import pair_key, size, status_key, to_outcome
 from model.outcomes import Outcome, Status
 from model.records import plain
 

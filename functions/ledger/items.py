@@ -115,3 +115,18 @@ def _cut_bytes(text: str, most: int) -> str:
 
 def _cut(text: str, characters: int) -> str:
     return text if len(text) <= characters else f"{text[:characters]}… [cut: {characters} of {len(text)} characters]"
+
+
+def pair_key(portal: str, from_object_type: str, to_object_type: str) -> str:
+    """The partition of the index by pair."""
+    return f"{portal}#{from_object_type}#{to_object_type}"
+
+
+def status_key(portal: str, status: Status) -> str:
+    """The partition of the index by status."""
+    return f"{portal}#{status}"
+
+
+def status_attributes(portal: str, status: Status) -> dict[str, Any]:
+    """What an item has of its status."""
+    return {"status": status, "statusKey": status_key(portal, status)}

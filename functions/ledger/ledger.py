@@ -9,75 +9,21 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from aws.dynamodb import KEYS_IN_ONE_READ, STATEMENTS_IN_ONE_WRITE, Change, ConditionFailed, Item, Table
-from ledger.claim import Claim, ClaimStatus
-from ledger.items import from_outcome, to_outcome
+from aws.dynamodb import KEYS_IN_ONE_READ, Change, ConditionFailed, Item
+from ledger.claim import Claims, ClaimStatus, claim_status
+from ledger.items import from_outcome, status_attributes, status_key, to_outcome
 from model.errors import LeaseLost
 from model.outcomes import InputOutcome, Outcome, Request, Result, Status, new_outcome
 from model.records import iso
 
-CLAIMED_TOGETHER = STATEMENTS_IN_ONE_WRITE  # requests that one write takes
 ATTEMPTS_KEPT = 50  # the latest; enough to see half a day of retries, small enough for one item
-RUNNING = ("status", "statusKey", "leaseUntil")  # what each claim writes anew
 SETTLED = ("inputs", "attempts", "hubspot", "finishedAt", "retryAt", "reason", "doubt")  # what a settlement writes
 STUCK_AFTER = timedelta(minutes=30)  # longer than SQS delays a message, and than any function runs
 SWEPT_AGAIN_AFTER = timedelta(hours=12)  # a message that was put back can stay in the queue for long
 
 
-class Ledger:
-    """Writes and reads outcomes. Every method raises LedgerUnavailable when the table cannot be reached."""
-
-    def __init__(self, table: Table, retention: timedelta) -> None:
-        self._table = table
-        self._retention = retention
-
-    def accept(self, request: Request, now: datetime) -> Claim:
-        """Write a new request as QUEUED, for the caller to send to the queue. QUEUED when it was accepted before: to
-        send it once more does no harm, and helps if the first caller died before it could."""
-        outcome = new_outcome(request, Status.QUEUED)
-        try:
-            self._table.put_new(self._item(outcome, now, request.fingerprint))
-        except ConditionFailed as failed:
-            return _claim_status(request, failed.item)
-        return Claim(ClaimStatus.CLAIMED, outcome)
-
-    def claim_new(self, requests: Sequence[Request], now: datetime, lease_until: datetime) -> list[Claim | None]:
-        """Take those requests that the ledger does not know yet, in as few writes as DynamoDB allows. None for the
-        others and for failed writes: `claim` is for these."""
-        new: dict[str, tuple[int, Item]] = {}
-        for place, request in enumerate(requests):
-            if request.outcome_id is None and request.id not in new:
-                new[request.id] = place, self._running(request, now, lease_until) | {"fence": 1}
-        claims: list[Claim | None] = [None] * len(requests)
-        # To put an item costs half of what it costs to update one.
-        written = self._table.put_new_many([item for _, item in new.values()])
-        for (place, item), done in zip(new.values(), written, strict=True):
-            if done:
-                claims[place] = Claim(ClaimStatus.CLAIMED, to_outcome(item), 1, lease_until=lease_until)
-        return claims
-
-    def claim(self, request: Request, now: datetime, lease_until: datetime) -> Claim:
-        """Take a request until `lease_until`, unless it is finished or another worker has it."""
-        first = self._running(request, now, lease_until)
-        running = {name: first.pop(name) for name in RUNNING}
-        try:
-            item = self._table.update(
-                request.id,
-                running,
-                first=first,
-                count="fence",
-                remove=["retryAt", "reason"],
-                answer=True,
-                condition="attribute_not_exists(id) OR (fingerprint = :fingerprint AND (#status = :queued"
-                " OR (#status = :deferred AND #retryAt <= :now) OR (#status = :status AND leaseUntil < :now)))",
-                condition_values={":queued": Status.QUEUED, ":deferred": Status.DEFERRED, ":now": iso(now)},
-            )
-        except ConditionFailed as failed:
-            return _claim_status(request, failed.item)
-        fence = item["fence"]
-        # A holder that settles leaves its fence in settledFence. Where that is missing, the last holder has died.
-        abandoned = item.get("settledFence", 0) != fence - 1
-        return Claim(ClaimStatus.CLAIMED, to_outcome(item), fence, abandoned, lease_until)
+class Ledger(Claims):
+    """Claims, settles and reads outcomes. Every method raises LedgerUnavailable when the table cannot be reached."""
 
     def settle(self, outcome: Outcome, fence: int) -> None:
         """Write the outcome of a claimed request: final, or DEFERRED. Raises LeaseLost when another worker has it."""
@@ -105,7 +51,7 @@ class Ledger:
 
     def give_up(self, outcome: Outcome, reason: str, now: datetime) -> None:
         """Make an accepted request that could not be queued FAILED, unless a worker has begun it."""
-        failed = {**_status(outcome.portal, Status.FAILED), "reason": reason, "finishedAt": iso(now)}
+        failed = {**status_attributes(outcome.portal, Status.FAILED), "reason": reason, "finishedAt": iso(now)}
         self._write_if_still(Status.QUEUED, outcome, failed)
 
     def fail(self, request: Request, reason: str, received: str, now: datetime) -> ClaimStatus:
@@ -118,7 +64,7 @@ class Ledger:
             self._table.put_new(self._item(given_up, now, request.fingerprint))
             return ClaimStatus.CLAIMED
         except ConditionFailed as failed:
-            item, claim = failed.item, _claim_status(request, failed.item)
+            item, claim = failed.item, claim_status(request, failed.item)
         if claim.claim_status in (ClaimStatus.KEY_REUSED, ClaimStatus.FINAL):
             return claim.claim_status
         outcome = claim.outcome
@@ -134,7 +80,7 @@ class Ledger:
         try:
             self._table.update(
                 outcome.id,
-                attributes | _status(outcome.portal, Status.FAILED),
+                attributes | status_attributes(outcome.portal, Status.FAILED),
                 remove=["retryAt", "leaseUntil", "doubt"],
                 condition="#status = :expected AND (attribute_not_exists(fence) OR fence = :fence)"
                 " AND (attribute_not_exists(leaseUntil) OR leaseUntil < :now)",
@@ -174,48 +120,13 @@ class Ledger:
                 outcome.id, values, condition="#status = :expected", condition_values={":expected": status}
             )
 
-    def _running(self, request: Request, now: datetime, lease_until: datetime) -> Item:
-        outcome = replace(new_outcome(request, Status.RUNNING), started_at=now)
-        return self._item(outcome, now, request.fingerprint) | {"leaseUntil": iso(lease_until)}
-
-    def _item(self, outcome: Outcome, now: datetime, fingerprint: str | None = None) -> Item:
-        item = from_outcome(outcome) | _status(outcome.portal, outcome.status)
-        # The id makes the sort key unique, so that a page can end between two outcomes of the same millisecond.
-        item["sortKey"] = f"{iso(outcome.requested_at)}#{outcome.id}"
-        item["expiresAt"] = int((now + self._retention).timestamp())
-        if fingerprint:  # without one it is no request, and of no pair
-            item["fingerprint"] = fingerprint
-            item["pairKey"] = pair_key(outcome.portal, outcome.from_object_type or "", outcome.to_object_type or "")
-        return item
-
-
-def pair_key(portal: str, from_object_type: str, to_object_type: str) -> str:
-    """The partition of the index by pair."""
-    return f"{portal}#{from_object_type}#{to_object_type}"
-
-
-def status_key(portal: str, status: Status) -> str:
-    """The partition of the index by status."""
-    return f"{portal}#{status}"
-
-
-def _claim_status(request: Request, item: Item) -> Claim:
-    outcome = to_outcome(item)
-    if item.get("fingerprint") != request.fingerprint:
-        return Claim(ClaimStatus.KEY_REUSED, outcome)
-    if outcome.status.final:
-        return Claim(ClaimStatus.FINAL, outcome)
-    if outcome.status is Status.RUNNING:
-        return Claim(ClaimStatus.LEASED, outcome, lease_until=datetime.fromisoformat(item["leaseUntil"]))
-    return Claim(ClaimStatus.DEFERRED if outcome.retry_at else ClaimStatus.QUEUED, outcome)
-
 
 def _settlement(outcome: Outcome, fence: int) -> Change:
     item = from_outcome(replace(outcome, attempts=outcome.attempts[-ATTEMPTS_KEPT:]))
     settled = {name: item[name] for name in SETTLED if name in item}
     return Change(
         outcome.id,
-        {**settled, **_status(outcome.portal, outcome.status), "settledFence": fence},
+        {**settled, **status_attributes(outcome.portal, outcome.status), "settledFence": fence},
         remove=["leaseUntil", *(name for name in SETTLED if name not in item)],
         expected={"fence": fence, "status": Status.RUNNING},
     )
@@ -235,7 +146,3 @@ def _is_stuck(item: Item, now: datetime) -> bool:
     # Whichever of these exists says until when the outcome was in order.
     due = item.get("leaseUntil") or item.get("retryAt") or item["requestedAt"]
     return str(due) < iso(now - STUCK_AFTER)
-
-
-def _status(portal: str, status: Status) -> Item:
-    return {"status": status, "statusKey": status_key(portal, status)}

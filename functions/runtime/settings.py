@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC, tzinfo
 from math import inf
-from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -72,14 +71,14 @@ class Settings:
     quota_calls: int = _variable(_number(int, 1))  # per ten seconds; what HubSpot's answers say counts more
     head_room: float = _variable(_number(float, 0, 0.999))  # of the quota, for other apps and for people who wait
     queue_url: str = _variable(_some)
-    portal_time_zones: Mapping[str, ZoneInfo] = _variable(_zones, MappingProxyType({}))
+    portal_time_zones: Mapping[str, ZoneInfo] | None = _variable(_zones, None)
     clients_secret: str = _variable(str, "")  # only the webhook has callers to know
     authorization: str = _variable(Text("^(key|iam)$"), "key")  # how callers are recognised
     public_url: str = _variable(str, "")  # where callers reach the API, unless at API Gateway's own address
 
     def zone(self, portal: str) -> tzinfo:
         """The time zone of a portal's account, at whose midnight its daily quota is full again; UTC if not set."""
-        return self.portal_time_zones.get(portal, UTC)
+        return (self.portal_time_zones or {}).get(portal, UTC)
 
 
 def load(environment: Mapping[str, str]) -> Settings:

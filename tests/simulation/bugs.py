@@ -20,7 +20,7 @@ from batch_create.read_back import ReadBack
 from batch_create.sending import Sender
 from hubspot_api import client, retry_policy
 from ledger import ledger
-from ledger.claim import Claim
+from ledger.claim import Claim, Claims
 from ledger.ledger import Ledger
 from ledger.locks import Locks
 from model.errors import HubSpotFailure, Unavailable
@@ -82,12 +82,12 @@ def run_what_is_finished_again(put: Put) -> None:
 
 @bug
 def do_not_notice_that_a_holder_died(put: Put) -> None:
-    claim = Ledger.claim
+    claim = Claims.claim
 
-    def blind(self: Ledger, *arguments: Any) -> Claim:
+    def blind(self: Claims, *arguments: Any) -> Claim:
         return replace(claim(self, *arguments), abandoned=False)
 
-    put(Ledger, "claim", blind)
+    put(Claims, "claim", blind)
 
 
 @bug
@@ -205,7 +205,7 @@ def supersede_by_what_was_refused(put: Put) -> None:
 
 @bug
 def let_an_older_request_undo_a_younger_one(put: Put) -> None:
-    put(PairRun, "_leave_superseded", lambda self: None)
+    put(PairRun, "_supersede", lambda self: None)
 
 
 @bug

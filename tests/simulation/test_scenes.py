@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from batch_create.merged_answer import answer
+from api.response import answer
 from local.hubspot.catalogue import Pair, TypeKey
 from local.hubspot.faults import FaultOrder
 from model.outcomes import Outcome, Result, Status

@@ -64,7 +64,7 @@ FORBIDDEN = {
         "aws_lambda_powertools.event_handler.openapi.models": "the interface's description is not generated",
         "aws_lambda_powertools.event_handler.openapi.params": "parameters are checked by model/validation.py",
         "aws_lambda_powertools.event_handler.openapi.swagger_ui": "no page of the description is served",
-        "aws_lambda_powertools.event_handler.middlewares.openapi_validation": "model/validation.py names each bad field",
+        "aws_lambda_powertools.event_handler.middlewares.openapi_validation": "validation.py names each bad field",
     },
     "consumer": NOBODY | NO_HTTP,
     "scheduled": NOBODY | NO_HTTP,

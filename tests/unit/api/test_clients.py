@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.clients import Client, Forbidden, Unauthenticated, authenticate, recognise
+from api.authentication import Unauthenticated, authenticate, recognise
+from api.clients import Client, Forbidden
 from model.errors import Misconfigured
 from model.records import iso
 from tests.support.aws import client, clients_secret

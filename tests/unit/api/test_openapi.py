@@ -12,7 +12,7 @@ import pytest
 import schemathesis
 from voluptuous import Extra, Schema
 
-from api.clients import SCHEME
+from api.authentication import SCHEME
 from api.hubspot_signature import SIGNATURE, TIME
 from api.query import FILTER, PAGE, REPLAY, page_token, parse_filter, wants_all
 from api.request import JSON, MAX_BODY

@@ -11,7 +11,8 @@ import pytest
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError, ServiceError
 
 from api import response
-from api.clients import Forbidden, TooManyRequests, Unauthenticated
+from api.authentication import TooManyRequests, Unauthenticated
+from api.clients import Forbidden
 from api.headers import SECURITY_HEADERS
 from api.request import JSON
 from api.response import readable

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from batch_create.merged_answer import answer as answer_of
+from api.response import answer as answer_of
 from hubspot_api.client import Answer
 from model.contract import LimitInput
 from model.outcomes import Outcome, Result, Status

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_create.merged_answer import answer, decides, merged
+from api.response import answer
+from batch_create.merged_answer import decides, merged
 from model.contract import Category
 from model.hubspot_answer import batch_answer
 from model.outcomes import HubSpotResponse, InputOutcome, Outcome, Result, Status, Trigger
