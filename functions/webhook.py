@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from api import response
 from api.authentication import Authentication
 from api.clients import Client
-from api.query import given_once, page_token, parse_filter, wants_all
+from api.query import page_token, parse_filter, wants_all
 from api.request import batch_request, prefers_async
 from batch_create.handler import run
 from ledger.claim import ClaimStatus
@@ -60,7 +60,6 @@ def batch_create(version: str, from_type: str, to_type: str, portal: str = DEFAU
 
 @app.get("/outcomes/<outcome_id>")
 def read_outcome(outcome_id: str) -> Response[str]:
-    """One outcome."""
     return response.reply(200, response.readable(_outcome(outcome_id, _client())))
 
 
@@ -69,7 +68,7 @@ def replay_outcome(outcome_id: str) -> Response[str]:
     """Run an outcome's request again as a new outcome: what was not applied, or with `?all=true` all of it."""
     client = _client()
     client.require_replay()
-    everything = wants_all(_query())
+    everything = wants_all(app.current_event.resolved_query_string_parameters)
     outcome = _outcome(outcome_id, client)
     request = replay(outcome, client.name, now(), everything=everything)
     claim = ledger().accept(request, now())
@@ -84,7 +83,7 @@ def replay_outcome(outcome_id: str) -> Response[str]:
 @app.get("/outcomes")
 def list_outcomes() -> Response[str]:
     """A page of a portal's outcomes, newest first."""
-    client, wanted = _client(), parse_filter(_query())
+    client, wanted = _client(), parse_filter(app.current_event.resolved_query_string_parameters)
     client.require(wanted.portal, *(wanted.pair or ()))
     page = history().page(wanted)
     following = {"paging": {"next": {"after": page_token(page.after)}}} if page.after else {}
@@ -98,10 +97,6 @@ def _authentication() -> Authentication:
 
 def _client() -> Client:
     return _authentication().client(app.current_event, now())
-
-
-def _query() -> dict[str, str]:
-    return given_once(app.current_event.resolved_query_string_parameters)
 
 
 def _outcome(outcome_id: str, client: Client) -> Outcome:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from voluptuous import All, Invalid, Match, Optional
+from voluptuous import All, Invalid, Match, Optional, Schema
 
 from ledger.history import NEWEST, OLDEST, Filter
 from model.contract import DEFAULT_PORTAL, ContractError, Problem
@@ -19,6 +19,7 @@ from model.validation import OneOf, WholeNumber, check, flag, moment, object_typ
 SORT_KEY = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z#[A-Za-z0-9._:-]{1,128}")
 UNKNOWN = "is not a parameter of this query; check its spelling"
 NO_TIME = "must be a time in ISO 8601 with its offset from UTC"
+Parameters = Mapping[str, Sequence[str]]  # with all values of each
 PAGE = WholeNumber(1, 100)
 DEFAULT_PAGE = 50
 
@@ -57,23 +58,14 @@ FILTER = strict(
 REPLAY = strict({Optional("all"): flag}, UNKNOWN)
 
 
-def given_once(parameters: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """The value of each parameter. Raises ContractError for one with several: readers would understand it differently,
-    as with a key that is given twice in JSON."""
-    twice = [Problem(name, "is given more than once") for name, values in parameters.items() if len(values) > 1]
-    if twice:
-        raise ContractError(twice)
-    return {name: value for name, values in parameters.items() for value in values}
-
-
-def wants_all(parameters: dict[str, str]) -> bool:
+def wants_all(parameters: Parameters) -> bool:
     """Whether a replay is for every input. Raises ContractError."""
-    return bool(check(REPLAY, parameters).get("all"))
+    return bool(_checked(REPLAY, parameters).get("all"))
 
 
-def parse_filter(parameters: dict[str, str]) -> Filter:
+def parse_filter(parameters: Parameters) -> Filter:
     """What a query string asks for. Raises ContractError."""
-    known: dict[str, Any] = check(FILTER, parameters)
+    known = _checked(FILTER, parameters)
     if ("from" in known) != ("to" in known):
         raise ContractError([Problem("", "from and to name a pair together; give both or neither")])
     return Filter(
@@ -84,3 +76,12 @@ def parse_filter(parameters: dict[str, str]) -> Filter:
         after=known.get("after", NEWEST),
         limit=known.get("limit", DEFAULT_PAGE),
     )
+
+
+def _checked(schema: Schema, parameters: Parameters) -> dict[str, Any]:
+    # Several values of one parameter would be understood differently by different readers, as two keys in JSON.
+    twice = [Problem(name, "is given more than once") for name, values in parameters.items() if len(values) > 1]
+    if twice:
+        raise ContractError(twice)
+    known: dict[str, Any] = check(schema, {name: value for name, values in parameters.items() for value in values})
+    return known
