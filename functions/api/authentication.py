@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ledger.client_rates import ClientRates
     from runtime.settings import Settings
 
-# One sentence for all, so that it tells neither which portals there are nor which of them have an app.
+# One message for all portals, so that it shows neither which of them exist nor which have an app.
 NOT_SIGNED = f"{SIGNATURE} is not the signature of this request under the appSecret of its portal"
 NOT_NOW = f"{TIME} must be in milliseconds since 1970, and within five minutes of now"
 
@@ -50,7 +50,7 @@ class TooManyRequests(Exception):
 
 
 class Authentication:
-    """Knows callers by the clients' secret, and HubSpot by the portals' ones."""
+    """Recognises callers by the secret with the clients, and HubSpot by the portals' secrets."""
 
     def __init__(self, settings: Settings, secrets: SecretStore, rates: ClientRates) -> None:
         self._settings = settings
@@ -71,28 +71,26 @@ class Authentication:
         return client
 
     def sender(self, event: APIGatewayProxyEvent, portal: str, now: datetime) -> Client:
-        """The client who sent this, or HubSpot, where it came without a key and is signed for that portal.
-
-        Raises what `client` and `body_of` raise.
-        """
+        """The client who sent this, or HubSpot, if it came without a key and is signed for that portal. Raises what
+        `client` and `body_of` raise."""
         presented = event.headers.get(SIGNATURE)
         if not presented or event.headers.get("Authorization") or self._settings.authorization == "iam":
             return self.client(event, now)
         time = event.headers.get(TIME, "")
         if not is_timely(time, now):
             raise Unauthenticated("time", NOT_NOW)
-        if portal in self._settings.portals:  # else its name would be that of any secret
+        if portal in self._settings.portals:  # else a caller could name any secret
             body, addresses = body_of(event), self._addresses(event)
             for version in self._secrets.recent(f"{self._settings.token_secret_prefix}/{portal}", RECHECK_AFTER):
                 secret = app_secret(version.text)
                 if secret and is_signed(secret, event.http_method, addresses, body, time, presented):
-                    # Whoever repeats it within its five minutes gets the first answer again, and nothing is done twice.
+                    # A repetition within its five minutes gets the first answer again, and nothing is done twice.
                     repetition = hashlib.sha256(presented.encode()).hexdigest()
                     return Client(HUBSPOT, frozenset({portal}), signed_as=repetition)
         raise Unauthenticated("signature", NOT_SIGNED)
 
     def _addresses(self, event: APIGatewayProxyEvent) -> list[str]:
-        """The URLs by which this request may have been sent: at the public address, or at API Gateway's own one."""
+        """The URLs to which this request may have been sent: at the public address, or at API Gateway's own."""
         context, public = event.request_context, self._settings.public_url
         if not public and not context.domain_name:
             return []

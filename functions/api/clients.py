@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from voluptuous import REMOVE_EXTRA, Invalid, Optional, Schema
+from voluptuous import REMOVE_EXTRA, All, Invalid, Lower, Optional, Schema, Strip
+from voluptuous import Any as AnyOf
 
 from model import validation
 from model.contract import ContractError, Problem
 from model.errors import Misconfigured
 from model.outcomes import Outcome
 from model.records import names
-from model.validation import Check, Each, OrNone, Text, WholeNumber, required
+from model.validation import Each, OrNone, Text, WholeNumber, required
 
 ANY = "*"
 HUBSPOT = "hubspot"  # in the ledger, the client of what HubSpot itself has sent and signed
@@ -93,14 +94,6 @@ class Clients:
             raise ContractError(wrong)
 
 
-def _any_or(check: Check) -> Check:
-    return lambda value: value if value == ANY else check(value)
-
-
-def _key_hash(value: Any) -> str:
-    return KEY_HASH(value.strip().lower() if isinstance(value, str) else value)
-
-
 def _expiry(value: Any) -> datetime:
     seconds = type(value) in (int, float) and abs(value) < FAR_FUTURE
     return datetime.fromtimestamp(value, UTC) if seconds else validation.moment(value)
@@ -117,17 +110,17 @@ def _entry(value: Any) -> Entry:
     return Entry(**{field: known[name] for field, name in names(Entry) if known.get(name) is not None})
 
 
-KEY_HASH = Text(r"^[0-9a-f]{64}$")
+KEY_HASH = All(Text(), Strip, Lower, Text(r"^[0-9a-f]{64}$"))
 RATE = WholeNumber(1)
 FAR_FUTURE = 2e10  # seconds since 1970; more are milliseconds, or no time at all
 # An unknown field is refused: a misspelt bound would be no bound.
 ENTRY = validation.strict(
     {
         required("name"): validation.line(1, 100),
-        Optional("keySha256"): Each(_key_hash, 0, MAX_KEYS, "value"),
+        Optional("keySha256"): Each(KEY_HASH, 0, MAX_KEYS, "value"),
         Optional("principals"): Each(Text(f"^{PRINCIPAL}$")),
-        required("portals"): Each(_any_or(validation.portal_name), 1),
-        Optional("objectTypes"): Each(_any_or(validation.object_type), 1),
+        required("portals"): Each(AnyOf(validation.portal_name, ANY), 1),
+        Optional("objectTypes"): Each(AnyOf(validation.object_type, ANY), 1),
         Optional("expiresAt"): OrNone(_expiry),
         Optional("mayReplay"): validation.flag,
         Optional("requestsPerMinute"): OrNone(_rate),

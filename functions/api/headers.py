@@ -10,7 +10,7 @@ EXPOSED = "Location, Outcome-Id, Outcome-Status, Preference-Applied, Idempotency
 
 
 def answer_headers(origin: str) -> dict[str, str]:
-    """The headers. Only with an origin, that of the web site whose pages may call the API, are there any of CORS."""
+    """The headers of an answer; those of CORS only with an origin, a web site whose pages may call the API."""
     if not origin:
         return SECURITY_HEADERS
     return {**SECURITY_HEADERS, "Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": EXPOSED}

@@ -31,21 +31,19 @@ def signature(secret: str, method: str, address: str, body: bytes, time: str) ->
 
 
 def is_signed(secret: str, method: str, addresses: Sequence[str], body: bytes, time: str, presented: str) -> bool:
-    """Whether `presented` is the signature of the request under one of the addresses that it may have been sent to."""
-    told = presented.encode(errors="replace")
-    made = (signature(secret, method, address, body, time) for address in addresses)
-    return any(hmac.compare_digest(told, each.encode()) for each in made)
+    """Whether `presented` is the signature of the request at one of the addresses to which it may have been sent."""
+    expected = [signature(secret, method, address, body, time).encode() for address in addresses]
+    return any(hmac.compare_digest(presented.encode(errors="replace"), each) for each in expected)
 
 
 def is_timely(time: str, now: datetime) -> bool:
-    """Whether a request's time is within TOLERANCE of now; anything that is no number of milliseconds is not."""
-    if not (time.isascii() and time.isdecimal() and len(time) <= 15):
-        return False
-    return abs(int(time) - round(now.timestamp() * 1000)) <= TOLERANCE
+    """Whether a request's time, a number of milliseconds, is within TOLERANCE of now."""
+    is_number = time.isascii() and time.isdecimal() and len(time) <= 15
+    return is_number and abs(int(time) - round(now.timestamp() * 1000)) <= TOLERANCE
 
 
 def queries(parameters: Mapping[str, Sequence[str]] | None) -> Iterator[str]:
-    """The query strings, with their `?`, that API Gateway may have had when it hands on these decoded parameters."""
+    """The query strings, with their `?`, that API Gateway may have decoded to these parameters."""
     if not parameters:
         yield ""
         return

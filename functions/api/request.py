@@ -36,18 +36,14 @@ def batch_request(
     allowed = settings.hubspot_api_versions
     if version not in allowed:
         raise NotFoundError(f"the API version {version} is not one of this deployment's: {', '.join(allowed)}")
-    envelope = parse_batch(
-        parse_json(body_of(event)),
-        settings.portals,
-        **path,
-        idempotency_key=client.signed_as or event.headers.get("Idempotency-Key"),
-    )
+    key = client.signed_as or event.headers.get("Idempotency-Key")
+    envelope = parse_batch(parse_json(body_of(event)), settings.portals, **path, idempotency_key=key)
     client.require(envelope.portal, envelope.from_object_type, envelope.to_object_type)
     return Request(
-        envelope,
-        Trigger.WEBHOOK,
-        event.request_context.request_id or "",
-        now,
+        envelope=envelope,
+        trigger=Trigger.WEBHOOK,
+        own_id=event.request_context.request_id or "",
+        requested_at=now,
         client=client.name,
         api_version=version,
         interactive=True,
@@ -55,12 +51,12 @@ def batch_request(
 
 
 def prefers_async(event: APIGatewayProxyEvent) -> bool:
-    """Whether the caller sent `Prefer: respond-async`: a comma separated list whose names know no case (RFC 7240)."""
+    """Whether the caller sent `Prefer: respond-async`, in a list separated by commas and without case (RFC 7240)."""
     return "respond-async" in {name.strip().lower() for name in event.headers.get("Prefer", "").split(",")}
 
 
 def body_of(event: APIGatewayProxyEvent) -> bytes:
-    """The body's own bytes, few enough, and JSON by their name. Raises ServiceError (413, 415) and ContractError."""
+    """The body's bytes. Raises ServiceError for too many (413) or another media type (415), and ContractError."""
     media_type = event.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if media_type != JSON:
         raise ServiceError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send the header Content-Type: {JSON}")

@@ -26,8 +26,8 @@ class Limit:
 
     def __init__(self, seconds: float) -> None:
         self.sent = False
+        self.timers: list[threading.Timer] = []
         self._seconds = seconds
-        self._timers: list[threading.Timer] = []
 
     def watch(self, connection: socket.socket) -> None:
         """The request was sent: cut the connection off unless the answer arrives in time."""
@@ -35,12 +35,7 @@ class Limit:
         timer = threading.Timer(self._seconds, _cut, [connection])
         timer.daemon = True
         timer.start()
-        self._timers.append(timer)
-
-    def end(self) -> None:
-        """The answer has arrived, or nobody waits for it any more."""
-        for timer in self._timers:
-            timer.cancel()
+        self.timers.append(timer)
 
 
 class _Current(threading.local):
@@ -58,7 +53,8 @@ def answer_deadline(seconds: float) -> Iterator[Limit]:
         yield limit
     finally:
         _current.limit = None
-        limit.end()
+        for timer in limit.timers:
+            timer.cancel()
 
 
 def session_with_deadlines() -> requests.Session:

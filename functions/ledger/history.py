@@ -1,4 +1,4 @@
-"""Pages of outcomes, newest first. An index finds candidates; the table says what is true of them."""
+"""Pages of outcomes, newest first. An index finds candidates; the table has their true state."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ledger.items import pair_key, size, status_key, to_outcome
 from model.outcomes import Outcome, Status
 from model.records import plain
 
-PAGE_BYTES = 4_000_000  # Lambda's answers end at 6 MB; a page may be shorter than its limit, never lost
+PAGE_BYTES = 4_000_000  # Lambda's answers end at 6 MB; a page that would be larger ends early
 MOST_EXAMINED = 1_000  # candidates for one page, when few of a pair have the status asked for: a gateway waits 29 s
 OLDEST, NEWEST = "0", "~"  # below and above every sort key, which begin with a year
 
@@ -80,6 +80,6 @@ class History:
             last = key
 
     def _keys(self, index: str, attribute: str, value: str, wanted: Filter) -> Iterator[tuple[str, str]]:
-        # One more than a page, to know of a next, and the last of the page before, which the range includes.
+        # One more than a page, to know whether there is a next one, and the last of the page before, which is included.
         rows = self._table.query(index, (attribute, value), (wanted.since, wanted.after), wanted.limit + 2)
         return ((row["sortKey"], row["id"]) for row in rows if row["sortKey"] != wanted.after)

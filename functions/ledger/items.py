@@ -1,4 +1,4 @@
-"""An outcome as a DynamoDB item, and back. Whatever HubSpot says, the item fits."""
+"""An outcome as a DynamoDB item, and back. Whatever HubSpot answers, the item fits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from model.records import Reader, plain, reader
 
 # DynamoDB refuses items over 400 KB (409,600 bytes). The rest is for what the ledger adds: keys, fence, lease.
 ITEM_BUDGET = 400_000
-# What the messages of all inputs may take together once cutting is needed; 500 inputs without them take about 120,000.
+# For the messages of all inputs together, once they must be cut; 500 inputs without messages take about 120,000.
 MESSAGE_BUDGET = 200_000
 # Compressed, a repetitive text of any size would fit; an API answer, limited to 6 MB by Lambda, would not.
 BODY_CHARACTERS = 1_000_000
@@ -44,22 +44,21 @@ _outcome = reader(
 
 
 def from_outcome(outcome: Outcome) -> dict[str, Any]:
-    """The attributes of an outcome, cut where they must be so that they fit one item, with a visible mark."""
+    """The attributes of an outcome, with texts cut and marked as cut where they must be to fit one item."""
     item = _attributes(outcome)
     if size(item) <= ITEM_BUDGET:
         return item
-    outcome = _with_shorter_messages(outcome)
-    item = _attributes(outcome)
+    item = _attributes(_with_shorter_messages(outcome))
     body = outcome.hubspot.body if outcome.hubspot and outcome.hubspot.body else ""
     kept = len(body)
     while size(item) > ITEM_BUDGET and kept:
-        kept //= 2  # how well a text compresses is not known before: a few halvings reach any budget
+        kept //= 2  # nobody knows before how well a text compresses: a few halvings reach any budget
         _keep_body(item, body, kept)
     return item
 
 
 def to_outcome(item: Mapping[str, Any]) -> Outcome:
-    """An outcome from an item's attributes; those of the ledger's own are left out."""
+    """An outcome from an item's attributes, without the ledger's own."""
     values = dict(item)
     if body := values.get("hubspot", {}).get("body"):
         values["hubspot"] = {**values["hubspot"], "body": zlib.decompress(body).decode()}
@@ -69,8 +68,8 @@ def to_outcome(item: Mapping[str, Any]) -> Outcome:
 
 
 def size(value: object) -> int:
-    """The bytes DynamoDB counts for a value, rounded up: names and text in UTF-8, 21 for a number, 3 for a container
-    and 1 for each of its elements (Developer Guide, item sizes and formats)."""
+    """The bytes that DynamoDB counts for a value, rounded up: names and text in UTF-8, 21 for a number, 3 for a
+    container and 1 for each of its elements (Developer Guide, item sizes and formats)."""
     if isinstance(value, Mapping):
         return 3 + sum(len(str(name).encode()) + size(element) + 1 for name, element in value.items())
     if isinstance(value, (list, tuple)):
@@ -86,7 +85,7 @@ def _attributes(outcome: Outcome) -> dict[str, Any]:
     item: dict[str, Any] = plain(outcome)
     attempts = item.pop("attempts")
     if attempts:
-        # One JSON text: nothing looks for one of them, and 50 maps take longer to encode than all the rest.
+        # One JSON text: nobody searches for an attempt, and 50 maps take longer to encode than all the rest.
         item["attempts"] = json.dumps(attempts, separators=(",", ":"), ensure_ascii=False)
     if "reason" in item:
         item["reason"] = _cut(item["reason"], REASON_CHARACTERS)
@@ -97,14 +96,12 @@ def _attributes(outcome: Outcome) -> dict[str, Any]:
 
 def _keep_body(item: dict[str, Any], body: str, characters: int) -> None:
     item["hubspot"]["body"] = zlib.compress(_cut(body, characters).encode(errors="replace"))
-    item["hubspot"]["verbatim"] &= len(body) <= characters  # what was cut can be nobody's answer
+    item["hubspot"]["verbatim"] &= len(body) <= characters  # a body that was cut cannot be an answer
 
 
 def _with_shorter_messages(outcome: Outcome) -> Outcome:
     allowance = MESSAGE_BUDGET // max(1, len(outcome.inputs))
-    shorter = [
-        replace(item, message=_cut_bytes(item.message, allowance)) if item.message else item for item in outcome.inputs
-    ]
+    shorter = (replace(item, message=_cut_bytes(item.message or "", allowance) or None) for item in outcome.inputs)
     return replace(outcome, inputs=tuple(shorter))
 
 

@@ -1,4 +1,4 @@
-"""Requests out of outcomes: one that is stuck, to be continued, and one that is over, to be replayed. Pure."""
+"""Outcomes as requests again: one that is stuck is continued, and one that is final is replayed. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import datetime
 from model.contract import Envelope
 from model.outcomes import Doubt, InputOutcome, Outcome, Request, Result, Status, Trigger
 
-# What a replay leaves alone unless it is told to send everything: it is so already, or was replaced later.
+# What a replay leaves out unless it is for everything: it is set already, or was replaced later.
 DONE = (Result.APPLIED, Result.UNCHANGED, Result.SUPERSEDED)
 
 
@@ -32,10 +32,8 @@ def continued(outcome: Outcome) -> Request:
 
 
 def replay(outcome: Outcome, client: str, now: datetime, *, everything: bool) -> Request:
-    """A new request for those inputs of an outcome that were not applied, or for `everything`.
-
-    Its id follows from the outcome's, so that asking twice replays once. Raises NotReplayable.
-    """
+    """A new request for those inputs of an outcome that were not applied, or for `everything`. Its id follows from the
+    outcome's, so that to ask twice replays once. Raises NotReplayable."""
     if not outcome.status.final:
         raise NotReplayable(f"outcome {outcome.id} is {outcome.status}: it is still to be finished by itself")
     if not outcome.inputs:

@@ -1,4 +1,4 @@
-"""What a refresh of an OAuth access token brings."""
+"""The result of a refresh of an OAuth access token."""
 
 from __future__ import annotations
 

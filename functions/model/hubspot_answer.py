@@ -1,7 +1,7 @@
 """HubSpot's answers as types, read leniently.
 
 HubSpot asks clients to treat every error field as optional, and answers contradict their own description: a field of an
-unforeseen type costs its typed form and nothing else. The ledger keeps the body word for word.
+unforeseen type is left out, and nothing else is. The ledger keeps the body word for word.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class AnswerStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EchoedLimit:
-    """One row of `results`: a limit as HubSpot says it now is."""
+    """One row of `results`: a limit as HubSpot says that it is now."""
 
     category: str | None = None
     type_id: int | None = None
@@ -111,5 +111,5 @@ batch_answer = reader(
 
 
 def error_body(body: Mapping[str, Any] | None) -> ErrorBody:
-    """What can be read of an error: nothing of what is no object."""
+    """What can be read of an error; nothing where it is no object."""
     return _error(body or {})

@@ -9,7 +9,7 @@ WINDOW = 10.0  # seconds; HubSpot's usage guidelines count calls per ten seconds
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """So many calls in so many seconds; `remaining` of them in the current window, where HubSpot says it."""
+    """So many calls in so many seconds; `remaining` of them in the current window, where HubSpot says so."""
 
     calls: int
     seconds: float = WINDOW
@@ -17,5 +17,5 @@ class Quota:
 
     @property
     def window(self) -> float:
-        """Its window in milliseconds."""
+        """The window in milliseconds."""
         return self.seconds * 1000

@@ -19,7 +19,7 @@ def iso(moment: datetime) -> str:
 
 
 def camel(name: str) -> str:
-    """A name of Python's as JSON has it."""
+    """A name in snake case as JSON spells it."""
     return re.sub("_(.)", lambda found: found[1].upper(), name)
 
 
@@ -45,8 +45,8 @@ def plain(value: Any) -> Any:
 
 
 def reader(kind: type[Record], readers: Mapping[str, Reader]) -> Callable[[Mapping[str, Any]], Record]:
-    """Makes a record out of what `plain` made of it; `readers` make a field's value, by its type as the class spells
-    it. What is not a field is left out."""
+    """The inverse of `plain` for a class. `readers` make the values of fields, by their types as the class spells them.
+    What is not a field is left out."""
     assert is_dataclass(kind)
     read = [(each.name, camel(each.name), readers.get(str(each.type).removesuffix(" | None"))) for each in fields(kind)]
 

@@ -14,7 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from voluptuous import Extra, Invalid, MultipleInvalid, Optional, Required, Schema
+from voluptuous import Coerce, Extra, Invalid, MultipleInvalid, Optional, Required, Schema
 
 from model import json_text
 from model.contract import DEFAULT_PORTAL, INT32_MAX, MAX_INPUTS, Category, ContractError, Envelope, LimitInput, Problem
@@ -22,6 +22,7 @@ from model.records import camel
 
 Check = Callable[[Any], Any]
 TRUE, FALSE = ("true", "t", "yes", "y", "on", "1"), ("false", "f", "no", "n", "off", "0")
+NO_OBJECT = "expected a dictionary"  # voluptuous' words
 UNKNOWN = "is not a field of this request; check its spelling"
 
 
@@ -64,17 +65,12 @@ class Text:
         return value
 
 
-@dataclass(frozen=True, slots=True)
-class OneOf:
+class OneOf(Coerce):
     """A member of an enumeration, given as its text."""
 
-    of: type[StrEnum]
-
-    def __call__(self, value: Any) -> StrEnum:
-        try:
-            return self.of(value)
-        except ValueError:
-            raise Invalid(f"must be one of {', '.join(self.of)}") from None
+    def __init__(self, of: type[StrEnum]) -> None:
+        super().__init__(of, f"must be one of {', '.join(of)}")
+        self.of = of
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +180,9 @@ def check(schema: Schema, value: object) -> Any:
         return schema(value)
     except MultipleInvalid as error:
         found = sorted(error.errors, key=lambda each: [_sortable(part) for part in each.path])
-    raise ContractError([Problem(_field(each.path), _message(each)) for each in found])
+    raise ContractError(
+        [Problem(_field(each.path), each.msg.replace(NO_OBJECT, "must be an object")) for each in found]
+    )
 
 
 def parse_json(text: str | bytes) -> object:
@@ -259,7 +257,3 @@ def _sortable(part: object) -> str:
 def _field(path: list[Any]) -> str:
     field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return field.removeprefix(".")
-
-
-def _message(error: Invalid) -> str:
-    return "must be an object" if type(error).__name__ == "DictInvalid" else str(error.msg)

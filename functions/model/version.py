@@ -1,4 +1,4 @@
-"""Which version this is, as AWS and HubSpot are told with each call."""
+"""The version, which each call to AWS and HubSpot names."""
 
 VERSION = "0.1.0"
 USER_AGENT = f"hubspot-association-limits/{VERSION}"

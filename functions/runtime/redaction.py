@@ -1,4 +1,4 @@
-"""What nobody may see is replaced by `***`: secrets by their value, and whatever stands under a secret's name."""
+"""`***` replaces what nobody may see: secrets by their value, and every value under a secret's name."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _remembering = Lock()
 
 
 def remember(values: Iterable[str]) -> None:
-    """Let `redact` take these out from now on."""
+    """Let `redact` replace these values from now on."""
     global _remembered  # noqa: PLW0603 # one memory for all of a process, as there is one log
     with _remembering:
         known = dict.fromkeys(_remembered)
@@ -36,7 +36,7 @@ def remember(values: Iterable[str]) -> None:
 
 
 def redact(text: str, secrets: Collection[str] = ()) -> str:
-    """`text` without these secrets, those that are remembered, and what stands under a secret's name."""
+    """`text` without these secrets, the remembered ones, and the values under a secret's name."""
     for ways in (*map(_written, filter(None, secrets)), *_remembered):
         for written in ways:
             text = text.replace(written, HIDDEN)
@@ -49,6 +49,6 @@ def redact(text: str, secrets: Collection[str] = ()) -> str:
 
 
 def _written(secret: str) -> tuple[str, ...]:
-    """As it is, in JSON and in a form; the longest first, of which another may be a part."""
+    """A secret as it is, in JSON and in a form; the longest first, as another may be a part of it."""
     ways = {secret, json.dumps(secret)[1:-1], quote_plus(secret)}
     return tuple(sorted(ways, key=lambda way: (-len(way), way)))

@@ -20,13 +20,13 @@ def _serialised(line: dict[str, Any]) -> str:
     return redact(json.dumps(line, default=str, ensure_ascii=False, separators=(",", ":")))
 
 
-logger = Logger(json_serializer=_serialised)  # the last place that a secret in an exception's text comes by
+logger = Logger(json_serializer=_serialised)  # the last place to find a secret in an exception's text
 metrics = Metrics()
 _counting = Lock()  # Powertools' metrics are not made for threads
 
 
 def count(name: str, **dimensions: str) -> None:
-    """Count something that an alarm or a dashboard shows, by portal where its owner is the one to act, or by reason."""
+    """Count something for an alarm or a dashboard: by portal where its owner must act, or by reason."""
     with _counting:
         if not dimensions:
             metrics.add_metric(name=name, unit=MetricUnit.Count, value=1)

@@ -1,4 +1,4 @@
-"""What tokens need of their neighbours: Protocols only."""
+"""What this package needs of its neighbours: Protocols only."""
 
 from __future__ import annotations
 
