@@ -103,10 +103,10 @@ def test_a_number_in_a_query_is_held_to_the_bounds_described() -> None:
     limit = parameters("GET", "outcomes", "query")["limit"]["schema"]
     least, most = limit["minimum"], limit["maximum"]
 
-    assert [parse_filter({"limit": str(number)}).limit for number in (least, most)] == [least, most]
+    assert [parse_filter({"limit": [str(number)]}).limit for number in (least, most)] == [least, most]
     for number in (least - 1, most + 1):
         with pytest.raises(ContractError, match=r"^limit: "):
-            parse_filter({"limit": str(number)})
+            parse_filter({"limit": [str(number)]})
 
 
 def test_a_query_without_parameters_asks_for_what_is_described_as_default() -> None:
@@ -115,7 +115,7 @@ def test_a_query_without_parameters_asks_for_what_is_described_as_default() -> N
     asked = parse_filter({})
 
     assert defaults == {"portal": asked.portal, "limit": asked.limit}
-    assert asked == parse_filter({name: str(value) for name, value in defaults.items()})
+    assert asked == parse_filter({name: [str(value)] for name, value in defaults.items()})
     assert replayed["all"]["schema"]["default"] is wants_all({}) is False
 
 
