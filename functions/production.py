@@ -18,10 +18,10 @@ from model.version import USER_AGENT
 from runtime import settings as environment
 
 if TYPE_CHECKING:
+    from api.authentication import Authentication
     from aws.secrets_manager import SecretStore
     from aws.sqs import Queue
     from batch_create.dependencies import Dependencies
-    from ledger.client_rates import ClientRates
     from ledger.history import History
     from runtime.settings import Settings
 
@@ -70,11 +70,12 @@ def queue() -> Queue:
 
 
 @cache
-def client_rates() -> ClientRates:
-    """How often each client of this deployment asks."""
+def authentication() -> Authentication:
+    """How callers of the API are recognised."""
+    from api.authentication import Authentication
     from ledger.client_rates import ClientRates
 
-    return ClientRates(_table())
+    return Authentication(settings(), secret_store(), ClientRates(_table()))
 
 
 @cache

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+
+gc.disable()  # until all is imported: none of it is garbage, and looking for some takes a tenth of a cold start
+
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
 from api import response
-from api.authentication import Authentication
 from api.clients import Client
 from api.query import page_token, parse_filter, wants_all
 from api.request import batch_request, prefers_async
@@ -18,11 +21,14 @@ from ledger.replay import NotReplayable, replay
 from model.contract import DEFAULT_PORTAL
 from model.errors import QueueUnavailable
 from model.outcomes import ID, Outcome, Request
-from production import client_rates, history, ledger, now, production, queue, secret_store, settings
+from production import authentication, history, ledger, now, production, queue, settings
 from runtime.telemetry import logger, metrics
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
+
+gc.freeze()
+gc.enable()
 
 BATCH_CREATE = "/crm/associations/<version>/definitions/configurations/<from_type>/<to_type>/batch/create"
 RESERVE = 3.0  # seconds of the invocation kept for settling, handing over and answering
@@ -45,7 +51,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def batch_create(version: str, from_type: str, to_type: str, portal: str = DEFAULT_PORTAL) -> Response[str]:
     """Run a request now. Queue it if the caller prefers that, or if HubSpot cannot take it in time."""
     event = app.current_event
-    client = _authentication().sender(event, portal, now())
+    client = authentication().sender(event, portal, now())
     path = {"portal": portal, "from_object_type": from_type, "to_object_type": to_type}
     request = batch_request(event, client, settings(), now(), version, **path)
     if client.signed_as or prefers_async(event):  # some of HubSpot's own requests wait for five seconds only
@@ -87,28 +93,20 @@ def list_outcomes() -> Response[str]:
     client.require(wanted.portal, *(wanted.pair or ()))
     page = history().page(wanted)
     following = {"paging": {"next": {"after": page_token(page.after)}}} if page.after else {}
-    shown = [response.readable(outcome) for outcome in page.outcomes if _may_see(client, outcome)]
+    shown = [response.readable(outcome) for outcome in page.outcomes if client.may_read(outcome)]
     return response.reply(200, {"results": shown, **following})
 
 
-def _authentication() -> Authentication:
-    return Authentication(settings(), secret_store(), client_rates())
-
-
 def _client() -> Client:
-    return _authentication().client(app.current_event, now())
+    return authentication().client(app.current_event, now())
 
 
 def _outcome(outcome_id: str, client: Client) -> Outcome:
     """The outcome. One that the client may not see counts as unknown, so that ids tell nothing about other portals."""
     outcome = ledger().get(outcome_id) if ID.fullmatch(outcome_id) else None
-    if outcome is None or not _may_see(client, outcome):
+    if outcome is None or not client.may_read(outcome):
         raise NotFoundError(f"there is no outcome {outcome_id}")
     return outcome
-
-
-def _may_see(client: Client, outcome: Outcome) -> bool:
-    return client.may_see(outcome.portal, outcome.from_object_type, outcome.to_object_type)
 
 
 def _accept(request: Request) -> Response[str]:

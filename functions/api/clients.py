@@ -15,6 +15,7 @@ from voluptuous import Any as AnyOf
 from model import validation
 from model.contract import ContractError, Problem
 from model.errors import Misconfigured
+from model.outcomes import Outcome
 from model.records import names
 from model.validation import Each, OrNone, Text, WholeNumber, required
 
@@ -48,6 +49,10 @@ class Client:
         """Whether it may use a portal and each of these object types, compared as spelt. None is an unknown type."""
         types_allowed = ANY in self.object_types or all(name in self.object_types for name in object_types)
         return types_allowed and (ANY in self.portals or portal in self.portals)
+
+    def may_read(self, outcome: Outcome) -> bool:
+        """Whether it may use the portal and the pair of an outcome."""
+        return self.may_see(outcome.portal, outcome.from_object_type, outcome.to_object_type)
 
     def require(self, portal: str, *object_types: str) -> None:
         """Raise Forbidden unless this client may use a portal and each of these object types, compared as spelt."""

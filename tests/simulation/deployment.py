@@ -28,6 +28,7 @@ import dead_letters
 import scheduled
 import sweep
 import webhook
+from api.authentication import Authentication
 from aws.dynamodb import Table
 from aws.secrets_manager import SecretStore
 from aws.sqs import Queue
@@ -56,7 +57,7 @@ ENTRY_POINTS = {
     "dead_letters": dead_letters.handler,
     "sweep": sweep.handler,
 }
-PORTS = ("settings", "secret_store", "ledger", "history", "queue", "client_rates", "production", "now")
+PORTS = ("settings", "secret_store", "ledger", "history", "queue", "authentication", "production", "now")
 
 
 @dataclasses.dataclass
@@ -79,7 +80,7 @@ class Environment:
         outcomes = Table(clients.dynamodb, settings.outcomes_table)
         self.ledger = Ledger(outcomes, timedelta(days=settings.outcome_retention_days))
         self.history = History(outcomes)
-        self.client_rates = ClientRates(outcomes)
+        self.authentication = Authentication(settings, self.secret_store, ClientRates(outcomes))
         self.queue = Queue(clients.sqs, settings.queue_url)
         hubspot = HubSpot(settings.hubspot_base_url, clients.session)
         quota = SharedQuota(

@@ -94,7 +94,7 @@ def functions(
         production.ledger,
         production.history,
         production.queue,
-        production.client_rates,
+        production.authentication,
         production.production,
         production._table,
         production.session,
