@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
@@ -202,12 +203,6 @@ def readable(outcome: Outcome) -> dict[str, Any]:
     if "hubspot" in answer:
         del answer["hubspot"]["verbatim"]
     if outcome.hubspot and outcome.hubspot.body is not None:
-        answer["hubspot"]["body"] = _json_or_text(outcome.hubspot.body)
+        with suppress(ValueError):  # what is no JSON stays text
+            answer["hubspot"]["body"] = json_text.loads(outcome.hubspot.body)
     return answer
-
-
-def _json_or_text(text: str) -> Any:
-    try:
-        return json_text.loads(text)
-    except ValueError:
-        return text

@@ -42,10 +42,6 @@ class SecretStore:
         self._clock = clock
         self._known: dict[str, tuple[Secret, datetime]] = {}
 
-    def text(self, name: str, *, fresh: bool = False) -> str:
-        """The current text of a secret, at most five minutes old; `fresh` asks Secrets Manager in any case."""
-        return self.current(name, NO_MEMORY if fresh else MEMORY).text
-
     def current(self, name: str, memory: timedelta = MEMORY) -> Secret:
         """The current version of a secret, as it was less than `memory` ago; with none Secrets Manager is asked."""
         now = self._clock()

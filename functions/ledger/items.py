@@ -48,7 +48,9 @@ def from_outcome(outcome: Outcome) -> dict[str, Any]:
     item = _attributes(outcome)
     if size(item) <= ITEM_BUDGET:
         return item
-    item = _attributes(_with_shorter_messages(outcome))
+    allowance = MESSAGE_BUDGET // max(1, len(outcome.inputs))
+    shorter = (replace(item, message=_cut_bytes(item.message or "", allowance) or None) for item in outcome.inputs)
+    item = _attributes(replace(outcome, inputs=tuple(shorter)))
     body = outcome.hubspot.body if outcome.hubspot and outcome.hubspot.body else ""
     kept = len(body)
     while size(item) > ITEM_BUDGET and kept:
@@ -97,12 +99,6 @@ def _attributes(outcome: Outcome) -> dict[str, Any]:
 def _keep_body(item: dict[str, Any], body: str, characters: int) -> None:
     item["hubspot"]["body"] = zlib.compress(_cut(body, characters).encode(errors="replace"))
     item["hubspot"]["verbatim"] &= len(body) <= characters  # a body that was cut cannot be an answer
-
-
-def _with_shorter_messages(outcome: Outcome) -> Outcome:
-    allowance = MESSAGE_BUDGET // max(1, len(outcome.inputs))
-    shorter = (replace(item, message=_cut_bytes(item.message or "", allowance) or None) for item in outcome.inputs)
-    return replace(outcome, inputs=tuple(shorter))
 
 
 def _cut_bytes(text: str, most: int) -> str:

@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 
 def test_a_secret_is_remembered_for_five_minutes(vault: Vault, clock: Clock) -> None:
     name = vault.put("default", "first")
-    assert vault.store.text(name) == "first"
+    assert vault.store.current(name).text == "first"
     vault.put("default", "second")
 
     clock.advance(299)
-    assert vault.store.text(name) == "first"
+    assert vault.store.current(name).text == "first"
     clock.advance(1)
-    assert vault.store.text(name) == "second"
+    assert vault.store.current(name).text == "second"
 
 
 def test_a_fresh_secret_is_fetched_at_once_and_remembered(vault: Vault) -> None:
     name = vault.put("default", "first")
-    vault.store.text(name)
+    vault.store.current(name)
     vault.put("default", "second")
 
-    assert vault.store.text(name, fresh=True) == "second"
-    assert vault.store.text(name) == "second"
+    assert vault.store.current(name, NO_MEMORY).text == "second"
+    assert vault.store.current(name).text == "second"
 
 
 def test_a_reader_says_how_old_its_secret_may_be(vault: Vault, clock: Clock) -> None:
@@ -171,6 +171,6 @@ def test_a_secret_that_cannot_be_reached_is_misconfigured_or_passing(
     store = SecretStore(client, clock)
 
     with pytest.raises(kind, match="the secret p/default could not be read"):
-        store.text("p/default")
+        store.current("p/default")
     with pytest.raises(kind, match="the secret p/default could not be written"):
         store.replace("p/default", "v1", "text")

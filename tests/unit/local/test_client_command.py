@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from api.authentication import Unauthenticated, authenticate, recognise
 from api.clients import Clients, Entry
+from aws.secrets_manager import NO_MEMORY
 from local import client as command
 from local.client import NotDone, Place, added, change, new_key, removed, retired, rotated
 from local.stack import key_hash
@@ -90,7 +91,7 @@ def test_a_change_that_others_make_meanwhile_is_kept(vault: Vault, clock: Clock)
 
     names = [authenticate(f"Bearer {name}-key", vault.store, secret, clock()).name for name in ("crm", "sales")]
     assert names == ["crm", "sales"]
-    assert "crm-key" not in vault.store.text(secret, fresh=True)
+    assert "crm-key" not in vault.store.current(secret, NO_MEMORY).text
 
 
 def test_a_secret_that_cannot_be_read_is_named(vault: Vault) -> None:
@@ -122,7 +123,7 @@ def test_the_key_alone_is_printed_to_standard_output(
         True,
     )
     assert key not in printed.err
-    assert key not in vault.store.text(secret, fresh=True)
+    assert key not in vault.store.current(secret, NO_MEMORY).text
 
 
 def test_a_client_known_by_its_principals_has_no_key(
@@ -161,7 +162,7 @@ def test_a_key_is_rotated_and_the_older_one_ended_and_removed(
         authenticate("Bearer crm-key", vault.store, secret, clock())
 
     run(monkeypatch, vault, "crm", "--remove")
-    assert json.loads(vault.store.text(secret, fresh=True)) == {"clients": []}
+    assert json.loads(vault.store.current(secret, NO_MEMORY).text) == {"clients": []}
 
 
 @pytest.mark.parametrize(
@@ -182,7 +183,7 @@ def test_nothing_is_changed_where_the_command_is_wrong(
     with pytest.raises(SystemExit, match=told):
         run(monkeypatch, vault, *arguments)
 
-    assert vault.store.text(secret, fresh=True) == '{"clients": []}'
+    assert vault.store.current(secret, NO_MEMORY).text == '{"clients": []}'
 
 
 def test_what_a_client_may_do_is_not_changed_along_with_its_key(

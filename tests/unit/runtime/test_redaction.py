@@ -105,7 +105,7 @@ def test_what_is_remembered_is_bounded_and_the_oldest_goes_first() -> None:
     ],
 )
 def test_a_secret_that_was_read_is_seen_nowhere_from_then_on(vault: Vault, text: str, values: list[str]) -> None:
-    vault.store.text(vault.put("portal", text))
+    vault.store.current(vault.put("portal", text))
 
     for value in values:
         assert redact(f"<{value}>") == f"<{HIDDEN}>"
@@ -113,6 +113,6 @@ def test_a_secret_that_was_read_is_seen_nowhere_from_then_on(vault: Vault, text:
 
 
 def test_of_the_clients_nothing_is_taken_out(vault: Vault) -> None:
-    vault.store.text(vault.put("clients", clients_secret(client("revops-team"))))
+    vault.store.current(vault.put("clients", clients_secret(client("revops-team"))))
 
     assert redact("settled for revops-team") == "settled for revops-team"
