@@ -66,7 +66,7 @@ class Consumer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Quota:
+class QuotaSettings:
     """HubSpot's limit on calls, for each portal. What HubSpot's own answers say of it counts more."""
 
     calls_per_10_seconds: Annotated[int, Number(1, 10_000)] = 100  # HubSpot's smallest
@@ -104,7 +104,7 @@ class Settings:
     alarm_email: Annotated[str, address_or_empty] = ""
     throttle: Throttle = Throttle()
     batch_size: Annotated[int, Number(1, 2_000)] = 100  # 2,000: the most of a neighbouring HubSpot batch endpoint
-    quota: Quota = Quota()
+    quota: QuotaSettings = QuotaSettings()
     consumer: Consumer = Consumer()
     memory_mib: Annotated[int, Number(128, 10_240)] = field(default=512, metadata=json_name("memoryMiB"))
     architecture: Literal["arm64", "x86_64"] = "arm64"

@@ -59,9 +59,10 @@ class CallResult:
     def conclusive(self) -> bool:
         """Whether HubSpot's own answer accounts for each of the call's inputs, with every echo and error in it true."""
         results = [self.attributions[item.key].result for item in self.call.inputs if item.key in self.attributions]
-        if self.response is None or len(results) < len(self.call.inputs) or json_object(self.response.body) is None:
+        if self.response is None or len(results) < len(self.call.inputs):
             return False
         if self.batch is Batch.ACCEPTED:
             explained = self.errors > 0 or not any(result in FAILED for result in results)
             return explained and Result.UNCHANGED not in results and self.response.http_status in ANSWERS
-        return all(result is Result.REJECTED for result in results)
+        # An accepted batch's body has been read as JSON; a refusal's can be a page of HTML.
+        return json_object(self.response.body) is not None and all(result is Result.REJECTED for result in results)

@@ -11,7 +11,7 @@ from batch_create.attribution import Attribution
 from batch_create.call_result import Batch, CallResult
 from batch_create.claimed_request import ClaimedRequest
 from batch_create.dependencies import Dependencies
-from batch_create.plan import Demand, Limits, affected_demands, by_limit, is_label, plan
+from batch_create.plan import Demand, DemandsByLimit, affected_demands, by_limit, is_label, plan
 from batch_create.ports import Point
 from batch_create.read_back import confirmed, proven
 from batch_create.sending import Sender
@@ -116,7 +116,7 @@ class PairRun:
             yield CallResult(result.call, refused, response=result.response)
             result.response = None
 
-    def _apply(self, result: CallResult, limits: Limits, *, looked_up: bool = False) -> list[ClaimedRequest]:
+    def _apply(self, result: CallResult, limits: DemandsByLimit, *, looked_up: bool = False) -> list[ClaimedRequest]:
         """Hand a result to the requests that it is about, and return these."""
         decided = list(affected_demands(result.call, limits))
         ids = dict.fromkeys(demand.request_id for demand, _ in decided)

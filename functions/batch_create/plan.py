@@ -36,7 +36,7 @@ class Demand:
         return (self.requested_at, self.request_id)
 
 
-Limits = dict[tuple[str, Pair, LimitKey], list[Demand]]  # demands by the limit that they are for
+DemandsByLimit = dict[tuple[str, Pair, LimitKey], list[Demand]]  # demands by the limit that they are for
 
 
 @dataclass(frozen=True)
@@ -118,15 +118,15 @@ def round_robin(pairs: Iterable[tuple[str, Pair]]) -> list[tuple[str, Pair]]:
     return [pair for _, pair in sorted(order, key=lambda turn: turn[0])]
 
 
-def by_limit(demands: Iterable[Demand]) -> Limits:
+def by_limit(demands: Iterable[Demand]) -> DemandsByLimit:
     """Demands by the limit that they are for."""
-    limits: Limits = defaultdict(list)
+    limits: DemandsByLimit = defaultdict(list)
     for demand in demands:
         limits[demand.portal, demand.pair, demand.item.key].append(demand)
     return limits
 
 
-def affected_demands(call: Call, limits: Limits) -> Iterator[tuple[Demand, Demand]]:
+def affected_demands(call: Call, limits: DemandsByLimit) -> Iterator[tuple[Demand, Demand]]:
     """Each demand that a call decides, with the demand that stood for it in the call."""
     for winner in call.winners:
         for demand in limits.get((call.portal, call.pair, winner.item.key), ()):

@@ -3,8 +3,8 @@
 urllib3 does not have one. `Timeout(total=)` limits the pause between two reads only, as its documentation says, and
 `HTTPResponse.shutdown()` (urllib3 2.3 and later) exists only once all headers have arrived: a drip of headers would
 outlast it. So the connections are our own: a pool's `ConnectionCls` says of which class they are, and a manager's
-`pool_classes_by_scheme` which pools it makes, an attribute that urllib3's source sets "so other PoolManagers can
-override" it.
+`pool_classes_by_scheme` which pools it makes. urllib3's source keeps both as attributes to be replaced, and its
+documentation says nothing of them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 
-class Limit:
+class AnswerDeadline:
     """The time that the answer to this thread's request may take, from when the request was sent."""
 
     def __init__(self, seconds: float) -> None:
@@ -39,16 +39,16 @@ class Limit:
 
 
 class _Current(threading.local):
-    limit: Limit | None = None
+    limit: AnswerDeadline | None = None
 
 
 _current = _Current()
 
 
 @contextmanager
-def answer_deadline(seconds: float) -> Iterator[Limit]:
-    """Limit what this thread reads through a `session_with_deadlines`. A later answer ends in the middle."""
-    _current.limit = limit = Limit(seconds)
+def answer_deadline(seconds: float) -> Iterator[AnswerDeadline]:
+    """AnswerDeadline what this thread reads through a `session_with_deadlines`. A later answer ends in the middle."""
+    _current.limit = limit = AnswerDeadline(seconds)
     try:
         yield limit
     finally:

@@ -123,7 +123,7 @@ def require_scopes(token: Token, context: ContextForm) -> None:
         raise missing_scopes(token.missing_scopes, context)
 
 
-class Quota:
+class CallQuota:
     """Counts calls: per app in ten rolling seconds, and per account in its calendar day.
 
     A token is an app of its own, unless it was issued to an OAuth app.

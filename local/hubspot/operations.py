@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from local.hubspot.account import account_details
 from local.hubspot.answers import Answer, Problem, batch_answer, invalid
 from local.hubspot.catalogue import Pair, TypeKey
-from local.hubspot.requests import LimitInput, TypeInput, parse_inputs
+from local.hubspot.requests import RequestedLimit, TypeInput, parse_inputs
 from local.hubspot.rules import Verdict, WriteOperation, judge
 
 if TYPE_CHECKING:
@@ -145,8 +145,8 @@ def _account(demand: Demand) -> tuple[Answer, Changes]:
 
 
 OPERATIONS: Mapping[str, Operate] = {
-    "create": partial(_write, "create", LimitInput, _created),
-    "update": partial(_write, "update", LimitInput, _updated),
+    "create": partial(_write, "create", RequestedLimit, _created),
+    "update": partial(_write, "update", RequestedLimit, _updated),
     "purge": partial(_write, "purge", TypeInput, _purged),
     "read": _read,
     "labels": _labels,

@@ -39,7 +39,7 @@ class TypeInput:
 
 
 @dataclass(frozen=True)
-class LimitInput(TypeInput):
+class RequestedLimit(TypeInput):
     """One input of a create or update."""
 
     max_to_object_ids: Int32
@@ -55,7 +55,7 @@ def _body(kind: type[TypeInput]) -> Schema:
     return Schema(lambda value: inputs(an_object(value)))
 
 
-_BODIES = {kind: _body(kind) for kind in (TypeInput, LimitInput)}
+_BODIES = {kind: _body(kind) for kind in (TypeInput, RequestedLimit)}
 
 
 def parse_inputs(raw: bytes, kind: type[TypeInput]) -> Sequence[TypeInput]:

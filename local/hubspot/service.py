@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from local.hubspot.access import Quota, Token, Tokens, admit, require_scopes
+from local.hubspot.access import CallQuota, Token, Tokens, admit, require_scopes
 from local.hubspot.answers import Answer, HubSpotError, invalid, not_found, rate_limited
 from local.hubspot.catalogue import Pair, object_type_id
 from local.hubspot.effects import Circumstances
@@ -91,7 +91,7 @@ class StandIn:
     def reset(self) -> None:
         """Forget every limit, added type and counted call."""
         self.portals: defaultdict[int, Portal] = defaultdict(Portal)
-        self._quota = Quota()
+        self._quota = CallQuota()
 
     def receive(self, call: Call) -> Exchange:
         """Take a call. What it changes has changed when this returns, unless a fault has it land late."""

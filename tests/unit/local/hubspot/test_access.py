@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.hubspot.access import WINDOW_SECONDS, IssuedToken, Quota, Token, Tokens, admit, require_scopes
+from local.hubspot.access import WINDOW_SECONDS, CallQuota, IssuedToken, Token, Tokens, admit, require_scopes
 from local.hubspot.answers import HubSpotError
 from local.hubspot.settings import Settings
 
@@ -97,7 +97,7 @@ def test_a_token_is_never_shown() -> None:
 
 @given(st.lists(st.floats(0, 6), max_size=60), st.integers(0, 5))
 def test_no_ten_seconds_ever_see_more_calls_than_the_limit(gaps: list[float], limit: int) -> None:
-    quota, rules, moment = Quota(), settings(tenSecondlyLimit=limit), MIDNIGHT
+    quota, rules, moment = CallQuota(), settings(tenSecondlyLimit=limit), MIDNIGHT
     taken: list[float] = []
     for gap in gaps:
         moment += gap
@@ -112,7 +112,7 @@ def test_no_ten_seconds_ever_see_more_calls_than_the_limit(gaps: list[float], li
 
 
 def test_apps_have_windows_of_their_own_and_share_the_day_of_their_account() -> None:
-    quota, rules = Quota(), settings(tenSecondlyLimit=1, dailyLimit=2)
+    quota, rules = CallQuota(), settings(tenSecondlyLimit=1, dailyLimit=2)
 
     assert quota.take(TOKEN, MIDNIGHT, rules) is None
     assert quota.take(TOKEN, MIDNIGHT, rules) == "TEN_SECONDLY_ROLLING"
@@ -122,7 +122,7 @@ def test_apps_have_windows_of_their_own_and_share_the_day_of_their_account() -> 
 
 
 def test_the_tokens_of_an_oauth_app_share_its_window() -> None:
-    quota, rules = Quota(), settings(tenSecondlyLimit=1)
+    quota, rules = CallQuota(), settings(tenSecondlyLimit=1)
 
     assert quota.take(issued("oauth-app-1", "a"), MIDNIGHT, rules) is None
     assert quota.take(issued("oauth-app-2", "b"), MIDNIGHT, rules) == "TEN_SECONDLY_ROLLING"
@@ -130,7 +130,7 @@ def test_the_tokens_of_an_oauth_app_share_its_window() -> None:
 
 
 def test_the_day_ends_at_midnight_in_the_time_zone_of_the_account() -> None:
-    quota, rules = Quota(), settings(dailyLimit=1, utcOffsetMinutes=-5 * 60)
+    quota, rules = CallQuota(), settings(dailyLimit=1, utcOffsetMinutes=-5 * 60)
 
     assert quota.take(TOKEN, MIDNIGHT - 1, rules) is None
     assert quota.take(TOKEN, MIDNIGHT + 4 * 3600, rules) == "DAILY"
@@ -138,7 +138,7 @@ def test_the_day_ends_at_midnight_in_the_time_zone_of_the_account() -> None:
 
 
 def test_without_a_ten_secondly_limit_the_calls_are_exempt_and_its_headers_are_not_sent() -> None:
-    quota, rules = Quota(), settings(tenSecondlyLimit=None, dailyLimit=500)
+    quota, rules = CallQuota(), settings(tenSecondlyLimit=None, dailyLimit=500)
 
     assert {quota.take(TOKEN, MIDNIGHT, rules) for _ in range(400)} == {None}
     assert quota.headers(TOKEN, MIDNIGHT, rules) == {
@@ -148,7 +148,7 @@ def test_without_a_ten_secondly_limit_the_calls_are_exempt_and_its_headers_are_n
 
 
 def test_the_headers_count_down_and_recover() -> None:
-    quota, rules = Quota(), settings(tenSecondlyLimit=3)
+    quota, rules = CallQuota(), settings(tenSecondlyLimit=3)
     quota.take(TOKEN, MIDNIGHT, rules)
     quota.take(TOKEN, MIDNIGHT + 1, rules)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from local.hubspot.answers import HubSpotError
 from local.hubspot.catalogue import TypeKey
-from local.hubspot.requests import LimitInput, TypeInput, parse_inputs
+from local.hubspot.requests import RequestedLimit, TypeInput, parse_inputs
 from local.hubspot.rules import Verdict, judge
 from local.hubspot.settings import Settings
 
@@ -25,11 +25,11 @@ LABELS = {OBJECT: None, LABEL: "Decision maker", SAME_NUMBER: "Billing contact"}
 UNKNOWN = TypeKey("INTEGRATOR_DEFINED", 3)
 
 
-def limit(key: TypeKey, number: int) -> LimitInput:
-    return LimitInput(key.category, key.type_id, number)
+def limit(key: TypeKey, number: int) -> RequestedLimit:
+    return RequestedLimit(key.category, key.type_id, number)
 
 
-def without_limit(asked: LimitInput) -> TypeInput:
+def without_limit(asked: RequestedLimit) -> TypeInput:
     return TypeInput(asked.category, asked.type_id)
 
 
@@ -64,7 +64,7 @@ switches = st.fixed_dictionaries(
 
 @given(st.lists(st.tuples(st.sampled_from(["create", "update", "purge"]), batches), max_size=8), switches)
 def test_no_sequence_of_batches_ever_brings_a_label_above_its_object_limit(
-    sequence: list[tuple[Any, list[LimitInput]]], chosen: dict[str, object]
+    sequence: list[tuple[Any, list[RequestedLimit]]], chosen: dict[str, object]
 ) -> None:
     rules, limits = settings(**chosen), dict[TypeKey, int]()
     for operation, inputs in sequence:
@@ -81,7 +81,7 @@ def test_no_sequence_of_batches_ever_brings_a_label_above_its_object_limit(
 
 @given(batches, batches)
 def test_one_batch_does_what_its_inputs_do_one_after_the_other(
-    before: list[LimitInput], after: list[LimitInput]
+    before: list[RequestedLimit], after: list[RequestedLimit]
 ) -> None:
     together, all_changes = created([*before, *after])
 
@@ -94,7 +94,7 @@ def test_one_batch_does_what_its_inputs_do_one_after_the_other(
 
 
 @given(batches, switches)
-def test_a_batch_changes_exactly_what_it_accepted_last(inputs: list[LimitInput], chosen: dict[str, Any]) -> None:
+def test_a_batch_changes_exactly_what_it_accepted_last(inputs: list[RequestedLimit], chosen: dict[str, Any]) -> None:
     verdicts, changes = created(inputs, **chosen)
 
     failed_whole = chosen["badInput"] == "batch" and not all(accepted(verdicts))
@@ -174,7 +174,7 @@ def outcome_of(raw: bytes, kind: type[TypeInput]) -> Sequence[TypeInput] | HubSp
 
 @given(st.binary() | json_values.map(lambda value: json.dumps(value).encode()))
 def test_any_bytes_are_read_or_refused_with_400(raw: bytes) -> None:
-    for outcome in (outcome_of(raw, LimitInput), outcome_of(raw, TypeInput)):
+    for outcome in (outcome_of(raw, RequestedLimit), outcome_of(raw, TypeInput)):
         if isinstance(outcome, HubSpotError):
             assert outcome.status == 400
         else:
@@ -197,7 +197,7 @@ def test_any_bytes_are_read_or_refused_with_400(raw: bytes) -> None:
 )
 def test_a_body_of_the_wrong_shape_is_refused_naming_every_bad_field(raw: bytes, fields: list[str]) -> None:
     with pytest.raises(HubSpotError) as refusal:
-        parse_inputs(raw, LimitInput)
+        parse_inputs(raw, RequestedLimit)
     assert sorted(problem.field for problem in refusal.value.problems) == sorted(fields)
 
 
@@ -206,6 +206,6 @@ def test_a_body_of_the_wrong_shape_is_refused_naming_every_bad_field(raw: bytes,
 )
 def test_a_body_that_is_not_json_is_refused_with_400(raw: bytes) -> None:
     with pytest.raises(HubSpotError) as refusal:
-        parse_inputs(raw, LimitInput)
+        parse_inputs(raw, RequestedLimit)
     assert refusal.value.status == 400
     assert refusal.value.problems == ()
