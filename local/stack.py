@@ -17,6 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from infra.schedule_expression import explained_expression
 from local import emulator
 from local.deployment import ASSEMBLY, Cdk, DeploymentFailed, local_settings
 from local.emulator import Aws
@@ -179,6 +180,13 @@ def exclusive() -> Iterator[int]:
         os.close(lock)
 
 
+def _expression(text: str) -> str:
+    try:
+        return explained_expression(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def main() -> None:
     """Run `up` or `down`. Exits 1 with the reason where it fails."""
     parser = argparse.ArgumentParser(prog="python -m local.stack", description=__doc__)
@@ -189,7 +197,9 @@ def main() -> None:
         "--hubspot-base-url", help="a HubSpot to use instead of the stand-in; its token in $HUBSPOT_TOKEN"
     )
     up_parser.add_argument(
-        "--schedule", help="when all requests' schedules run, instead of their own, such as 'rate(1 minute)'"
+        "--schedule",
+        type=_expression,
+        help="when all requests' schedules run, instead of their own, such as 'rate(1 minute)'",
     )
     commands.add_parser("down", help="stop everything")
     options = parser.parse_args()

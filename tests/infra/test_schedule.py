@@ -12,6 +12,7 @@ from aws_cdk.assertions import Template
 
 from app import ROOT, build
 from local.app import fire_soon
+from local.stack import main
 from model.validation import parse_envelope
 from tests.infra.template import SETTINGS, Synthesised, new_app
 
@@ -117,3 +118,15 @@ def test_the_local_stack_lets_every_scheduled_request_run_soon_but_not_the_sweep
         )
         for schedule in schedules.values()
     } == {"deals-to-contacts": ("rate(1 minute)", "ENABLED"), "the sweep": ("rate(1 hour)", "ENABLED")}
+
+
+def test_the_local_stack_is_not_started_with_a_schedule_that_is_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["stack", "up", "--schedule", "every minute"])
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert ended.value.code == 2
+    assert "must be rate(" in capsys.readouterr().err
