@@ -209,7 +209,7 @@ def typed(value: object) -> dict[str, Any]:
             return {"NULL": True}
         case bytes():
             return {"B": value}
-        case Mapping():
+        case dict() | Mapping():
             return {"M": serialise(value)}
         case list() | tuple():
             return {"L": list(map(typed, value))}

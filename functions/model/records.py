@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 Record = TypeVar("Record")
 Reader = Callable[[Any], Any]
+_AS_THEY_ARE = {str, int, bool, type(None)}
 
 
 def iso(moment: datetime) -> str:
@@ -31,17 +32,16 @@ def names(kind: Any) -> tuple[tuple[str, str], ...]:
 
 def plain(value: Any) -> Any:
     """A record, or what one holds, as JSON's types."""
-    if value is None or isinstance(value, (bool, int)):
+    kind: Any = type(value)  # looked at first, as this is called for every value that is written
+    if kind in _AS_THEY_ARE:
         return value
-    if isinstance(value, str):
-        return str(value)  # of an enumeration, its text
-    if isinstance(value, datetime):
-        return iso(value)
-    if isinstance(value, tuple):
+    if kind is tuple:
         return [plain(each) for each in value]
-    kind: Any = type(value)
-    parts = ((name, getattr(value, field)) for field, name in names(kind))
-    return {name: plain(part) for name, part in parts if part is not None}
+    if kind is datetime:
+        return iso(value)
+    if isinstance(value, str):
+        return str.__str__(value)  # of an enumeration, its text
+    return {name: plain(part) for field, name in names(kind) if (part := getattr(value, field)) is not None}
 
 
 def reader(kind: type[Record], readers: Mapping[str, Reader]) -> Callable[[Mapping[str, Any]], Record]:
