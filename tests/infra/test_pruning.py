@@ -47,7 +47,7 @@ def failure(call):
         return type(error).__name__
 print(json.dumps([
     failure(lambda: ledger().get("o-1")),
-    failure(lambda: secret_store().text("clients")),
+    failure(lambda: secret_store().current("clients")),
     failure(lambda: queue().postpone({"receipt": now()}, now())),
 ]))
 """
