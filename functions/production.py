@@ -127,8 +127,8 @@ def client(service: str) -> Any:
         parameter_validation=False,
         user_agent=USER_AGENT,
     )
-    made: Any = session().client(service, config=config)  # type: ignore[call-overload]  # one name for each service
-    return made
+    make: Any = session().client  # typed for each service's name alone, and not for a name that is handed on
+    return make(service, config=config)
 
 
 @cache

@@ -113,8 +113,8 @@ def _check(hint: Any, what: str | None) -> Check:
     if type(None) in inner:
         (of,) = (each for each in inner if each is not type(None))
         return OrNone(_check(of, what))
-    if is_dataclass(hint):
-        return record(hint, what)  # type: ignore[arg-type]  # a class, as no annotation is an instance of one
+    if isinstance(hint, type) and is_dataclass(hint):
+        return record(hint, what)
     of_type: dict[Any, Check] = {bool: switch, str: Text()}
     return of_type[hint]
 

@@ -172,10 +172,10 @@ def _refused_refresh(failure: HubSpotFailure, secrets: Collection[str]) -> Misco
 
 
 def _refreshed(body: Mapping[str, Any]) -> RefreshedToken | None:
-    token, life, next_token = (body.get(name) for name in ("access_token", "expires_in", "refresh_token"))
+    token, next_token = body.get("access_token"), body.get("refresh_token")
     try:
-        seconds = float(life)  # type: ignore[arg-type]  # a TypeError where it is no number
-    except (TypeError, ValueError):
+        seconds = float(body["expires_in"])
+    except (KeyError, TypeError, ValueError):
         return None
     if not _is_word(token) or not (next_token is None or _is_word(next_token)) or not 0 <= seconds <= LONGEST_LIFE:
         return None

@@ -74,7 +74,8 @@ def _cut(connection: socket.socket) -> None:
 
 
 class _Connection(HTTPConnection):
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3's own
+    # urllib3's connection is one of http.client's that answers with a response of its own, not with http.client's.
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
         if _current.limit and self.sock:
             _current.limit.watch(self.sock)
         return super().getresponse()
