@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from aws.dynamodb import Table
 from model.access_token import RefreshedToken
 from model.errors import HubSpotFailure, Misconfigured, Unavailable
-from tests.support.fakes import Clock
 from tests.support.tokens import APP, PASSING, PORTAL, Scene, expiring
-
-if TYPE_CHECKING:
-    from types_boto3_secretsmanager import SecretsManagerClient
-
-
-@pytest.fixture
-def scene(aws: tuple[object, object, SecretsManagerClient], table: Table, clock: Clock) -> Scene:
-    return Scene(aws[2], table, clock)
 
 
 @pytest.mark.parametrize("secret", [expiring(301), {**APP, "accessToken": "shh-old"}])

@@ -6,33 +6,18 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from aws.dynamodb import Table
 from aws.secrets_manager import SecretStore
 from ledger.locks import Locks
 from model.access_token import RefreshedToken
 from model.errors import LedgerUnavailable, Misconfigured, Unavailable
 from tests.support.fakes import Clock, FakeQuota
-from tests.support.tokens import APP, PORTAL, FakeOAuth, Lines, Scene, expiring, logged_lines
+from tests.support.tokens import APP, PORTAL, FakeOAuth, Lines, Scene, expiring
 from tokens.provider import TokenProvider
-
-if TYPE_CHECKING:
-    from types_boto3_secretsmanager import SecretsManagerClient
-
-
-@pytest.fixture
-def scene(aws: tuple[object, object, SecretsManagerClient], table: Table, clock: Clock) -> Scene:
-    return Scene(aws[2], table, clock)
-
-
-@pytest.fixture
-def logged(monkeypatch: pytest.MonkeyPatch) -> Lines:
-    return logged_lines(monkeypatch)
-
 
 LOCK = f"refresh#{PORTAL}"
 

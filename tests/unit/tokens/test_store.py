@@ -8,24 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from aws.dynamodb import Table
 from model.access_token import RefreshedToken
 from model.errors import Misconfigured, Unavailable
-from tests.support.fakes import Clock
-from tests.support.tokens import APP, PORTAL, Lines, Scene, expiring, logged_lines
+from tests.support.tokens import APP, PORTAL, Lines, Scene, expiring
 
 if TYPE_CHECKING:
     from types_boto3_secretsmanager import SecretsManagerClient
-
-
-@pytest.fixture
-def scene(aws: tuple[object, object, SecretsManagerClient], table: Table, clock: Clock) -> Scene:
-    return Scene(aws[2], table, clock)
-
-
-@pytest.fixture
-def logged(monkeypatch: pytest.MonkeyPatch) -> Lines:
-    return logged_lines(monkeypatch)
 
 
 def test_an_owners_correction_during_a_refresh_is_used_and_not_overwritten(scene: Scene) -> None:
