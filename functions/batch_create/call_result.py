@@ -58,9 +58,12 @@ class CallResult:
     @cached_property  # as each request of the call asks
     def conclusive(self) -> bool:
         """Whether HubSpot's own answer accounts for each of the call's inputs, with every echo and error in it true."""
-        results = [self.attributions[item.key].result for item in self.call.inputs if item.key in self.attributions]
+        known = [self.attributions[item.key] for item in self.call.inputs if item.key in self.attributions]
+        results = [attribution.result for attribution in known]
         if self.response is None or len(results) < len(self.call.inputs):
             return False
+        if any(attribution.instead is not None for attribution in known):
+            return False  # refused after a send in doubt, which may have set it all the same
         if self.batch is Batch.ACCEPTED:
             explained = self.errors > 0 or not any(result in FAILED for result in results)
             return explained and Result.UNCHANGED not in results and self.response.http_status in ANSWERS

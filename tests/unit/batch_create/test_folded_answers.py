@@ -13,7 +13,7 @@ from api.response import answer as answer_of
 from hubspot_api.client import Answer
 from model.contract import LimitInput
 from model.outcomes import Outcome, Result, Status
-from tests.support.fakes import FakeHubSpot, Service, answer, echo, failed, request
+from tests.support.fakes import FakeHubSpot, Service, answer, echo, failed, key, request
 
 REFUSAL = {"status": "error", "message": "typeId 4 is bad", "category": "VALIDATION_ERROR"}
 
@@ -90,6 +90,18 @@ def test_given_an_input_proved_by_reading_back_the_answer_is_in_our_words() -> N
 
     assert outcome.inputs[0].result is Result.APPLIED
     assert told(outcome)[0] == 200
+
+
+def test_given_a_refusal_that_proves_nothing_it_is_no_answer() -> None:
+    # The first send is in doubt, the second is refused, and another number is set: nobody knows what came between.
+    service = Service(FakeHubSpot(replies=[failed(504), *[failed(400, "no")] * 9]))
+    service.hubspot.limits[key(3)] = 7
+
+    outcome = service.run_until_final(request("m-1", (3, 5)))
+
+    assert outcome.status is Status.UNCONFIRMED
+    status, body = told(outcome)
+    assert (status, [each["category"] for each in body["errors"]]) == (207, ["UNCONFIRMED"])
 
 
 @pytest.mark.parametrize("http_status", [202, 299])
