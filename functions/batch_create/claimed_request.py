@@ -49,6 +49,7 @@ class ClaimedRequest:
         earlier = outcome.hubspot if len(self._open) < len(self._inputs) else None
         self._responses: list[HubSpotResponse] = [earlier] if earlier else []
         self._verbatim = earlier is None or earlier.verbatim
+        self._unanswered = set(self._open)  # inputs of which no answer of HubSpot's tells what became
 
     @property
     def in_doubt(self) -> bool:
@@ -115,6 +116,7 @@ class ClaimedRequest:
             self._responses.append(result.response)
             if decides(result.response):
                 self._verbatim &= result.conclusive and self._is_alone_in(result.call)
+                self._unanswered.difference_update(item.key for item in result.call.inputs)
 
     def conclude(self, now: datetime, zone: tzinfo, jitter: float) -> Outcome:
         """The outcome to settle: final, or DEFERRED with the time and the reason."""
@@ -125,8 +127,11 @@ class ClaimedRequest:
             "inputs": inputs,
             "attempts": (*self.outcome.attempts, *self._attempts),
             "doubt": self.doubt,
-            "hubspot": replace(answer, verbatim=self._verbatim and decides(answer)) if answer else self.outcome.hubspot,
+            "hubspot": self.outcome.hubspot,
         }
+        if answer:
+            verbatim = self._verbatim and not self._unanswered and decides(answer)
+            known["hubspot"] = replace(answer, verbatim=verbatim)
         waits = self._deferral or Unavailable("the run ended before its inputs were decided")
         if self.decided:
             known |= {"finished_at": now, "doubt": None}

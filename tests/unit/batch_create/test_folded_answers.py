@@ -104,6 +104,18 @@ def test_given_a_refusal_that_proves_nothing_it_is_no_answer() -> None:
     assert (status, [each["category"] for each in body["errors"]]) == (207, ["UNCONFIRMED"])
 
 
+def test_given_an_input_of_which_no_answer_tells_the_answer_is_in_our_words() -> None:
+    # Of two calls one is refused; the other comes to no answer, and HubSpot refuses to be read.
+    hubspot = FakeHubSpot(replies=[failed(422, "no"), failed(504)], reads=[failed(404), failed(404)])
+    service = Service(hubspot, batch_size=1)
+
+    outcome = service.run_until_final(request("m-1", (3, 5), (4, 5)))
+
+    assert [item.result for item in outcome.inputs] == [Result.REJECTED, Result.UNCONFIRMED]
+    status, body = told(outcome)
+    assert (status, len(body["errors"])) == (207, 2)
+
+
 @pytest.mark.parametrize("http_status", [202, 299])
 def test_given_a_2xx_that_means_something_else_here_the_answer_is_in_our_words(http_status: int) -> None:
     service = Service(FakeHubSpot(replies=[lambda inputs: answer(list(map(echo, inputs)), http_status)]))
