@@ -48,8 +48,9 @@ class ClaimedRequest:
         # If an earlier run has decided some inputs, its answer is part of the whole answer.
         earlier = outcome.hubspot if len(self._open) < len(self._inputs) else None
         self._responses: list[HubSpotResponse] = [earlier] if earlier else []
-        self._verbatim = earlier is None or earlier.verbatim
-        self._unanswered = set(self._open)  # inputs of which no answer of HubSpot's tells what became
+        self._verbatim = True
+        # Inputs that no answer of HubSpot's is about, such as those superseded in an earlier run.
+        self._unanswered = set(self._open if earlier and earlier.verbatim else self._inputs)
 
     @property
     def in_doubt(self) -> bool:
@@ -130,7 +131,7 @@ class ClaimedRequest:
             "hubspot": self.outcome.hubspot,
         }
         if answer:
-            verbatim = self._verbatim and not self._unanswered and decides(answer)
+            verbatim = self._verbatim and self._unanswered <= self._open.keys() and decides(answer)
             known["hubspot"] = replace(answer, verbatim=verbatim)
         waits = self._deferral or Unavailable("the run ended before its inputs were decided")
         if self.decided:

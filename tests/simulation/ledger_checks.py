@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from api.response import answer
 from local.hubspot.catalogue import object_type_id
 from model.outcomes import InputOutcome, Outcome, Result, Status, Verdict
 from tests.simulation.evidence import Evidence, key_of, refused_by_itself
@@ -14,6 +15,7 @@ from tests.simulation.plan import FEW_RECEIVES
 from tests.simulation.transport import Set
 from tests.support.words import INSTEAD
 
+DONE = (Result.APPLIED, Result.UNCHANGED)
 FINAL = {status.value for status in Status if status.final}
 
 
@@ -77,6 +79,22 @@ class LedgerChecks:
                 self.evidence.wrong("disagreement", outcome.id, f"{message}; {item.message}")
         if outcome.status is Status.FAILED and not self._may_fail(outcome):
             self.evidence.wrong("disagreement", outcome.id, f"FAILED without need: {outcome.reason}")
+        if outcome.status.final and outcome.status is not Status.FAILED and outcome.inputs:
+            self._answered_as_it_ended(outcome)
+
+    def _answered_as_it_ended(self, outcome: Outcome) -> None:
+        """Whoever asks over HTTP hears what became of each input, and nothing of others'."""
+        status, told = answer(outcome)
+        body = json.loads(told) if isinstance(told, str) else told
+        if status >= 400:
+            agrees = outcome.status is Status.REJECTED
+        else:
+            rows = {(row["category"], row["typeId"], row["userEnforcedMaxToObjectIds"]) for row in body["results"]}
+            done = {(*item.key, item.max_to_object_ids) for item in outcome.inputs if item.result in DONE}
+            failed = any(item.result not in DONE for item in outcome.inputs)
+            agrees = rows == done and bool(body.get("errors")) == failed
+        if not agrees:
+            self.evidence.wrong("disagreement", outcome.id, f"{outcome.status}, and is answered {status} {body}")
 
     def _may_fail(self, outcome: Outcome) -> bool:
         reason = outcome.reason or ""
