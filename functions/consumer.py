@@ -47,10 +47,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
     seconds = context.get_remaining_time_in_millis() / 1000 - RESERVE
     answers = run([request for _, request in readable], seconds, production())
     waiting: dict[str, datetime] = {}
-    for (message, _), ran in zip(readable, answers, strict=True):
-        if not _finished(message, ran):
+    for (message, _), claim in zip(readable, answers, strict=True):
+        if not _finished(message, claim):
             returned.append(message["messageId"])
-            if until := ran.lease_until or ran.outcome.retry_at:
+            if until := claim.lease_until or claim.outcome.retry_at:
                 waiting[message["receiptHandle"]] = until
     try:
         if waiting:
@@ -61,12 +61,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in returned]}
 
 
-def _finished(message: Message, ran: Claim) -> bool:
+def _finished(message: Message, claim: Claim) -> bool:
     """Whether the ledger holds a message's final outcome. If not, the message must wait."""
-    if ran.claim_status is ClaimStatus.KEY_REUSED:
-        reason = f"its idempotencyKey belongs to another request: outcome {ran.outcome.id}"
-        return _rejected(message, reason, ran.outcome.portal)
-    return ran.outcome.status.final
+    if claim.claim_status is ClaimStatus.KEY_REUSED:
+        reason = f"its idempotencyKey belongs to another request: outcome {claim.outcome.id}"
+        return _rejected(message, reason, claim.outcome.portal)
+    return claim.outcome.status.final
 
 
 def _rejected(message: Message, reason: str, portal: str = DEFAULT_PORTAL) -> bool:

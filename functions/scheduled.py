@@ -30,11 +30,11 @@ def handler(event: Any, context: LambdaContext) -> dict[str, str]:
     and its alarm rings, and QueueUnavailable when what must wait could not be handed to the queue."""
     request = from_event(event, settings().portals, context.aws_request_id, now())
     seconds = context.get_remaining_time_in_millis() / 1000 - RESERVE
-    (ran,) = run([request], seconds, production())
-    if ran.claim_status is ClaimStatus.KEY_REUSED:
-        raise ValueError(f"the idempotencyKey belongs to another request: outcome {ran.outcome.id}")
-    if not ran.outcome.status.final:
+    (claim,) = run([request], seconds, production())
+    if claim.claim_status is ClaimStatus.KEY_REUSED:
+        raise ValueError(f"the idempotencyKey belongs to another request: outcome {claim.outcome.id}")
+    if not claim.outcome.status.final:
         # Also when another invocation runs it: should that one die, the message takes the request over.
-        queue().send(request, now(), ran.lease_until or ran.outcome.retry_at)
-    logger.info("scheduled request", outcome_id=ran.outcome.id, status=ran.outcome.status)
-    return {"outcomeId": ran.outcome.id, "status": ran.outcome.status}
+        queue().send(request, now(), claim.lease_until or claim.outcome.retry_at)
+    logger.info("scheduled request", outcome_id=claim.outcome.id, status=claim.outcome.status)
+    return {"outcomeId": claim.outcome.id, "status": claim.outcome.status}

@@ -57,11 +57,11 @@ def batch_create(version: str, from_type: str, to_type: str, portal: str = DEFAU
     if client.signed_as or prefers_async(event):  # some of HubSpot's own requests wait for five seconds only
         return _accept(request)
     seconds = min(LONGEST_RUN, app.lambda_context.get_remaining_time_in_millis() / 1000 - RESERVE)
-    (ran,) = run([request], seconds, production())
-    if ran.claim_status is ClaimStatus.CLAIMED and not ran.outcome.status.final:
-        queue().send(request, now(), ran.outcome.retry_at)
-        return response.accepted(ran.outcome, now())
-    return response.concluded(ran, now(), _correlation_id())
+    (claim,) = run([request], seconds, production())
+    if claim.claim_status is ClaimStatus.CLAIMED and not claim.outcome.status.final:
+        queue().send(request, now(), claim.outcome.retry_at)
+        return response.accepted(claim.outcome, now())
+    return response.concluded(claim, now(), _correlation_id())
 
 
 @app.get("/outcomes/<outcome_id>")

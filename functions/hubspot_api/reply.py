@@ -55,17 +55,17 @@ class Reply:
         reply = self.without(secrets)
         error = error_body(json_object(reply.text))
         message = error.message or f"HubSpot answered {self.status} without a message"
-        asked = rule(self.status)
-        if asked.failure is Misconfigured and (scopes := _missing_scopes(error)):
+        policy = rule(self.status)
+        if policy.failure is Misconfigured and (scopes := _missing_scopes(error)):
             message = f"{message} Missing scopes: {scopes}"
-        return asked.failure(
+        return policy.failure(
             redact(message, secrets),  # once more: JSON can write any character in another way
             http_status=self.status,
             body=reply.text,
             correlation_id=self.correlation_id or error.correlation_id,
-            retry_after=max(asked.floor, self._retry_after) or None,
+            retry_after=max(policy.floor, self._retry_after) or None,
             daily=self.status == 429 and error.policy_name == "DAILY",
-            portal_wide=asked.portal_wide,
+            portal_wide=policy.portal_wide,
             quota=self.quota,
         )
 

@@ -108,6 +108,11 @@ def overwrite_the_attempts_recorded_before(put: Put) -> None:
 
 
 @bug
+def answer_with_what_hubspot_said_of_others(put: Put) -> None:
+    put(ClaimedRequest, "_is_alone_in", lambda self, call: True)
+
+
+@bug
 def sweep_nothing(put: Put) -> None:
     put(Ledger, "stuck", lambda self, portal, now: iter(()))
 
