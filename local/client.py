@@ -20,7 +20,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from api import clients
-from api.clients import MAX_KEYS, Clients, Entry, parse
+from api.clients import MAX_KEYS, Client, Clients, parse
 from aws.secrets_manager import NO_MEMORY, SecretStore
 from local import emulator
 from local.processes import ROOT
@@ -55,7 +55,7 @@ def new_key() -> str:
     return secrets.token_urlsafe(KEY_BYTES)
 
 
-def added(known: Clients, entry: Entry) -> Clients:
+def added(known: Clients, entry: Client) -> Clients:
     """With one client more. Raises NotDone where its name is taken."""
     if any(each.name == entry.name for each in known.clients):
         raise NotDone(f"there is a client {entry.name} already; ROTATE=1 gives it a second key")
@@ -84,7 +84,7 @@ def removed(known: Clients, name: str) -> Clients:
     return Clients(tuple(each for each in known.clients if each.name != name))
 
 
-def _named(known: Clients, name: str) -> Entry:
+def _named(known: Clients, name: str) -> Client:
     for each in known.clients:
         if each.name == name:
             return each
@@ -148,7 +148,7 @@ def _default_name() -> str:
     return str(settings["stackName"])
 
 
-def _entry(options: argparse.Namespace, key_hash: str) -> Entry:
+def _entry(options: argparse.Namespace, key_hash: str) -> Client:
     principals = options.principals.split(",") if options.principals else []
     told: dict[str, object] = {
         "name": options.name,
@@ -161,7 +161,7 @@ def _entry(options: argparse.Namespace, key_hash: str) -> Entry:
         "requestsPerMinute": options.rate,
     }
     try:
-        return clients.entry(told)
+        return clients.parse_client(told)
     except ContractError as error:
         raise NotDone(str(error)) from None
 

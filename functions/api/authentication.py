@@ -109,8 +109,8 @@ def authenticate(authorization: str | None, secrets: SecretStore, secret: str, n
 
     def owner(clients: Clients) -> Client | None:
         # All hashes of all clients are compared, so that the time taken does not show how near a guess was.
-        hashes = [(entry, digest.encode()) for entry in clients.clients for digest in entry.key_sha256]
-        owners = [entry for entry, digest in hashes if hmac.compare_digest(presented, digest)]
+        hashes = [(client, digest.encode()) for client in clients.clients for digest in client.key_sha256]
+        owners = [client for client, digest in hashes if hmac.compare_digest(presented, digest)]
         return owners[0] if owners else None
 
     client = _known("the client key", owner, secrets, secret, now)
@@ -126,7 +126,7 @@ def recognise(principal: str | None, secrets: SecretStore, secret: str, now: dat
     arn = "arn:{partition}:iam::{account}:role/{role}".format(**session.groupdict()) if session else principal
 
     def owner(clients: Clients) -> Client | None:
-        return next((entry for entry in clients.clients if arn in entry.principals), None)
+        return next((client for client in clients.clients if arn in client.principals), None)
 
     return _known(f"the principal {arn}", owner, secrets, secret, now)
 

@@ -68,20 +68,17 @@ class Client:
             raise Forbidden(f"the client {self.name} may not replay: its entry needs mayReplay")
 
 
-Entry = Client  # of the secret's list
-
-
 @dataclass(frozen=True, slots=True)
 class Clients:
     """The secret's list. Raises ContractError where two of its clients cannot be distinguished."""
 
-    clients: tuple[Entry, ...]
+    clients: tuple[Client, ...]
 
     def __post_init__(self) -> None:
         unique = {
-            "name": [entry.name for entry in self.clients],
-            "keySha256": [digest for entry in self.clients for digest in entry.key_sha256],
-            "principal": [principal for entry in self.clients for principal in entry.principals],
+            "name": [client.name for client in self.clients],
+            "keySha256": [digest for client in self.clients for digest in client.key_sha256],
+            "principal": [principal for client in self.clients for principal in client.principals],
         }
         wrong = [
             Problem("", f"each {what} must be of one client only")
@@ -103,18 +100,18 @@ def _rate(value: Any) -> int:
     return RATE(int(value) if isinstance(value, str) and re.fullmatch(r"\d{1,9}", value) else value)
 
 
-def _entry(value: Any) -> Entry:
-    known = ENTRY(value)
+def _client(value: Any) -> Client:
+    known = CLIENT(value)
     if not known.get("keySha256") and not known.get("principals"):
         raise Invalid("keySha256 or principals must name at least one")
-    return Entry(**{field: known[name] for field, name in names(Entry) if known.get(name) is not None})
+    return Client(**{field: known[name] for field, name in names(Client) if known.get(name) is not None})
 
 
 KEY_HASH = All(Text(), Strip, Lower, Text(r"^[0-9a-f]{64}$"))
 RATE = WholeNumber(1)
 FAR_FUTURE = 2e10  # seconds since 1970; more are milliseconds, or no time at all
 # An unknown field is refused: a misspelt bound would be no bound.
-ENTRY = validation.strict(
+CLIENT = validation.strict(
     {
         required("name"): validation.line(1, 100),
         Optional("keySha256"): Each(KEY_HASH, 0, MAX_KEYS, "value"),
@@ -127,12 +124,12 @@ ENTRY = validation.strict(
     },
     "is not a field of a client; check its spelling",
 )
-CLIENTS = Schema({required("clients"): Each(_entry)}, extra=REMOVE_EXTRA)
+CLIENTS = Schema({required("clients"): Each(_client)}, extra=REMOVE_EXTRA)
 
 
-def entry(value: object) -> Entry:
+def parse_client(value: object) -> Client:
     """A client, from parsed JSON. Raises ContractError with every bad field."""
-    made: Entry = validation.check(Schema(_entry), value)
+    made: Client = validation.check(Schema(_client), value)
     return made
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.authentication import Unauthenticated, authenticate, recognise
-from api.clients import Clients, Entry
+from api.clients import Client, Clients
 from aws.secrets_manager import NO_MEMORY
 from local import client as command
 from local.client import NotDone, Place, added, change, new_key, removed, retired, rotated
@@ -22,8 +22,8 @@ from tests.support.vault import Vault
 NOBODY = Clients(())
 
 
-def entry(name: str, key: str) -> Entry:
-    return Entry(name=name, key_sha256=(key_hash(key),), portals=("*",))
+def entry(name: str, key: str) -> Client:
+    return Client(name=name, key_sha256=(key_hash(key),), portals=("*",))
 
 
 def hashes(known: Clients, name: str) -> tuple[str, ...]:
