@@ -151,9 +151,8 @@ def _with(contestant: Contestant, module: str) -> Contestant:
 
 
 def _figures(name: str, measured: Sequence[Measured]) -> tuple[Figure, Figure]:
-    return Figure(f"{name}: calls", "calls", _each(measured, "calls")), Figure(
-        f"{name}: time", "s", _each(measured, "seconds")
-    )
+    calls, seconds = _each(measured, "calls"), _each(measured, "seconds")
+    return Figure(f"{name}: calls", "calls", calls), Figure(f"{name}: time", "s", seconds)
 
 
 def _of_mapping(mapping: Mapping, count: int = 1_000) -> list[Figure]:
@@ -191,7 +190,7 @@ def _ended(invocation: Invocation) -> float:
 
 
 def _picture(ours: dict[int, list[Measured]], large: int) -> Picture:
-    measured = [(0.0, 0.0), *((float(count), median(_each(measured, "calls"))) for count, measured in ours.items())]
+    measured = [(0.0, 0.0), *((float(count), median(_each(runs, "calls"))) for count, runs in ours.items())]
     return Picture(
         "calls",
         lines(
