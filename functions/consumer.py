@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from batch_create.handler import run
-from envelopes import Message, from_message, unreadable
+from envelopes import Message, from_message, to_verify, unreadable
 from ledger.claim import Claim, ClaimStatus
 from model.contract import DEFAULT_PORTAL, ContractError
 from model.errors import LedgerUnavailable, QueueUnavailable
@@ -20,6 +20,8 @@ from runtime.telemetry import logger, metrics
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from model.pair import Pair
 
 gc.freeze()
 gc.enable()
@@ -38,14 +40,19 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
     """
     readable: list[tuple[Message, Request]] = []
     returned: list[str] = []
+    verify: list[tuple[str, Pair]] = []
     for message in event["Records"]:
+        if pair := to_verify(message):
+            # Never returned: a pair that cannot be read now is asked for again by the next sweep.
+            verify.append(pair)
+            continue
         try:
             readable.append((message, from_message(message, settings().portals)))
         except ContractError as error:
             if not _rejected(message, str(error)):
                 returned.append(message["messageId"])
     seconds = context.get_remaining_time_in_millis() / 1000 - RESERVE
-    answers = run([request for _, request in readable], seconds, production())
+    answers = run([request for _, request in readable], seconds, production(), verify)
     waiting: dict[str, datetime] = {}
     for (message, _), claim in zip(readable, answers, strict=True):
         if not _finished(message, claim):

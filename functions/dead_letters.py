@@ -8,7 +8,7 @@ gc.disable()  # until all is imported: none of it is garbage, and looking for so
 
 from typing import TYPE_CHECKING, Any
 
-from envelopes import Message, attribute, from_event, from_message, is_event, sent_at, unreadable
+from envelopes import Message, attribute, from_event, from_message, is_event, sent_at, to_verify, unreadable
 from ledger.claim import ClaimStatus
 from model.contract import DEFAULT_PORTAL, ContractError
 from model.errors import LedgerUnavailable
@@ -36,7 +36,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
     ledger holds a final outcome with the message's text. A listed message comes back after the queue's visibility
     timeout, for as long as the queue keeps it.
     """
-    returned = [message["messageId"] for message in event["Records"] if not _settled(message)]
+    requests = [message for message in event["Records"] if not to_verify(message)]  # the sweep asks for those again
+    returned = [message["messageId"] for message in requests if not _settled(message)]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in returned]}
 
 

@@ -6,9 +6,10 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
-from aws.sqs import OUTCOME_ID
+from aws.sqs import OUTCOME_ID, VERIFY
 from model.contract import DEFAULT_PORTAL, ContractError, Problem
 from model.outcomes import Outcome, Request, Status, Trigger
+from model.pair import Pair
 from model.validation import parse_envelope, parse_json
 
 Message = dict[str, Any]  # one of `Records` of an SQS event
@@ -26,6 +27,12 @@ def from_message(message: Message, portals: Collection[str]) -> Request:
         requested_at=sent_at(message),
         outcome_id=attribute(message, OUTCOME_ID),
     )
+
+
+def to_verify(message: Message) -> tuple[str, Pair] | None:
+    """The portal and the pair that the sweep asks to be read, if a message is such."""
+    asked = (attribute(message, VERIFY) or "").split("#")
+    return (asked[0], Pair(*asked[1:])) if len(asked) == 3 else None
 
 
 def from_event(event: Any, portals: Collection[str], invocation_id: str, now: datetime) -> Request:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from aws.sqs import Queue
     from batch_create.dependencies import Dependencies
     from ledger.history import History
+    from ledger.leases import Leases
     from runtime.settings import Settings
 
 # An adapter that only some entry points need is imported where it is made: `sweep` loads nothing that it does not use.
@@ -51,6 +52,17 @@ def secret_store() -> SecretStore:
 def ledger() -> Ledger:
     """The ledger of this deployment."""
     return Ledger(_table(), timedelta(days=settings().outcome_retention_days))
+
+
+@cache
+def leases() -> Leases:
+    """The leases of this deployment's pairs."""
+    from ledger.leases import Leases
+    from ledger.rebuild import Rebuild
+
+    known = settings()
+    retention, lag = timedelta(days=known.outcome_retention_days), timedelta(seconds=known.read_lag_seconds)
+    return Leases(_table(), retention, lag, Rebuild(_table(), history(), lag))
 
 
 @cache
@@ -95,12 +107,14 @@ def production() -> Dependencies:
     locks = Locks(_table())
     return Dependencies(
         ledger=ledger(),
-        history=history(),
+        leases=leases(),
+        object_types=object_types(),
         hubspot=hubspot,
         tokens=TokenProvider(secret_store(), known.token_secret_prefix, hubspot, locks, quota, now, sleep, version),
         quota=quota,
         clock=now,
         jitter=random.random,
+        new_id=lambda: f"{random.getrandbits(64):x}",
         zone=known.zone,
         sleep=sleep,
         reached=lambda point: None,

@@ -1,4 +1,5 @@
-"""The hourly sweep: it puts outcomes back on the queue that would otherwise stay as they are."""
+"""The sweep: it puts outcomes back on the queue that would otherwise stay as they are, and asks for the readings that
+pairs are due for."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ gc.disable()  # until all is imported: none of it is garbage, and looking for so
 from typing import TYPE_CHECKING, Any
 
 from ledger.replay import continued
-from production import ledger, now, queue, settings
+from production import leases, ledger, now, queue, settings
 from runtime.telemetry import count, logger, metrics
 
 if TYPE_CHECKING:
@@ -18,16 +19,19 @@ if TYPE_CHECKING:
 gc.freeze()
 gc.enable()
 
-RESERVE = 10.0  # last seconds of the invocation, in which nothing is begun; the next hour's run goes on
+RESERVE = 10.0  # last seconds of the invocation, in which nothing is begun; the next run goes on
 
 
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: Any, context: LambdaContext) -> dict[str, int]:
     """Put back every outcome that is stuck in QUEUED, RUNNING or past its `retryAt`. One too many does no harm: the
-    consumer finds it finished. Raises LedgerUnavailable and QueueUnavailable; the next hour's run tries again."""
+    consumer finds it finished. Raises LedgerUnavailable and QueueUnavailable; the next run tries again."""
     swept = 0
     for portal in settings().portals:
+        for pair in leases().due(portal, now()):
+            queue().send_verification(portal, pair)
+            count("PairsToVerify")
         for outcome in ledger().stuck(portal, now()):
             if context.get_remaining_time_in_millis() / 1000 < RESERVE:
                 logger.warning("sweep not finished", swept=swept)

@@ -24,13 +24,13 @@ from bench.simulation.portals import START, Message, Portal
 from consumer import RESERVE
 from hubspot_api.retry_policy import not_before
 from model.errors import HubSpotFailure, QuotaExhausted, Uncertain
-from model.pair import Pair
+from model.pair import Address
 from quota.bucket import HANDFUL
 from runtime.concurrency import MAX_THREADS
 
 APPLIED = 0.5  # chance that what was answered 5xx has been applied all the same; nobody knows
 
-Key = tuple[str, Pair]  # the portal's name, and what its calls are for
+Key = tuple[str, Address]  # the portal's name, and what its calls are for
 
 
 @dataclass(frozen=True)

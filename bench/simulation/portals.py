@@ -11,7 +11,7 @@ from random import Random
 
 from batch_create.plan import Demand
 from model.contract import Category, LimitInput
-from model.pair import Pair
+from model.pair import Address
 
 START = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)  # any working day
 WINDOW = 10.0  # seconds of HubSpot's rolling quota
@@ -63,7 +63,7 @@ class Message:
 
     id: str
     portal: Portal
-    pair: Pair
+    pair: Address
     inputs: tuple[LimitInput, ...]
     sent: float
     runs: int = 0
@@ -112,7 +112,7 @@ class Asking:
     """Makes messages. All share the same pairs and limits, as a file that is applied to every portal does."""
 
     def __init__(self, pairs: int, limits: int) -> None:
-        self._pairs = [Pair("2026-03", f"2-{number}", "contacts") for number in range(pairs)]
+        self._pairs = [Address("2026-03", f"2-{number}", "contacts") for number in range(pairs)]
         self._inputs = tuple(
             LimitInput(category=Category.USER_DEFINED, type_id=number + 1, max_to_object_ids=5)
             for number in range(limits)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,14 +29,32 @@ class ConditionFailed(Exception):
         self.item = item
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Put:
+    """A new item, unless its id is taken."""
+
+    item: Item
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
-    """An update of an existing item: set `values` and remove others, if its attributes are as `expected`."""
+    """An update of an existing item: set `values` and remove others, if its attributes are as `expected`. `old` asks
+    for the item as it was before."""
 
     item_id: str
     values: Mapping[str, Any]
     remove: Sequence[str]
     expected: Mapping[str, Any]
+    old: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Whether one of many writes was made: otherwise the item was not as expected, or the write failed. `item` is the
+    one that was asked for, or that stood in the way, where DynamoDB tells it."""
+
+    done: bool
+    item: Item | None = None
 
 
 class Table:
@@ -71,30 +88,23 @@ class Table:
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
         )
 
-    def put_new_many(self, items: Sequence[Item]) -> list[bool]:
-        """Write items unless their ids are taken, no id twice. Returns for each whether it was written: otherwise its
-        id is taken, or the write failed. A single item takes PutItem, which every function may use; PartiQL is not."""
-        if len(items) == 1:
-            with suppress(ConditionFailed):
-                self.put_new(items[0])
-                return [True]
-            return [False]
-        statements = []
-        for item in items:
-            values = ", ".join(f"'{name}': ?" for name in item)
-            statements.append((f'INSERT INTO "{self._name}" VALUE {{{values}}}', item.values()))
-        return self._execute(statements)
+    def write_many(self, writes: Sequence[Put | Change]) -> list[Written]:
+        """Make writes, of no item twice, in as few calls as DynamoDB allows. Each is made or fails alone."""
+        return self._execute([self._statement(each) for each in writes])
 
-    def change_many(self, changes: Sequence[Change]) -> list[bool]:
-        """Make changes, of no item twice. Returns for each whether it was made: otherwise the item was not as expected,
-        or the write failed, and `update` tells which."""
-        statements = []
-        for change in changes:
-            clauses = [f'SET "{name}" = ?' for name in change.values] + [f'REMOVE "{name}"' for name in change.remove]
-            conditions = " AND ".join(f'"{name}" = ?' for name in ("id", *change.expected))
-            text = f'UPDATE "{self._name}" {" ".join(clauses)} WHERE {conditions}'
-            statements.append((text, (*change.values.values(), change.item_id, *change.expected.values())))
-        return self._execute(statements)
+    def _statement(self, write: Put | Change) -> dict[str, Any]:
+        if isinstance(write, Put):
+            fields = ", ".join(f"'{name}': ?" for name in write.item)
+            return _parameters(f'INSERT INTO "{self._name}" VALUE {{{fields}}}', write.item.values())
+        clauses = [f'SET "{name}" = ?' for name in write.values] + [f'REMOVE "{name}"' for name in write.remove]
+        conditions = " AND ".join(f'"{name}" = ?' for name in ("id", *write.expected))
+        text = f'UPDATE "{self._name}" {" ".join(clauses)} WHERE {conditions}'
+        if write.old:
+            text += " RETURNING ALL OLD *"
+        statement = _parameters(text, (*write.values.values(), write.item_id, *write.expected.values()))
+        if write.old:
+            statement["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        return statement
 
     def update(
         self,
@@ -105,11 +115,12 @@ class Table:
         condition_values: Mapping[str, Any],
         first: Mapping[str, Any] | None = None,
         count: str | None = None,
+        append: Mapping[str, Sequence[Any]] | None = None,
         remove: Sequence[str] = (),
         answer: bool = False,
     ) -> Item:
-        """Set `values`, set those of `first` that are not set yet, add one to `count`, and remove others. Returns the
-        item after that if `answer` is set.
+        """Set `values`, set those of `first` that are not set yet, add one to `count`, append to lists, and remove
+        others. Returns the item after that if `answer` is set.
 
         Raises ConditionFailed. In a condition `#name` stands for an attribute, as some plain names are reserved.
         """
@@ -120,8 +131,11 @@ class Table:
         if count:
             clauses.append(f"#{count} = if_not_exists(#{count}, :zero) + :one")
             given |= {":zero": 0, ":one": 1}
+        for name, more in (append or {}).items():
+            clauses.append(f"#{name} = list_append(if_not_exists(#{name}, :none), :{name})")
+            given |= {":none": [], f":{name}": more}
         removal = f" REMOVE {', '.join(f'#{name}' for name in remove)}" if remove else ""
-        names = {*values, *first, *remove, *REFERENCE.findall(condition)} | ({count} if count else set())
+        names = {*values, *first, *remove, *(append or {}), *REFERENCE.findall(condition)} | ({count} if count else set())
         updated = self._call(
             "update_item",
             TableName=self._name,
@@ -135,8 +149,17 @@ class Table:
         )
         return deserialise(updated["Attributes"]) if answer else {}
 
-    def query(self, index: str, partition: tuple[str, str], between: tuple[str, str], page: int) -> Iterator[Item]:
-        """Index entries of one partition between two sort keys, both included, newest first, read `page` at a time."""
+    def query(
+        self,
+        index: str,
+        partition: tuple[str, str],
+        between: tuple[str, str],
+        page: int,
+        *,
+        oldest_first: bool = False,
+    ) -> Iterator[Item]:
+        """Index entries of one partition between two sort keys, both included, newest first unless asked otherwise,
+        read `page` at a time."""
         attribute, value = partition
         more: dict[str, Any] = {}
         while True:
@@ -146,7 +169,7 @@ class Table:
                 IndexName=index,
                 KeyConditionExpression=f"{attribute} = :value AND sortKey BETWEEN :oldest AND :newest",
                 ExpressionAttributeValues=serialise({":value": value, ":oldest": between[0], ":newest": between[1]}),
-                ScanIndexForward=False,
+                ScanIndexForward=oldest_first,
                 Limit=page,
                 **more,
             )
@@ -155,19 +178,18 @@ class Table:
                 return
             more = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
-    def _execute(self, statements: Iterable[tuple[str, Collection[Any]]]) -> list[bool]:
+    def _execute(self, statements: Sequence[dict[str, Any]]) -> list[Written]:
         """Write by PartiQL: only there can one call make many conditional writes of which each fails alone."""
-        wanted = [{"Statement": text, "Parameters": list(map(typed, values))} for text, values in statements]
-        written: list[bool] = []
-        for start in range(0, len(wanted), STATEMENTS_IN_ONE_WRITE):
-            some = wanted[start : start + STATEMENTS_IN_ONE_WRITE]
+        written: list[Written] = []
+        for start in range(0, len(statements), STATEMENTS_IN_ONE_WRITE):
+            some = statements[start : start + STATEMENTS_IN_ONE_WRITE]
             try:
                 answer = self._call("batch_execute_statement", Statements=some)
             except LedgerUnavailable as error:
                 logger.warning("writes failed", error=str(error))  # each is tried once more alone
-                written += [False] * len(some)
+                written += [Written(False)] * len(some)
             else:
-                written += ["Error" not in each for each in answer["Responses"]]
+                written += map(_written, answer["Responses"])
         return written
 
     def _call(self, operation: str, **arguments: Any) -> Any:
@@ -181,6 +203,16 @@ class Table:
             raise LedgerUnavailable(f"{operation} failed: {code}: {error.response['Error'].get('Message')}") from error
         except BotoCoreError as error:
             raise LedgerUnavailable(f"{operation} failed: {type(error).__name__}") from error
+
+
+def _parameters(text: str, values: Iterable[Any]) -> dict[str, Any]:
+    return {"Statement": text, "Parameters": list(map(typed, values))}
+
+
+def _written(answer: Mapping[str, Any]) -> Written:
+    error = answer.get("Error")
+    item = (error or answer).get("Item")
+    return Written(error is None, deserialise(item) if item else None)
 
 
 # Not boto3.dynamodb.types: for a claimed item of four limits its TypeSerializer takes 26 µs and this 9 (Python 3.13).

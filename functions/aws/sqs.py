@@ -14,11 +14,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from model.errors import QueueUnavailable
 from model.outcomes import Request
+from model.pair import Pair
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
 
 OUTCOME_ID = "OutcomeId"  # message attribute: the outcome that a message continues
+VERIFY = "Verify"  # message attribute: the portal and the pair that is to be read, joined by #
 LONGEST_DELAY = 900  # seconds; SQS's maximum for a message's DelaySeconds
 # Seconds. SQS allows 43,200 in all from the receipt on, and a message has been in a function for up to 15 minutes.
 LONGEST_VISIBILITY = 42_000
@@ -35,13 +37,24 @@ class Queue:
     def send(self, request: Request, now: datetime, not_before: datetime | None = None) -> None:
         """Send a request under its outcome's id, to be run at `not_before` or after SQS's longest delay."""
         envelope = replace(request.envelope, idempotency_key=None)
+        body = json.dumps(envelope.as_json(), ensure_ascii=False, separators=(",", ":"))
+        delay = _seconds(now, not_before or now, LONGEST_DELAY)
+        self._send(request.envelope.portal, body, delay, {OUTCOME_ID: request.id})
+
+    def send_verification(self, portal: str, pair: Pair) -> None:
+        """Ask for a reading of a pair."""
+        self._send(portal, "a pair to be verified", 0, {VERIFY: f"{portal}#{pair}"})
+
+    def _send(self, portal: str, body: str, delay: int, attributes: Mapping[str, str]) -> None:
         try:
             self._client.send_message(
                 QueueUrl=self._url,
-                MessageBody=json.dumps(envelope.as_json(), ensure_ascii=False, separators=(",", ":")),
-                DelaySeconds=_seconds(now, not_before or now, LONGEST_DELAY),
-                MessageGroupId=request.envelope.portal,  # SQS is fair between groups: a busy portal delays no other
-                MessageAttributes={OUTCOME_ID: {"DataType": "String", "StringValue": request.id}},
+                MessageBody=body,
+                DelaySeconds=delay,
+                MessageGroupId=portal,  # SQS is fair between groups: a busy portal delays no other
+                MessageAttributes={
+                    name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+                },
             )
         except (ClientError, BotoCoreError) as error:
             raise QueueUnavailable(f"the request could not be queued ({type(error).__name__})") from error

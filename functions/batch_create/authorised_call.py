@@ -28,15 +28,16 @@ ATTEMPT_MESSAGE_CHARACTERS = 500  # 50 attempts of an outcome must leave room in
 
 
 class AuthorisedCalls:
-    """Calls until `deadline`. Nothing is sent twice, except with a fresh token after a 401.
+    """Calls until `deadline`, `urgent` ones with a caller who waits. Nothing is sent twice, except with a fresh token
+    after a 401.
 
     Attempts and HubSpot's answer go into the result. Every failure of `model.errors` is raised on.
     """
 
-    def __init__(self, deps: Dependencies, deadline: datetime, *, urgent: bool) -> None:
+    def __init__(self, deps: Dependencies, deadline: datetime) -> None:
         self._deps = deps
         self._deadline = deadline
-        self._urgent = urgent
+        self.urgent = False
         self._down: dict[str, HubSpotFailure] = {}  # portals for which any further call would fail alike
         self._ahead: Counter[str] = Counter()
 
@@ -51,7 +52,7 @@ class AuthorisedCalls:
             answer = self._attempt(
                 name,
                 Verdict.ANSWERED,
-                lambda token, seconds: hubspot.batch_create(token, call.pair, call.inputs, seconds),
+                lambda token, seconds: hubspot.batch_create(token, call.address, call.inputs, seconds),
                 result,
             )
         except HubSpotFailure as failure:
@@ -69,7 +70,7 @@ class AuthorisedCalls:
         """Read every limit of a call's pair."""
         hubspot = self._deps.hubspot
         return self._attempt(
-            "read", Verdict.READ_BACK, lambda token, seconds: hubspot.read_pair(token, call.pair, seconds), result
+            "read", Verdict.READ_BACK, lambda token, seconds: hubspot.read_pair(token, call.address, seconds), result
         )
 
     def _attempt(self, name: str, verdict: Verdict, use: Callable[[str, float], T], result: CallResult) -> T:
@@ -113,9 +114,9 @@ class AuthorisedCalls:
 
     def _reserve_slot(self, portal: str) -> None:
         until = self._deadline - CALL_TIME
-        if not self._urgent:
+        if not self.urgent:
             until = min(until, self._deps.clock() + LONGEST_SLOT_WAIT)
-        self._deps.quota.reserve(portal, ahead=max(1, self._ahead[portal]), urgent=self._urgent, until=until)
+        self._deps.quota.reserve(portal, ahead=max(1, self._ahead[portal]), urgent=self.urgent, until=until)
         self._ahead[portal] -= 1
 
     def _observe_failure(self, portal: str, failure: HubSpotFailure, at: datetime) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 from typing import Any
 
 from batch_create.attribution import Attribution
@@ -16,30 +16,29 @@ from ledger.claim import Claim
 from model.contract import LimitKey
 from model.errors import HubSpotFailure, Misconfigured, Unavailable, Uncertain
 from model.outcomes import Attempt, Doubt, HubSpotResponse, Outcome, Result, Status, conclude
-from model.pair import Pair
-
-# Between a request's own time and its first run. SQS may deliver in another order at any time; within so few seconds
-# nobody can tell which of two requests was meant to be the last.
-LATE = timedelta(seconds=30)
+from model.pair import Address, Pair
 
 
 class ClaimedRequest:
     """What is known so far about one claimed request. Others see none of it until it is settled. `outcome` is the
     claimed one until `conclude`."""
 
-    def __init__(self, claim: Claim, now: datetime, default_api_version: str, interactive: bool) -> None:
+    def __init__(
+        self, claim: Claim, pair: Pair | None, now: datetime, default_api_version: str, interactive: bool
+    ) -> None:
         outcome = claim.outcome
         version = outcome.api_version or default_api_version
         self.outcome = outcome
         self.fence = claim.fence
+        self.abandoned = claim.abandoned
         self.doubt = outcome.doubt
         if claim.abandoned:
             # The last holder died, and may have sent everything at any moment until now.
             self.doubt = Doubt(since=now, in_vain=outcome.doubt.in_vain if outcome.doubt else 0)
         self.settled = False
         self.interactive = interactive
-        self.pair = Pair(version, outcome.from_object_type or "", outcome.to_object_type or "")
-        self._claimed_at = now
+        self._pair = pair  # None while nobody knows the types: then nothing is demanded
+        self._address = Address(version, outcome.from_object_type or "", outcome.to_object_type or "")
         # By limit: an outcome can have 500 inputs, and a run many such outcomes.
         self._inputs = {item.key: item for item in outcome.inputs}
         self._open = {item.key: item.asked for item in outcome.open_inputs}
@@ -58,11 +57,6 @@ class ClaimedRequest:
         return self.doubt is not None and not self.doubt.cleared
 
     @property
-    def is_late(self) -> bool:
-        """Whether this request has waited, so that younger requests may have superseded it."""
-        return self.fence > 1 or self._claimed_at - self.outcome.requested_at > LATE
-
-    @property
     def decided(self) -> bool:
         """Whether every input is decided."""
         return not self._open
@@ -74,10 +68,15 @@ class ClaimedRequest:
 
     def demands(self) -> Iterator[Demand]:
         """The open inputs, unless they must wait for another run."""
-        if self._deferral is None:
-            outcome = self.outcome
+        if self._deferral is None and self._pair:
+            outcome, age = self.outcome, self.outcome.age
             for item in self._open.values():
-                yield Demand(outcome.id, outcome.requested_at, outcome.portal, self.pair, item, self.doubt)
+                yield Demand(outcome.id, age, outcome.portal, self._pair, self._address, item, self.doubt)
+
+    def reject(self, message: str) -> None:
+        """Note that no input of it can ever be set."""
+        for key in list(self._open):
+            self.decide(key, Attribution(Result.REJECTED, message))
 
     def decide(self, key: LimitKey, attribution: Attribution) -> None:
         """Note what became of an input. If reading back has proved it, HubSpot's answer does not say so."""

@@ -9,21 +9,24 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime, tzinfo
 
-    from batch_create.ports import HistoryPort, HubSpotPort, LedgerPort, Point, QuotaPort, TokenPort
+    from batch_create.ports import HubSpotPort, LeasePort, LedgerPort, ObjectTypePort, Point, QuotaPort, TokenPort
 
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
     """What `run` works with. `clock` gives the time in UTC, `jitter` a number from 0 to 1, `zone` a portal's time zone.
-    `sleep` takes seconds, `reached` each point that a worker passes. `side_by_side` does jobs at the same time."""
+    `new_id` gives text that no other worker has. `sleep` takes seconds, `reached` each point that a worker passes.
+    `side_by_side` does jobs at the same time."""
 
     ledger: LedgerPort
-    history: HistoryPort
+    leases: LeasePort
+    object_types: ObjectTypePort
     hubspot: HubSpotPort
     tokens: TokenPort
     quota: QuotaPort
     clock: Callable[[], datetime]
     jitter: Callable[[], float]
+    new_id: Callable[[], str]
     zone: Callable[[str], tzinfo]
     sleep: Callable[[float], None]
     reached: Callable[[Point], None]

@@ -3,94 +3,157 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
+from batch_create.adoption import adopt
 from batch_create.authorised_call import AuthorisedCalls
-from batch_create.claimed_request import ClaimedRequest
+from batch_create.claiming import Claiming
 from batch_create.dependencies import Dependencies
-from batch_create.pair_run import PairRun, unsettled
+from batch_create.pair_run import PairRun
 from batch_create.plan import chunks, round_robin
 from batch_create.ports import Point
 from batch_create.sending import Sender
-from ledger.claim import CLAIMED_TOGETHER, Claim, ClaimStatus
-from model.errors import LedgerUnavailable
-from model.outcomes import Request, Status, new_outcome
+from batch_create.settling import settle
+from batch_create.waiting import Denied, Standing, Waiting
+from ledger.claim import Claim
+from ledger.leases import Lease, Wanted
+from ledger.register import conservative
+from model.errors import HubSpotFailure, LedgerUnavailable, Refused, Unavailable
+from model.outcomes import Request
 from model.pair import Pair
+from model.records import milliseconds
 from runtime.concurrency import MAX_THREADS
-from runtime.telemetry import logger
 
-# A worker may need this long after its deadline to settle; until then nobody takes over its requests.
-LEASE_GRACE = timedelta(seconds=15)
+# A lease ends so long after the run's deadline. The invocation's hard end comes first: at most 7 s after the deadline,
+# in the webhook, whose run ends long before its function must. The rest is for the difference of two clocks.
+LEASE_GRACE = timedelta(seconds=20)
+# Pairs that one thread takes together: few, as the last of them waits in its hands until the others are done.
+PAIRS_TOGETHER = 5
 
-Key = tuple[str, str]  # a request's id and fingerprint
-Ask = Callable[[Sequence[Request], datetime, datetime], Sequence[Claim | None]]
 
+def run(
+    requests: Sequence[Request], seconds: float, deps: Dependencies, verify: Sequence[tuple[str, Pair]] = ()
+) -> list[Claim]:
+    """Set the limits that `requests` ask for, within `seconds`, and read the pairs that are to be verified. One claim
+    per request, in their order.
 
-def run(requests: Sequence[Request], seconds: float, deps: Dependencies) -> list[Claim]:
-    """Set the limits that `requests` ask for, within `seconds`. One claim per request, in their order.
-
-    CLAIMED: it was run here, and the claim's `outcome` is final or DEFERRED until its `retry_at`. FINAL: it was done
-    before. LEASED: another worker has it until `lease_until`. DEFERRED: it waits in the queue for its `retry_at`.
-    KEY_REUSED: its id belongs to another request, whose `outcome` this is. LEDGER_UNAVAILABLE: nothing was done.
+    CLAIMED: it was run here, or by the worker that held its pair, and the claim's `outcome` is final, DEFERRED until
+    its `retry_at`, or QUEUED. FINAL: it was done before. LEASED: another worker has it until `lease_until`. DEFERRED:
+    it waits in the queue for its `retry_at`. KEY_REUSED: its id belongs to another request, whose `outcome` this is.
+    PAIR_LEASED and LEDGER_UNAVAILABLE: nothing was done.
     """
-    deadline = deps.clock() + timedelta(seconds=seconds)
-    # The same request may come twice in one batch: it is claimed once, and both get the one answer.
-    distinct: dict[Key, Request] = {(request.id, request.fingerprint): request for request in requests}
-    claims = _claims(distinct, deadline, deps)
-    _work([claim for key in distinct if isinstance(claim := claims[key], ClaimedRequest)], deadline, deps)
-    answers = (claims[request.id, request.fingerprint] for request in requests)
-    return [
-        Claim(ClaimStatus.CLAIMED, answer.outcome) if isinstance(answer, ClaimedRequest) else answer
-        for answer in answers
-    ]
+    # The same request may come twice in one batch: it is run once, and both get the one answer.
+    distinct: dict[str, Request] = {}
+    for request in requests:
+        distinct.setdefault(request.id, request)
+    claims = _Run(seconds, deps).of(list(distinct.values()), verify)
+    others = [each for each in requests if not _same(each, distinct[each.id])]
+    of_others = dict(zip(map(id, others), run(others, seconds, deps), strict=True)) if others else {}
+    return [of_others.get(id(request)) or claims[request.id] for request in requests]
 
 
-def _claims(
-    requests: Mapping[Key, Request], deadline: datetime, deps: Dependencies
-) -> dict[Key, Claim | ClaimedRequest]:
-    """Claim requests side by side: those that are new many at a time, then the others one by one."""
-    claims: dict[Key, Claim | ClaimedRequest] = {}
+def _same(one: Request, other: Request) -> bool:
+    return one is other or one.envelope == other.envelope or one.fingerprint == other.fingerprint
 
-    def claim(keys: Sequence[Key], ask: Ask) -> None:
-        deps.reached(Point.BEFORE_CLAIM)
-        now = deps.clock()
+
+class _Run:
+    """One run, in one holder's name."""
+
+    def __init__(self, seconds: float, deps: Dependencies) -> None:
+        self._deps = deps
+        self._deadline = deps.clock() + timedelta(seconds=seconds)
+        self._claiming = Claiming(deps.new_id(), self._deadline + LEASE_GRACE, deps)
+        self._waiting = Waiting(self._claiming, deps, self._take)
+        self._calls = AuthorisedCalls(deps, self._deadline)
+
+    def of(self, requests: Sequence[Request], verify: Sequence[tuple[str, Pair]]) -> dict[str, Claim]:
+        """The claims by their ids."""
+        self._calls.urgent = any(request.interactive for request in requests)
+        by_pair: dict[tuple[str, Pair], list[Request]] = defaultdict(list, {each: [] for each in verify})
+        for request in requests:
+            if pair := self._pair(request):
+                by_pair[request.envelope.portal, pair].append(replace(request, pair=pair))
+        for portal, _ in by_pair:
+            self._calls.expect(portal, 1)
+        wanted = {
+            Wanted(portal, pair, tuple(each.id for each in by_pair[portal, pair])): by_pair[portal, pair]
+            for portal, pair in round_robin(by_pair)
+        }
+        self._waiting.wait(self._take(wanted), self._seconds())
+        return self._claiming.answers()
+
+    def _seconds(self) -> float:
+        return (self._deadline - self._deps.clock()).total_seconds()
+
+    def _pair(self, request: Request) -> Pair | None:
+        """The pair that a request is about. A request with a type that HubSpot does not know is REJECTED, and one about
+        which it could not be asked is DEFERRED: then None."""
+        if request.pair:
+            return request.pair
+        portal, named = request.envelope.portal, (request.envelope.from_object_type, request.envelope.to_object_type)
         try:
-            answers = ask([requests[key] for key in keys], now, deadline + LEASE_GRACE)
-        except LedgerUnavailable as error:
-            for key in keys:
-                logger.error("claim failed", outcome_id=requests[key].id, error=str(error))
-                outcome = unsettled(new_outcome(requests[key], Status.DEFERRED), now)
-                claims[key] = Claim(ClaimStatus.LEDGER_UNAVAILABLE, outcome)
+            return Pair(*(self._deps.object_types.resolve(portal, name, self._seconds()) for name in named))
+        except HubSpotFailure as failure:
+            self._claiming.one(request)
+            for claimed in self._claiming.own([request]):
+                if isinstance(failure, Refused):
+                    claimed.reject(str(failure))
+                else:
+                    claimed.defer(failure)
+                settle([claimed], self._deps)
+            return None
+
+    def _take(self, wanted: Denied) -> Denied:
+        """Take pairs and run their requests, side by side. Returns those that others hold."""
+        denied: dict[Wanted, Sequence[Request]] = {}
+
+        def take_some(some: Sequence[Wanted]) -> None:
+            try:
+                leases = self._leases({each: wanted[each] for each in some})
+            except LedgerUnavailable as error:
+                self._claiming.ledger_unavailable([request for each in some for request in wanted[each]], error)
+                return
+            held = [(each, lease) for each, lease in zip(some, leases, strict=True) if lease]
+            denied.update((each, wanted[each]) for each, lease in zip(some, leases, strict=True) if not lease)
+            self._claiming.many([request for each, _ in held for request in wanted[each]])
+            for each, lease in held:
+                self._run(wanted[each], lease)
+
+        together = max(1, min(PAIRS_TOGETHER, -(-len(wanted) // MAX_THREADS)))
+        self._deps.side_by_side([partial(take_some, some) for some in chunks(list(wanted), together)])
+        return {each: left for each in denied if (left := self._unfinished(denied[each]))}
+
+    def _unfinished(self, requests: Sequence[Request]) -> list[Request]:
+        """Those that this run has claimed and not run yet, and those that it knows nothing of."""
+        own = {request.outcome.id for request in self._claiming.own(requests)}
+        return [each for each in requests if each.id in own or each.id not in self._claiming.known]
+
+    def _leases(self, wanted: Denied) -> Sequence[Lease | None]:
+        ((first, requests), *more) = wanted.items()
+        alone = not more and len(requests) == 1 and requests[0].outcome_id is None
+        if alone and requests[0].id not in self._claiming.known:
+            return [self._claiming.with_pair(requests[0], first)]
+        self._deps.reached(Point.BEFORE_CLAIM)
+        return self._deps.leases.take_many(
+            list(wanted), self._claiming.holder, self._deps.clock(), self._claiming.until
+        )
+
+    def _run(self, requests: Sequence[Request], lease: Lease) -> None:
+        adopted, known = adopt(lease, self._deps)
+        own = [each for each in self._claiming.own(requests) if self._waiting.has_kept(lease.wanted, each)]
+        self._calls.urgent |= any(request.interactive for request in adopted)
+        claimed = [*own, *adopted]
+        for each in claimed:
+            if each.abandoned:  # its last holder may have sent it, until its lease was over at the latest
+                for sent in conservative(each.outcome, lease.died_by or milliseconds(self._deps.clock())):
+                    lease.register.send(sent)
+        if known:
+            PairRun(claimed, lease, Sender(self._deps, self._deadline, self._calls, lease.register), self._deps).run()
             return
-        if any(answer and answer.claim_status is ClaimStatus.CLAIMED for answer in answers):
-            deps.reached(Point.AFTER_CLAIM)
-        for key, answer in zip(keys, answers, strict=True):
-            if answer and answer.claim_status is ClaimStatus.CLAIMED:
-                claims[key] = ClaimedRequest(answer, now, deps.default_api_version, requests[key].interactive)
-            elif answer:
-                claims[key] = answer
-
-    def claim_one_by_one(keys: Sequence[Key]) -> None:
-        for key in keys:
-            claim([key], lambda asked, now, until: [deps.ledger.claim(each, now, until) for each in asked])
-
-    new = chunks(list(requests), CLAIMED_TOGETHER)
-    deps.side_by_side([partial(claim, keys, deps.ledger.claim_new) for keys in new])
-    rest = [key for key in requests if key not in claims]
-    shares = [rest[first::MAX_THREADS] for first in range(min(MAX_THREADS, len(rest)))]
-    deps.side_by_side([partial(claim_one_by_one, keys) for keys in shares])
-    return claims
-
-
-def _work(claimed: Sequence[ClaimedRequest], deadline: datetime, deps: Dependencies) -> None:
-    """Take requests as far as they go, those of different pairs side by side."""
-    pairs: dict[tuple[str, Pair], list[ClaimedRequest]] = defaultdict(list)
-    for request in claimed:
-        pairs[request.outcome.portal, request.pair].append(request)
-    calls = AuthorisedCalls(deps, deadline, urgent=any(request.interactive for request in claimed))
-    for portal, _ in pairs:
-        calls.expect(portal, 1)
-    runs = [PairRun(pairs[key], Sender(deps, deadline, calls), deps) for key in round_robin(pairs)]
-    deps.side_by_side([each.run for each in runs])
+        # What was sent is not known, so nothing may be sent; and the lease is kept, which names what may have been.
+        for each in claimed:
+            each.defer(Unavailable("the ledger could not be asked what an earlier worker has sent"))
+        settle(claimed, self._deps)

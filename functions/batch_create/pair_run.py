@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Mapping, Sequence
 from math import inf
 
 from batch_create.attribution import Attribution
 from batch_create.call_result import Batch, CallResult
 from batch_create.claimed_request import ClaimedRequest
 from batch_create.dependencies import Dependencies
+from batch_create.order import Verification, record, respect, unconfirmed_by
 from batch_create.plan import Demand, DemandsByLimit, affected_demands, by_limit, is_label, plan
-from batch_create.ports import Point
-from batch_create.read_back import confirmed, proven
+from batch_create.read_back import proven
 from batch_create.sending import Sender
-from batch_create.superseding import find_superseded
+from batch_create.settling import settle
+from ledger.leases import Lease
 from model.contract import LimitKey
-from model.errors import LeaseLost, LedgerUnavailable, Unavailable
-from model.outcomes import Outcome, Result, Status
-from runtime.telemetry import count, logger
-
-LEDGER_RETRY = timedelta(seconds=30)  # before another try of a request that could not be written
+from model.outcomes import Result
+from model.records import milliseconds
 
 
 class PairRun:
-    """Reads back what is in doubt, plans, calls and settles."""
+    """Under a lease: reads back what is in doubt, plans, calls, settles and gives the pair back."""
 
-    def __init__(self, requests: Sequence[ClaimedRequest], sender: Sender, deps: Dependencies) -> None:
+    def __init__(self, requests: Sequence[ClaimedRequest], lease: Lease, sender: Sender, deps: Dependencies) -> None:
         self._requests = {request.outcome.id: request for request in requests}
+        self._lease = lease
         self._sender = sender
         self._deps = deps
         self._expected = 1  # call, which each pair is expected to make
@@ -36,44 +33,38 @@ class PairRun:
 
     def run(self) -> None:
         """Take every request as far as it goes: each is settled, final or DEFERRED."""
+        verification = Verification(self._lease, self._sender, self._deps.default_api_version)
+        verification.verify(self._demands(), self._requests, self._now())
         self._resolve_doubts()
-        self._supersede()
-        while demands := self._demands():
+        while demands := self._ordered():
             self._call(demands)
-        self._settle(self._requests.values())
+        settle(self._requests.values(), self._deps, self._lease)
+
+    def _now(self) -> int:
+        return milliseconds(self._deps.clock())
 
     def _demands(self) -> list[Demand]:
         return [demand for request in self._requests.values() for demand in request.demands()]
 
+    def _ordered(self) -> list[Demand]:
+        """The demands that may be sent now."""
+        respect(self._requests, self._demands(), self._lease.register, self._now())
+        return self._demands()
+
     def _resolve_doubts(self) -> None:
         """Read back what an earlier run may have sent without a clear answer, before anything is sent again."""
         # In rounds: of two numbers for one limit, each round is about the younger.
-        while doubtful := [demand for demand in self._demands() if self._requests[demand.request_id].in_doubt]:
+        while doubtful := [demand for demand in self._ordered() if self._requests[demand.request_id].in_doubt]:
             limits = by_limit(doubtful)
             for call in plan(doubtful, batch_size=len(doubtful)):
                 result = self._sender.read_back(call)
                 for demand, _ in affected_demands(call, limits):
                     number = result.read.get(demand.item.key)
-                    request = self._requests[demand.request_id]
-                    if number == demand.item.max_to_object_ids:
-                        request.decide(demand.item.key, confirmed(demand.doubt))  # also the older of two numbers
-                    elif number is not None:
-                        request.note_previous(demand.item.key, number)
+                    if number is not None and number != demand.item.max_to_object_ids:
+                        self._requests[demand.request_id].note_previous(demand.item.key, number)
                 if result.doubt and result.doubt.cleared:
                     result.deferral = None  # it is sent in this run
                 self._apply(result, limits, looked_up=True)
-
-    def _supersede(self) -> None:
-        """Leave what younger requests have set while an older one waited."""
-        late = [demand for demand in self._demands() if self._requests[demand.request_id].is_late]
-        try:
-            for demand, outcome_id in find_superseded(late, self._deps.history):
-                self._requests[demand.request_id].supersede(demand.item.key, by=outcome_id)
-        except LedgerUnavailable as error:
-            logger.error("history unavailable", error=str(error))
-            why = Unavailable("the ledger could not be searched for younger requests")
-            for demand in late:
-                self._requests[demand.request_id].defer(why)
 
     def _call(self, demands: Sequence[Demand]) -> None:
         """Make the calls of one plan.
@@ -93,8 +84,9 @@ class PairRun:
                 lowered |= any(_is_set(key, result) for key in labels)
                 refused += self._postponed(result, labels)
                 touched = self._apply(result, limits)
-                # Early, so that a crash later in this run costs this request nothing.
-                self._settle([request for request in touched if request.decided])
+                if any(not request.decided for request in self._requests.values()):
+                    # Early, so that a crash later in this run costs this request nothing.
+                    settle([request for request in touched if request.decided], self._deps)
         if not lowered:
             for result in refused:  # and no second try can help
                 self._apply(result, limits)
@@ -121,6 +113,7 @@ class PairRun:
         decided = list(affected_demands(result.call, limits))
         ids = dict.fromkeys(demand.request_id for demand, _ in decided)
         touched = [self._requests[request_id] for request_id in ids]
+        record(result, self._lease.register, self._now(), sent=not looked_up)
         for request in touched:
             request.record(result)
         for demand, winner in decided:
@@ -134,57 +127,11 @@ class PairRun:
             elif demand.item == winner.item:
                 request.decide(key, proven(attribution))
             elif attribution.result is Result.UNCONFIRMED:
-                message = f"outcome {winner.request_id} asked for another number later, and cannot be confirmed"
-                request.decide(key, Attribution(Result.UNCONFIRMED, message))
+                request.decide(key, unconfirmed_by(winner.request_id))
             elif attribution.result is not Result.REJECTED:
                 # A later number that was refused changes nothing: then the earlier one is planned again.
                 request.supersede(key, by=winner.request_id)
         return touched
-
-    def _settle(self, finished: Iterable[ClaimedRequest]) -> None:
-        requests = [request for request in finished if not request.settled]
-        for request in requests:
-            request.settled = True
-            zone = self._deps.zone(request.outcome.portal)
-            request.conclude(self._deps.clock(), zone, self._deps.jitter())
-        written: Sequence[bool] = [False] * len(requests)
-        if len(requests) > 1:
-            self._deps.reached(Point.BEFORE_SETTLE)
-            written = self._deps.ledger.settle_many([(each.outcome, each.fence) for each in requests])
-            if any(written):
-                self._deps.reached(Point.AFTER_SETTLE)
-        for request, done in zip(requests, written, strict=True):
-            if not done and not self._written_alone(request):
-                continue
-            outcome = request.outcome
-            logger.info("settled", outcome_id=outcome.id, status=outcome.status, inputs=len(outcome.inputs))
-            count(f"Outcome{outcome.status.title()}")
-            if request.misconfigured:
-                count("PortalMisconfigured", portal=outcome.portal)
-
-    def _written_alone(self, request: ClaimedRequest) -> bool:
-        self._deps.reached(Point.BEFORE_SETTLE)
-        outcome = request.outcome
-        try:
-            self._deps.ledger.settle(outcome, request.fence)
-        except (LeaseLost, LedgerUnavailable) as error:
-            # Not written is not done: whoever takes it over reads back what was applied.
-            logger.error("settle failed", outcome_id=outcome.id, reason=type(error).__name__, error=str(error))
-            request.outcome = unsettled(outcome, self._deps.clock())
-            return False
-        self._deps.reached(Point.AFTER_SETTLE)
-        return True
-
-
-def unsettled(outcome: Outcome, now: datetime) -> Outcome:
-    """The outcome as its caller gets it when the ledger could not be written."""
-    return replace(
-        outcome,
-        status=Status.DEFERRED,
-        reason="the ledger could not be written",
-        retry_at=now + LEDGER_RETRY,
-        finished_at=None,
-    )
 
 
 def _is_set(key: LimitKey, result: CallResult) -> bool:

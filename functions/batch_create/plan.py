@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import cached_property
 from typing import TypeVar
 
 from model.contract import Category, LimitInput, LimitKey
-from model.outcomes import Doubt
-from model.pair import Pair
+from model.outcomes import Age, Doubt
+from model.pair import Address, Pair
 
 # HubSpot's own types that are labels: primary company (1, 2, 5, 6), parent and child company (13, 14). Where this list
 # is not complete, one more call may be needed.
@@ -25,15 +24,12 @@ class Demand:
     """One open input of one request, with the request's doubt if an earlier send came to no clear answer."""
 
     request_id: str
-    requested_at: datetime
+    age: Age
     portal: str
     pair: Pair
+    address: Address
     item: LimitInput
     doubt: Doubt | None = None
-
-    @property
-    def age(self) -> tuple[datetime, str]:
-        return (self.requested_at, self.request_id)
 
 
 DemandsByLimit = dict[tuple[str, Pair, LimitKey], list[Demand]]  # demands by the limit that they are for
@@ -41,11 +37,18 @@ DemandsByLimit = dict[tuple[str, Pair, LimitKey], list[Demand]]  # demands by th
 
 @dataclass(frozen=True)
 class Call:
-    """One HTTP request to HubSpot. `winners` are the demands that its inputs come from."""
+    """One HTTP request to HubSpot, by one API version. `winners` are the demands that its inputs come from."""
 
     portal: str
     pair: Pair
     winners: tuple[Demand, ...]
+
+    @cached_property
+    def address(self) -> Address:
+        """As the callers spell it; by the types' ids where they do not agree."""
+        spelt = {winner.address for winner in self.winners}
+        first = self.winners[0].address
+        return first if len(spelt) == 1 else Address(first.api_version, self.pair.from_type, self.pair.to_type)
 
     @cached_property
     def inputs(self) -> tuple[LimitInput, ...]:
@@ -79,7 +82,8 @@ def plan(demands: Iterable[Demand], batch_size: int) -> Iterator[Call]:
     """The calls that carry the latest demand for each limit: pairs in the order of their oldest demand, and object
     limits before those of labels.
 
-    An earlier demand for another number is in no call. It is superseded once the latest is applied, and planned again
+    An API version is no part of a limit: demands by several are folded into one another, and the latest ones' calls are
+    made by their own. An earlier demand for another number is in no call. It is superseded once the latest is applied, and planned again
     if the latest is rejected, so that the end is the same as if each had been sent in turn.
     """
     groups: dict[tuple[str, Pair], list[Demand]] = defaultdict(list)
@@ -94,8 +98,11 @@ def plan(demands: Iterable[Demand], batch_size: int) -> Iterator[Call]:
                 doubt = latest([doubt, earlier.doubt])
             newest[demand.item.key] = replace(demand, doubt=doubt)
         winners = sorted(newest.values(), key=lambda demand: is_label(demand.item))
-        for chunk in chunks(winners, batch_size):
-            yield Call(portal, pair, tuple(chunk))
+        versions = dict.fromkeys(winner.address.api_version for winner in winners)
+        for version in versions:
+            of_one = [winner for winner in winners if winner.address.api_version == version]
+            for chunk in chunks(of_one, batch_size):
+                yield Call(portal, pair, tuple(chunk))
 
 
 def chunks(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:

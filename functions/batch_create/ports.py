@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tokens.ports import SlotPort
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
+    from aws.dynamodb import Change
     from hubspot_api.client import Answer
-    from ledger.claim import Claim
-    from ledger.history import Filter, Page
+    from ledger.claim import Adoption, Claim
+    from ledger.leases import Lease, Wanted
     from model.contract import LimitInput, LimitKey
     from model.outcomes import Outcome, Request
-    from model.pair import Pair
+    from model.pair import Address
     from model.quota import Quota
 
 
@@ -36,8 +37,8 @@ class Point(StrEnum):
 class HubSpotPort(Protocol):
     """HubSpot, as `hubspot_api.client.HubSpot` reaches it."""
 
-    def batch_create(self, token: str, pair: Pair, inputs: Sequence[LimitInput], seconds: float) -> Answer: ...
-    def read_pair(self, token: str, pair: Pair, seconds: float) -> dict[LimitKey, int | None]: ...
+    def batch_create(self, token: str, address: Address, inputs: Sequence[LimitInput], seconds: float) -> Answer: ...
+    def read_pair(self, token: str, address: Address, seconds: float) -> dict[LimitKey, int | None]: ...
 
 
 class TokenPort(Protocol):
@@ -58,14 +59,35 @@ class LedgerPort(Protocol):
     """Claims and settlements, as `ledger.ledger.Ledger` writes them."""
 
     def claim_new(
-        self, requests: Sequence[Request], now: datetime, lease_until: datetime
+        self, requests: Sequence[Request], holder: str, now: datetime, lease_until: datetime
     ) -> Sequence[Claim | None]: ...
-    def claim(self, request: Request, now: datetime, lease_until: datetime) -> Claim: ...
-    def settle_many(self, settled: Sequence[tuple[Outcome, int]]) -> Sequence[bool]: ...
+    def claim_and_take(
+        self, request: Request, wanted: Wanted, leases: Any, holder: str, now: datetime, lease_until: datetime
+    ) -> tuple[Claim | None, Lease | None]: ...
+    def claim(self, request: Request, holder: str, now: datetime, lease_until: datetime) -> Claim: ...
+    def adopt(self, lease: Lease, naming: Change, now: datetime) -> Adoption: ...
+    def waiting(self, outcome_id: str, wanted: Wanted, now: datetime) -> tuple[Outcome, int, bool]: ...
+    def requeue(self, outcome: Outcome, fence: int) -> None: ...
+    def settle_many(
+        self, settled: Sequence[tuple[Outcome, int]], also: Sequence[Change] = ()
+    ) -> Sequence[bool]: ...
     def settle(self, outcome: Outcome, fence: int) -> None: ...
 
 
-class HistoryPort(Protocol):
-    """Outcomes of the past, as `ledger.history.History` finds them."""
+class LeasePort(Protocol):
+    """Leases of pairs, as `ledger.leases.Leases` writes them."""
 
-    def page(self, wanted: Filter) -> Page: ...
+    def take_many(
+        self, wanted: Sequence[Wanted], holder: str, now: datetime, until: datetime
+    ) -> Sequence[Lease | None]: ...
+    def naming(self, lease: Lease, outcome_ids: Iterable[str]) -> Change: ...
+    def giving_back(self, lease: Lease, now: datetime) -> Change: ...
+    def give_back(self, lease: Lease, now: datetime) -> bool: ...
+    def wait_for(self, wanted: Wanted, outcome_id: str, fence: int) -> None: ...
+
+
+class ObjectTypePort(Protocol):
+    """Object types by their names, as `batch_create.object_types.ObjectTypes` knows them."""
+
+    def known(self, portal: str, name: str) -> str | None: ...
+    def resolve(self, portal: str, name: str, seconds: float) -> str: ...

@@ -1,7 +1,9 @@
 """Reading back: what is true of inputs that HubSpot's answer leaves open, or refuses.
 
 All rules about sending again are here. What came to no clear answer is read back first, and a reading that does not
-show it is believed only when it is repeated after a pause.
+show it is believed only when it is repeated after a pause: then it is sent again, which harms nobody. But HubSpot's
+reads can lag behind its writes, and a call can land late. So no reading within the register's window of a send ends in
+a refusal, and none proves what an older number could explain.
 """
 
 from __future__ import annotations
@@ -12,15 +14,16 @@ from datetime import datetime
 
 from batch_create.attribution import Attribution
 from batch_create.authorised_call import AuthorisedCalls
-from batch_create.call_result import CallResult
+from batch_create.call_result import CallResult, Limits
 from batch_create.plan import latest
 from batch_create.wait_budget import WaitBudget
+from ledger.register import Register
 from model.contract import LimitKey
 from model.errors import HubSpotFailure, Refused, Unavailable, Uncertain
 from model.outcomes import Doubt, Result
+from model.records import milliseconds
 
 PAUSE = 2.0  # seconds between a first reading that does not show a limit and the one that is believed
-READ_LAG = 45.0  # seconds; HubSpot's reads have been seen to lag behind its writes by up to about 40
 NO_LIMIT = (None, 500_000)  # what HubSpot has been seen to show where no limit is set
 SENT_IN_VAIN = 5  # answers of COMPLETE that changed nothing, until the number counts as rejected
 
@@ -28,10 +31,13 @@ SENT_IN_VAIN = 5  # answers of COMPLETE that changed nothing, until the number c
 class ReadBack:
     """Reads pairs back through `calls`, and writes what that shows into a call's result."""
 
-    def __init__(self, calls: AuthorisedCalls, waits: WaitBudget, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, calls: AuthorisedCalls, waits: WaitBudget, clock: Callable[[], datetime], register: Register
+    ) -> None:
         self._calls = calls
         self._waits = waits
         self._clock = clock
+        self._register = register
 
     def resolve_doubt(self, result: CallResult, doubt: Doubt, why: str) -> None:
         """Read the pair back.
@@ -54,7 +60,7 @@ class ReadBack:
                 result.deferral = failure.restated(Uncertain, f"{why}, and reading back failed: {failure}")
                 break
             for key in result.open:
-                if result.read.get(key) == asked[key]:
+                if self._proves(result.read, key, asked[key], asked_at):
                     result.attributions[key] = confirmed(result.doubt)
             if not result.open:
                 break
@@ -63,7 +69,7 @@ class ReadBack:
             result.doubt = replace(result.doubt, absent_since=absent_since, cleared=pause <= 0)
             if pause <= 0:
                 result.deferral = Uncertain(f"{why}; it is not there and is sent again")
-                _believe_absence(result, result.doubt)
+                self._believe_absence(result, result.doubt, asked_at)
                 break
             if not self._waits.wait(pause):
                 result.deferral = Uncertain(f"{why}; it is not there yet, which is looked at again", retry_after=pause)
@@ -105,13 +111,49 @@ class ReadBack:
             return
         for key in suspect:
             doubt = winners[key].doubt
-            if read.get(key) == winners[key].item.max_to_object_ids:
+            number = winners[key].item.max_to_object_ids
+            sent = doubt if doubt and not doubt.refused else None
+            if self._proves(read, key, number, asked_at):
                 result.attributions[key] = confirmed(doubt or Doubt(since=self._clock(), refused=True))
-            elif doubt and not doubt.refused and (age := _seconds(asked_at, since=doubt.since)) < READ_LAG:
+            elif sent and (left := self._left(sent, asked_at)) > 0:
                 why = "it was refused, perhaps because an earlier call has set it, and reads can lag behind"
-                _leave_open(result, [key], Unavailable(why, retry_after=READ_LAG - age))
+                _leave_open(result, [key], Unavailable(why, retry_after=left))
+            elif self._may_lag(key, number, read, asked_at):
+                why = "it was refused, perhaps because it is set, and reads can lag behind what was set before"
+                _leave_open(result, [key], Unavailable(why, retry_after=self._register.lag.total_seconds()))
             elif doubt and not doubt.refused and read.get(key) not in NO_LIMIT:
                 result.attributions[key] = replace(refusals[key], instead=read[key])
+
+    def _believe_absence(self, result: CallResult, doubt: Doubt, asked_at: datetime) -> None:
+        """HubSpot has answered COMPLETE and the number does not show: HubSpot set another, or sets none."""
+        left = self._left(doubt, asked_at)
+        for key in result.open:
+            echoed = result.attributions[key].echoed if key in result.attributions else None
+            if echoed is not None and result.read.get(key) == echoed:
+                if left <= 0 or not self._register.is_recent(key, milliseconds(asked_at)):
+                    result.attributions[key] = Attribution(Result.REJECTED, f"HubSpot set {echoed} instead", read=True)
+            elif doubt.in_vain >= SENT_IN_VAIN and left <= 0:
+                message = f"HubSpot answered COMPLETE {doubt.in_vain} times, gave no error, and did not set it"
+                result.attributions[key] = Attribution(Result.REJECTED, message, read=True)
+        if result.open and doubt.in_vain >= SENT_IN_VAIN and left > 0:
+            result.doubt = replace(doubt, cleared=False)
+            why = f"HubSpot answered COMPLETE {doubt.in_vain} times, and it is not there: it is read once more"
+            result.deferral = Uncertain(why, retry_after=left)
+
+    def _proves(self, read: Limits, key: LimitKey, number: int, asked_at: datetime) -> bool:
+        """Whether a reading shows a number, and nothing older could be what it shows."""
+        return read.get(key) == number and not self._register.explains(key, number, milliseconds(asked_at))
+
+    def _may_lag(self, key: LimitKey, number: int, read: Limits, asked_at: datetime) -> bool:
+        """Whether a reading about a limit that is said to exist may be of before it was last set."""
+        last, now = self._register.last.get(key), milliseconds(asked_at)
+        if last is None or not self._register.is_recent(key, now):
+            return False
+        return number in (read.get(key), last.number)
+
+    def _left(self, doubt: Doubt, asked_at: datetime) -> float:
+        """Seconds until a reading tells what became of a send."""
+        return self._register.window / 1000 - _seconds(asked_at, since=doubt.since)
 
 
 def confirmed(doubt: Doubt | None) -> Attribution:
@@ -131,17 +173,6 @@ def proven(attribution: Attribution) -> Attribution:
         f" {attribution.instead} is there: whether that call had set this one in between cannot be known"
     )
     return Attribution(Result.UNCONFIRMED, message, attribution.correlation_id)
-
-
-def _believe_absence(result: CallResult, doubt: Doubt) -> None:
-    """HubSpot has answered COMPLETE and the number does not show: HubSpot set another, or sets none."""
-    for key in result.open:
-        echoed = result.attributions[key].echoed if key in result.attributions else None
-        if echoed is not None and result.read.get(key) == echoed:
-            result.attributions[key] = Attribution(Result.REJECTED, f"HubSpot set {echoed} instead", read=True)
-        elif doubt.in_vain >= SENT_IN_VAIN:
-            message = f"HubSpot answered COMPLETE {doubt.in_vain} times, gave no error, and did not set it"
-            result.attributions[key] = Attribution(Result.REJECTED, message, read=True)
 
 
 def _leave_open(result: CallResult, keys: list[LimitKey], failure: HubSpotFailure) -> None:

@@ -14,6 +14,7 @@ from batch_create.plan import Call
 from batch_create.read_back import ReadBack
 from batch_create.wait_budget import WaitBudget
 from hubspot_api.retry_policy import not_before
+from ledger.register import Register
 from model.errors import HubSpotFailure, Misconfigured, Refused, Uncertain
 from model.hubspot_answer import AnswerStatus
 from model.outcomes import Doubt, Verdict
@@ -25,10 +26,12 @@ SENDS = 3  # of the same inputs within one run
 class Sender:
     """Makes the planned calls of one pair until `deadline`."""
 
-    def __init__(self, deps: Dependencies, deadline: datetime, calls: AuthorisedCalls) -> None:
+    def __init__(
+        self, deps: Dependencies, deadline: datetime, calls: AuthorisedCalls, register: Register
+    ) -> None:
         self._deps = deps
         self._waits = WaitBudget(deps, deadline)
-        self._read_back = ReadBack(calls, self._waits, deps.clock)
+        self._read_back = ReadBack(calls, self._waits, deps.clock, register)
         self.calls = calls
 
     def send(self, call: Call) -> Iterator[CallResult]:
@@ -37,6 +40,10 @@ class Sender:
         last = yield from self._send_until_decided(call)
         if last.refusal:
             yield from self._halved(last.call, may_probe=True)
+
+    def now(self) -> datetime:
+        """The time in UTC."""
+        return self._deps.clock()
 
     def read_back(self, call: Call) -> CallResult:
         """Read a pair whose earlier sends are in doubt, before anything is sent. The result shows which of the call's

@@ -16,7 +16,7 @@ from model.access_token import RefreshedToken
 from model.contract import LimitInput, LimitKey
 from model.errors import HubSpotFailure, Misconfigured, OutOfTime, Refused, Unavailable, Uncertain
 from model.hubspot_answer import BatchAnswer, batch_answer, echoed_limit, error_body, json_object
-from model.pair import Pair
+from model.pair import Address
 from model.quota import Quota
 from model.version import USER_AGENT
 from runtime.redaction import redact
@@ -50,16 +50,16 @@ class HubSpot:
         self._session = session or session_with_deadlines()
         self._session.headers["User-Agent"] = USER_AGENT
 
-    def batch_create(self, token: str, pair: Pair, inputs: Sequence[LimitInput], seconds: float) -> Answer:
+    def batch_create(self, token: str, address: Address, inputs: Sequence[LimitInput], seconds: float) -> Answer:
         """Set limits, in at most `seconds`."""
         body = {"inputs": [item.as_json() for item in inputs]}
-        reply = self._send("POST", token, f"{pair.path}/batch/create", seconds, json=body)
+        reply = self._send("POST", token, f"{address.path}/batch/create", seconds, json=body)
         answer = batch_answer(reply.rows(required=False))
         return Answer(reply.status, reply.text, reply.correlation_id, answer, reply.quota)
 
-    def read_pair(self, token: str, pair: Pair, seconds: float) -> dict[LimitKey, int | None]:
+    def read_pair(self, token: str, address: Address, seconds: float) -> dict[LimitKey, int | None]:
         """Every limit set on a pair, in at most `seconds`."""
-        reply = self._send("GET", token, pair.path, seconds)
+        reply = self._send("GET", token, address.path, seconds)
         rows = map(echoed_limit, reply.rows(required=True)["results"])
         return {
             (row.category, row.type_id): row.user_enforced_max_to_object_ids

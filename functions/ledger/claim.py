@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from aws.dynamodb import STATEMENTS_IN_ONE_WRITE, ConditionFailed, Item, Table
+from aws.dynamodb import STATEMENTS_IN_ONE_WRITE, Change, ConditionFailed, Item, Put, Table, Written
 from ledger.items import from_outcome, pair_key, status_attributes, to_outcome
+from ledger.leases import Lease, Leases, Wanted
+from model.errors import LedgerUnavailable
 from model.outcomes import Outcome, Request, Status, new_outcome
-from model.records import iso
+from model.records import iso, milliseconds
 
 CLAIMED_TOGETHER = STATEMENTS_IN_ONE_WRITE  # requests that one write takes
-RUNNING = ("status", "statusKey", "leaseUntil")  # what each claim writes anew
+RUNNING = ("status", "statusKey", "leaseUntil", "holder", "fingerprint", "pairKey")  # what each claim writes anew
 
 
 class ClaimStatus(StrEnum):
@@ -23,6 +25,7 @@ class ClaimStatus(StrEnum):
     QUEUED = "QUEUED"  # accepted before, and still for the queue to run
     FINAL = "FINAL"  # done before: the outcome is the answer
     LEASED = "LEASED"  # another worker runs it
+    PAIR_LEASED = "PAIR_LEASED"  # another worker sends for its pair: nothing was done, and it must come again
     DEFERRED = "DEFERRED"  # its time has not come
     KEY_REUSED = "KEY_REUSED"  # the id belongs to a request that asks for something else
     LEDGER_UNAVAILABLE = "LEDGER_UNAVAILABLE"  # without an answer from the ledger nothing may be done
@@ -39,6 +42,16 @@ class Claim:
     lease_until: datetime | None = None
 
 
+@dataclass(frozen=True)
+class Adoption:
+    """What a worker runs besides its own requests, and those orphans that are settled or that others run. Unless all of
+    it was `named` in the lease, nothing may be sent."""
+
+    claims: Sequence[Claim]
+    others: Sequence[Outcome]
+    named: bool
+
+
 class Claims:
     """Takes requests. Every method raises LedgerUnavailable when the table cannot be reached."""
 
@@ -51,30 +64,39 @@ class Claims:
         send it once more does no harm, and helps if the first caller died before it could."""
         outcome = new_outcome(request, Status.QUEUED)
         try:
-            self._table.put_new(self._item(outcome, now, request.fingerprint))
+            self._table.put_new(self._item(outcome, now, request))
         except ConditionFailed as failed:
             return claim_status(request, failed.item)
         return Claim(ClaimStatus.CLAIMED, outcome)
 
-    def claim_new(self, requests: Sequence[Request], now: datetime, lease_until: datetime) -> list[Claim | None]:
+    def claim_new(
+        self, requests: Sequence[Request], holder: str, now: datetime, lease_until: datetime
+    ) -> list[Claim | None]:
         """Take those requests that the ledger does not know yet, in as few writes as DynamoDB allows. None for the
         others and for failed writes: `claim` is for these."""
-        new: dict[str, tuple[int, Item]] = {}
-        for place, request in enumerate(requests):
-            if request.outcome_id is None and request.id not in new:
-                new[request.id] = place, self._running(request, now, lease_until) | {"fence": 1}
-        claims: list[Claim | None] = [None] * len(requests)
-        # To put an item costs half of what it costs to update one.
-        written = self._table.put_new_many([item for _, item in new.values()])
-        for (place, item), done in zip(new.values(), written, strict=True):
-            if done:
-                claims[place] = Claim(ClaimStatus.CLAIMED, to_outcome(item), 1, lease_until=lease_until)
-        return claims
+        items = {
+            request.id: self._running(request, holder, now, lease_until) | {"fence": 1}
+            for request in requests
+            if request.outcome_id is None
+        }
+        written = dict(zip(items, self._table.write_many([Put(item) for item in items.values()]), strict=True))
+        return [
+            _claimed(items[request.id], written[request.id], lease_until) if request.id in items else None
+            for request in requests
+        ]
 
-    def claim(self, request: Request, now: datetime, lease_until: datetime) -> Claim:
+    def claim_and_take(
+        self, request: Request, wanted: Wanted, leases: Leases, holder: str, now: datetime, lease_until: datetime
+    ) -> tuple[Claim | None, Lease | None]:
+        """Take a request that the ledger does not know yet and its pair, in one write: each of them, or None."""
+        item = self._running(request, holder, now, lease_until) | {"fence": 1}
+        claim, lease = self._table.write_many([Put(item), leases.statement(wanted, holder, now, lease_until)])
+        return _claimed(item, claim, lease_until), leases.taken(wanted, lease, holder, now, lease_until)
+
+    def claim(self, request: Request, holder: str, now: datetime, lease_until: datetime) -> Claim:
         """Take a request until `lease_until`, unless it is finished or another worker has it."""
-        first = self._running(request, now, lease_until)
-        running = {name: first.pop(name) for name in RUNNING}
+        first = self._running(request, holder, now, lease_until)
+        running = {name: first.pop(name) for name in RUNNING if name in first}
         try:
             item = self._table.update(
                 request.id,
@@ -83,36 +105,100 @@ class Claims:
                 count="fence",
                 remove=["retryAt", "reason"],
                 answer=True,
-                condition="attribute_not_exists(id) OR (fingerprint = :fingerprint AND (#status = :queued"
+                condition="attribute_not_exists(id) OR ((fingerprint = :fingerprint OR fingerprint = :spelt)"
+                " AND (#status = :queued"
                 " OR (#status = :deferred AND #retryAt <= :now) OR (#status = :status AND leaseUntil < :now)))",
-                condition_values={":queued": Status.QUEUED, ":deferred": Status.DEFERRED, ":now": iso(now)},
+                condition_values={
+                    ":spelt": request.fingerprint_as_spelt,
+                    ":queued": Status.QUEUED,
+                    ":deferred": Status.DEFERRED,
+                    ":now": iso(now),
+                },
             )
         except ConditionFailed as failed:
-            return claim_status(request, failed.item)
-        fence = item["fence"]
-        # A holder that settles leaves its fence in settledFence. Where that is missing, the last holder has died.
-        abandoned = item.get("settledFence", 0) != fence - 1
-        return Claim(ClaimStatus.CLAIMED, to_outcome(item), fence, abandoned, lease_until)
+            item = failed.item
+            # One's own claim whose answer was lost, as botocore asks again by itself.
+            if item.get("holder") != holder or item["status"] != Status.RUNNING:
+                return claim_status(request, item)
+        return _held(item, lease_until)
 
-    def _running(self, request: Request, now: datetime, lease_until: datetime) -> Item:
+    def adopt(self, lease: Lease, naming: Change, now: datetime) -> Adoption:
+        """Take what a dead holder had taken a pair for, and what waits for it. `naming` is the write that names all of
+        it in the lease."""
+        fences = dict(lease.waiting)
+        ids = [each for each in dict.fromkeys([*lease.orphans, *fences]) if each not in lease.wanted.outcome_ids]
+        items = {item["id"]: item for item in self._table.get_many(ids)} if ids else {}
+        wanted = [item for item in items.values() if _adoptable(item, lease, fences, now)]
+        changes = [
+            Change(
+                item["id"],
+                {"fence": item["fence"] + 1, "holder": lease.holder, "leaseUntil": iso(lease.until)},
+                (),
+                {"fence": item["fence"], "status": Status.RUNNING},
+            )
+            for item in wanted
+        ]
+        *written, named = self._table.write_many([*changes, naming])
+        claims = []
+        for before, write in zip(wanted, written, strict=True):
+            outcome_id, fence = before["id"], before["fence"]
+            if not write.done:
+                items[outcome_id] = self._table.get(outcome_id) or before
+            if write.done or items[outcome_id].get("holder") == lease.holder:
+                waited = fences.get(outcome_id) == fence
+                claims.append(Claim(ClaimStatus.CLAIMED, to_outcome(before), fence + 1, abandoned=not waited))
+                del items[outcome_id]
+        return Adoption(claims, [to_outcome(items[each]) for each in lease.orphans if each in items], named.done)
+
+    def waiting(self, outcome_id: str, wanted: Wanted, now: datetime) -> tuple[Outcome, int, bool]:
+        """How a request stands that waits for its pair: its outcome and fence, and whether nobody holds the pair."""
+        items = {item["id"]: item for item in self._table.get_many([outcome_id, wanted.item_id])}
+        if outcome_id not in items:
+            raise LedgerUnavailable(f"outcome {outcome_id} was there and is gone")
+        pair = items.get(wanted.item_id)
+        free = pair is None or bool(pair["until"] < milliseconds(now))
+        return to_outcome(items[outcome_id]), items[outcome_id].get("fence", 0), free
+
+    def _running(self, request: Request, holder: str, now: datetime, lease_until: datetime) -> Item:
         outcome = replace(new_outcome(request, Status.RUNNING), started_at=now)
-        return self._item(outcome, now, request.fingerprint) | {"leaseUntil": iso(lease_until)}
+        return self._item(outcome, now, request) | {"leaseUntil": iso(lease_until), "holder": holder}
 
-    def _item(self, outcome: Outcome, now: datetime, fingerprint: str | None = None) -> Item:
+    def _item(self, outcome: Outcome, now: datetime, request: Request | None = None) -> Item:
+        # A request's age is fixed here, when the ledger first hears of it; a clock that is ahead makes nobody younger.
+        outcome = replace(outcome, requested_at=min(outcome.requested_at, now))
         item = from_outcome(outcome) | status_attributes(outcome.portal, outcome.status)
         # The id makes the sort key unique, so that a page can end between two outcomes of the same millisecond.
         item["sortKey"] = f"{iso(outcome.requested_at)}#{outcome.id}"
         item["expiresAt"] = int((now + self._retention).timestamp())
-        if fingerprint:  # without one it is no request, and of no pair
-            item["fingerprint"] = fingerprint
-            item["pairKey"] = pair_key(outcome.portal, outcome.from_object_type or "", outcome.to_object_type or "")
+        if request:  # what is none is of no pair
+            envelope, pair = request.envelope, request.pair
+            types = (pair.from_type, pair.to_type) if pair else (envelope.from_object_type, envelope.to_object_type)
+            item["fingerprint"] = request.fingerprint
+            item["pairKey"] = pair_key(outcome.portal, *types)
         return item
+
+
+def _claimed(item: Item, written: Written, lease_until: datetime) -> Claim | None:
+    return Claim(ClaimStatus.CLAIMED, to_outcome(item), 1, lease_until=lease_until) if written.done else None
+
+
+def _held(item: Item, lease_until: datetime) -> Claim:
+    fence = item["fence"]
+    # A holder that settles leaves its fence in settledFence. Where that is missing, the last holder has died.
+    abandoned = item.get("settledFence", 0) != fence - 1
+    return Claim(ClaimStatus.CLAIMED, to_outcome(item), fence, abandoned, lease_until)
+
+
+def _adoptable(item: Item, lease: Lease, fences: Mapping[str, int], now: datetime) -> bool:
+    if item["status"] != Status.RUNNING:
+        return False
+    return fences.get(item["id"]) == item["fence"] or (item["id"] in lease.orphans and item["leaseUntil"] < iso(now))
 
 
 def claim_status(request: Request, item: Item) -> Claim:
     """The answer of an item that is there to a worker that wants its request."""
     outcome = to_outcome(item)
-    if item.get("fingerprint") != request.fingerprint:
+    if item.get("fingerprint") not in (request.fingerprint, request.fingerprint_as_spelt):
         return Claim(ClaimStatus.KEY_REUSED, outcome)
     if outcome.status.final:
         return Claim(ClaimStatus.FINAL, outcome)

@@ -9,6 +9,7 @@ from itertools import islice
 
 from aws.dynamodb import KEYS_IN_ONE_READ, Table
 from ledger.items import pair_key, size, status_key, to_outcome
+from model.object_types import spellings
 from model.outcomes import Outcome, Status
 from model.records import plain
 
@@ -19,7 +20,8 @@ OLDEST, NEWEST = "0", "~"  # below and above every sort key, which begin with a 
 
 @dataclass(frozen=True)
 class Filter:
-    """Which outcomes of a portal are wanted: of a pair, of a status, since a time, `after` an earlier page."""
+    """Which outcomes of a portal are wanted: of a pair (by its types' ids), of a status, since a time, `after` an
+    earlier page. With `any_spelling`, also those filed under names of the two types that are spelt differently."""
 
     portal: str
     pair: tuple[str, str] | None = None
@@ -27,6 +29,7 @@ class Filter:
     since: str = OLDEST
     after: str = NEWEST
     limit: int = 50
+    any_spelling: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class History:
 
     def _candidates(self, wanted: Filter) -> Iterator[tuple[str, str]]:
         if wanted.pair:
-            streams = [self._keys("by-pair", "pairKey", pair_key(wanted.portal, *wanted.pair), wanted)]
+            streams = [self._keys("by-pair", "pairKey", key, wanted) for key in pair_keys(wanted)]
         else:
             statuses = [wanted.status] if wanted.status else list(Status)
             streams = [self._keys("by-status", "statusKey", status_key(wanted.portal, s), wanted) for s in statuses]
@@ -79,7 +82,30 @@ class History:
                 yield key, outcome_id
             last = key
 
+    def has_any_before(self, portal: str) -> bool:
+        """Whether a portal has outcomes that were written before pairs had registers."""
+        for status in Status:
+            rows = self._table.query(
+                "by-status", ("statusKey", status_key(portal, status)), (OLDEST, NEWEST), 1, oldest_first=True
+            )
+            for row in islice(rows, 1):
+                item = self._table.get(row["id"])
+                if item and isinstance(item.get("inputs"), list):
+                    return True
+        return False
+
     def _keys(self, index: str, attribute: str, value: str, wanted: Filter) -> Iterator[tuple[str, str]]:
         # One more than a page, to know whether there is a next one, and the last of the page before, which is included.
         rows = self._table.query(index, (attribute, value), (wanted.since, wanted.after), wanted.limit + 2)
         return ((row["sortKey"], row["id"]) for row in rows if row["sortKey"] != wanted.after)
+
+
+def pair_keys(wanted: Filter) -> list[str]:
+    """The partitions of a pair. Outcomes of older versions are filed under their types' names, as they were spelt."""
+    from_type, to_type = wanted.pair or ("", "")
+    from_names, to_names = spellings(from_type), spellings(to_type)
+    if wanted.any_spelling:
+        named = [(one, other) for one in from_names for other in to_names]
+    else:
+        named = [(from_type, to_type), *zip(from_names[1:], to_names[1:], strict=False)]
+    return list(dict.fromkeys(pair_key(wanted.portal, *names) for names in named))

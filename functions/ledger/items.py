@@ -66,8 +66,9 @@ def to_outcome(item: Mapping[str, Any]) -> Outcome:
     values = dict(item)
     if body := values.get("hubspot", {}).get("body"):
         values["hubspot"] = {**values["hubspot"], "body": zlib.decompress(body).decode()}
-    if attempts := values.get("attempts"):
-        values["attempts"] = json.loads(attempts)
+    for name in ("inputs", "attempts"):
+        if isinstance(rows := values.get(name), str):  # outcomes of older versions have their inputs as maps
+            values[name] = json.loads(rows)
     return _outcome(values)
 
 
@@ -87,10 +88,11 @@ def size(value: object) -> int:
 
 def _attributes(outcome: Outcome) -> dict[str, Any]:
     item: dict[str, Any] = plain(outcome)
-    attempts = item.pop("attempts")
-    if attempts:
-        # One JSON text: nobody searches for an attempt, and 50 maps take longer to encode than all the rest.
-        item["attempts"] = json.dumps(attempts, separators=(",", ":"), ensure_ascii=False)
+    # One JSON text each: nobody searches for an input or an attempt, and maps take several times as long to encode.
+    for name in ("inputs", "attempts"):
+        rows = item.pop(name)
+        if rows or name == "inputs":
+            item[name] = json.dumps(rows, separators=(",", ":"), ensure_ascii=False)
     if "reason" in item:
         item["reason"] = _cut(item["reason"], REASON_CHARACTERS)
     if outcome.hubspot and outcome.hubspot.body is not None:
@@ -115,9 +117,9 @@ def _cut(text: str, characters: int) -> str:
     return text if len(text) <= characters else f"{text[:characters]}… [cut: {characters} of {len(text)} characters]"
 
 
-def pair_key(portal: str, from_object_type: str, to_object_type: str) -> str:
-    """The partition of the index by pair."""
-    return f"{portal}#{from_object_type}#{to_object_type}"
+def pair_key(portal: str, from_type: str, to_type: str) -> str:
+    """The partition of the index by pair: by the types' ids, or as they are spelt while nobody knows these."""
+    return f"{portal}#{from_type}#{to_type}"
 
 
 def status_key(portal: str, status: Status) -> str:

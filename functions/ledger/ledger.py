@@ -37,12 +37,21 @@ class Ledger(Claims):
                 condition_values={":running": Status.RUNNING},
             )
         except ConditionFailed as failed:
-            raise LeaseLost(outcome.id) from failed
+            # One's own settlement whose answer was lost, as botocore asks again by itself.
+            if failed.item.get("settledFence") != fence:
+                raise LeaseLost(outcome.id) from failed
 
-    def settle_many(self, settled: Sequence[tuple[Outcome, int]]) -> list[bool]:
-        """Settle outcomes in as few writes as DynamoDB allows. Returns for each whether it was settled; `settle` tells
-        why one was not."""
-        return self._table.change_many([_settlement(outcome, fence) for outcome, fence in settled])
+    def settle_many(self, settled: Sequence[tuple[Outcome, int]], also: Sequence[Change] = ()) -> list[bool]:
+        """Settle outcomes, and make other changes, in as few writes as DynamoDB allows. Returns for each whether it was
+        written; `settle` tells why an outcome was not."""
+        changes = [*(_settlement(outcome, fence) for outcome, fence in settled), *also]
+        return [each.done for each in self._table.write_many(changes)]
+
+    def requeue(self, outcome: Outcome, fence: int) -> None:
+        """Let a claimed request of which nothing was sent be QUEUED again, unless another worker has it by now."""
+        self._write_if_still(
+            Status.RUNNING, outcome, status_attributes(outcome.portal, Status.QUEUED) | {"settledFence": fence}, fence
+        )
 
     def record(self, outcome: Outcome, now: datetime) -> None:
         """Keep an outcome that is final from the start, such as that of a message that is no request."""
@@ -61,7 +70,7 @@ class Ledger(Claims):
         end: dict[str, Any] = {"finished_at": now, "received": received, "retry_at": None, "doubt": None}
         given_up = replace(new_outcome(request, Status.FAILED), reason=reason, **end)
         try:
-            self._table.put_new(self._item(given_up, now, request.fingerprint))
+            self._table.put_new(self._item(given_up, now, request))
             return ClaimStatus.CLAIMED
         except ConditionFailed as failed:
             item, claim = failed.item, claim_status(request, failed.item)
@@ -81,7 +90,7 @@ class Ledger(Claims):
             self._table.update(
                 outcome.id,
                 attributes | status_attributes(outcome.portal, Status.FAILED),
-                remove=["retryAt", "leaseUntil", "doubt"],
+                remove=["retryAt", "leaseUntil", "holder", "doubt"],
                 condition="#status = :expected AND (attribute_not_exists(fence) OR fence = :fence)"
                 " AND (attribute_not_exists(leaseUntil) OR leaseUntil < :now)",
                 condition_values={":expected": outcome.status, ":fence": item.get("fence", 0), ":now": iso(now)},
@@ -113,12 +122,13 @@ class Ledger(Claims):
         item = self._table.get(outcome_id)
         return to_outcome(item) if item else None
 
-    def _write_if_still(self, status: Status, outcome: Outcome, values: Item) -> None:
-        """Write into an outcome that still has a status; one that has moved on is left as it is."""
+    def _write_if_still(self, status: Status, outcome: Outcome, values: Item, fence: int | None = None) -> None:
+        """Write into an outcome that still has a status, and a fence; one that has moved on is left as it is."""
+        condition, expected = "#status = :expected", {":expected": status}
+        if fence is not None:
+            condition, expected = f"{condition} AND fence = :fence", {**expected, ":fence": fence}
         with suppress(ConditionFailed):
-            self._table.update(
-                outcome.id, values, condition="#status = :expected", condition_values={":expected": status}
-            )
+            self._table.update(outcome.id, values, condition=condition, condition_values=expected)
 
 
 def _settlement(outcome: Outcome, fence: int) -> Change:
@@ -127,7 +137,7 @@ def _settlement(outcome: Outcome, fence: int) -> Change:
     return Change(
         outcome.id,
         {**settled, **status_attributes(outcome.portal, outcome.status), "settledFence": fence},
-        remove=["leaseUntil", *(name for name in SETTLED if name not in item)],
+        remove=["leaseUntil", "holder", *(name for name in SETTLED if name not in item)],
         expected={"fence": fence, "status": Status.RUNNING},
     )
 

@@ -32,8 +32,9 @@ def continued(outcome: Outcome) -> Request:
 
 
 def replay(outcome: Outcome, client: str, now: datetime, *, everything: bool) -> Request:
-    """A new request for those inputs of an outcome that were not applied, or for `everything`. Its id follows from the
-    outcome's, so that to ask twice replays once. Raises NotReplayable."""
+    """A new request for those inputs of an outcome that were not applied, which is as old as the outcome's: what was
+    asked for since stays. Or one for `everything`, which is as young as any other that is made now. Its id follows from
+    the outcome's, so that to ask twice replays once. Raises NotReplayable."""
     if not outcome.status.final:
         raise NotReplayable(f"outcome {outcome.id} is {outcome.status}: it is still to be finished by itself")
     if not outcome.inputs:
@@ -42,15 +43,18 @@ def replay(outcome: Outcome, client: str, now: datetime, *, everything: bool) ->
     if not inputs:
         raise NotReplayable(f"nothing of outcome {outcome.id} is left to do; with ?all=true all of it is sent again")
     unproven = outcome.status in (Status.FAILED, Status.UNCONFIRMED)
+    identity = ["replay", outcome.id, "all"] if everything else ["replay", outcome.id]
+    moment, age_id = outcome.age
     return Request(
         envelope=_envelope(outcome, inputs),
         trigger=Trigger.WEBHOOK,
-        own_id=hashlib.sha256(json.dumps(["replay", outcome.id]).encode()).hexdigest()[:32],
+        own_id=hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32],
         requested_at=now,
         client=client,
         api_version=outcome.api_version,
         replay_of=outcome.id,
-        doubt=Doubt(since=now) if unproven else None,
+        ordered_as=None if everything else f"{moment}#{age_id}",
+        doubt=Doubt(since=outcome.finished_at or now) if unproven else None,
     )
 
 

@@ -11,6 +11,11 @@ from datetime import datetime
 from enum import StrEnum
 
 from model.contract import ContractError, Envelope, LimitInput, Problem
+from model.object_types import object_type_id
+from model.pair import Pair
+from model.records import milliseconds
+
+Age = tuple[int, str]  # when a request was made (epoch milliseconds), and its id: the greater is the younger request
 
 # Message ids, request ids and our own hashes; nothing that would need quoting in a URL, a log or a key.
 ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -140,6 +145,15 @@ class Outcome:
     received: str | None = None  # the text of a message that could not be read, or that was given up
     doubt: Doubt | None = None  # for the next run, which must read before it sends
     api_version: str | None = None  # from the caller's path; where absent, the first in the settings
+    ordered_as: str | None = None  # the age of the request that this one replays, as `milliseconds#id`
+
+    @property
+    def age(self) -> Age:
+        """By which requests are ordered: a replay has the age of the request that it replays."""
+        if self.ordered_as:
+            moment, _, replayed = self.ordered_as.partition("#")
+            return int(moment), replayed
+        return milliseconds(self.requested_at), self.id
 
     @property
     def open_inputs(self) -> tuple[InputOutcome, ...]:
@@ -152,7 +166,8 @@ class Request:
 
     `own_id` is the trigger's id (SQS message, API Gateway request, rule event). `outcome_id` is set when the request
     was accepted earlier and handed to the queue. `interactive` means that a caller waits for the answer. `replay_of` is
-    the outcome that the request runs again; `doubt` must be resolved by reading back before anything is sent.
+    the outcome that the request runs again, and `ordered_as` that one's age; `doubt` must be resolved by reading back
+    before anything is sent. `pair` is None as long as only HubSpot can tell which types the envelope names.
     """
 
     envelope: Envelope
@@ -164,11 +179,17 @@ class Request:
     api_version: str | None = None
     interactive: bool = False
     replay_of: str | None = None
+    ordered_as: str | None = None
     doubt: Doubt | None = None
+    pair: Pair | None = None
 
     def __post_init__(self) -> None:
         if not ID.fullmatch(self.id):
             raise ContractError([Problem("id", "must be 1 to 128 letters, digits, or any of . _ : -")])
+        if self.pair is None:
+            types = object_type_id(self.envelope.from_object_type), object_type_id(self.envelope.to_object_type)
+            if types[0] and types[1]:
+                object.__setattr__(self, "pair", Pair(types[0], types[1]))
 
     @property
     def id(self) -> str:
@@ -181,10 +202,19 @@ class Request:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of what is asked for. It shows when a key is used again for something else."""
-        pair = [self.envelope.portal, self.envelope.from_object_type, self.envelope.to_object_type]
+        """A hash of what is asked for, however its types are spelt. It shows when a key is used for something else."""
+        pair = self.pair
+        return self._hashed(pair.from_type, pair.to_type) if pair else self.fingerprint_as_spelt
+
+    @property
+    def fingerprint_as_spelt(self) -> str:
+        """The same with the types as they are spelt: what was claimed while only HubSpot knew them, or before types
+        were compared by their ids, has this one."""
+        return self._hashed(self.envelope.from_object_type, self.envelope.to_object_type)
+
+    def _hashed(self, from_type: str, to_type: str) -> str:
         limits = sorted({(*item.key, item.max_to_object_ids) for item in self.envelope.inputs})
-        return hashlib.sha256(json.dumps([pair, limits]).encode()).hexdigest()
+        return hashlib.sha256(json.dumps([[self.envelope.portal, from_type, to_type], limits]).encode()).hexdigest()
 
 
 def conclude(inputs: Iterable[InputOutcome]) -> Status:
@@ -215,5 +245,6 @@ def new_outcome(request: Request, status: Status) -> Outcome:
         inputs=tuple(InputOutcome(item.category, item.type_id, item.max_to_object_ids) for item in envelope.inputs),
         api_version=request.api_version,
         replay_of=request.replay_of,
+        ordered_as=request.ordered_as,
         doubt=request.doubt,
     )

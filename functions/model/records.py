@@ -19,6 +19,11 @@ def iso(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def milliseconds(moment: datetime) -> int:
+    """Epoch milliseconds, as DynamoDB and a register keep a time."""
+    return round(moment.timestamp() * 1000)
+
+
 def camel(name: str) -> str:
     """A name in snake case as JSON spells it."""
     return re.sub("_(.)", lambda found: found[1].upper(), name)

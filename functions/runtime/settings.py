@@ -70,6 +70,9 @@ class Settings:
     batch_size: int = _variable(_number(int, 1, 2000))
     quota_calls: int = _variable(_number(int, 1))  # per ten seconds; what HubSpot's answers say counts more
     head_room: float = _variable(_number(float, 0, 0.999))  # of the quota, for other apps and for people who wait
+    # How long HubSpot's reads may lag behind its writes. Of its reads of limits nobody has published it; other reads of
+    # HubSpot's have been seen to flip between old and new for 70 s, and names of labels took some five minutes.
+    read_lag_seconds: float = _variable(_number(float, 0, 3600), 300.0)
     queue_url: str = _variable(_some)
     portal_time_zones: Mapping[str, ZoneInfo] | None = _variable(_zones, None)
     clients_secret: str = _variable(str, "")  # only the webhook has callers to know

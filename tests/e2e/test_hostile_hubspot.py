@@ -17,9 +17,9 @@ import pytest
 from hubspot_api.client import HubSpot
 from model.contract import Category, LimitInput
 from model.errors import HubSpotFailure, Uncertain
-from model.pair import Pair
+from model.pair import Address
 
-PAIR = Pair("2026-03", "deals", "contacts")
+PAIR = Address("2026-03", "deals", "contacts")
 INPUTS = [LimitInput(category=Category.HUBSPOT_DEFINED, type_id=3, max_to_object_ids=5)]
 GIGABYTE = 2**30
 MEMORY = 512  # MiB, the functions' default
@@ -71,10 +71,10 @@ def peak_of_a_call(base_url: str) -> tuple[str, int]:
     code = f"""
 from model.contract import Category, LimitInput
 from hubspot_api.client import HubSpot
-from model.pair import Pair
+from model.pair import Address
 item = LimitInput(Category.HUBSPOT_DEFINED, 3, 5)
 try:
-    HubSpot({base_url!r}).batch_create("a-token", Pair("2026-03", "deals", "contacts"), [item], 60)
+    HubSpot({base_url!r}).batch_create("a-token", Address("2026-03", "deals", "contacts"), [item], 60)
 except Exception as failure:  # whatever it is, it is printed
     print(type(failure).__name__)
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))

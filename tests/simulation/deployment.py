@@ -15,7 +15,7 @@ from aws_lambda_powertools.event_handler.api_gateway import BaseRouter
 
 from api import response
 from aws import dynamodb
-from batch_create import pair_run
+from batch_create import order, settling
 from quota import shared_quota
 
 # Powertools reads these when the functions are imported.
@@ -37,6 +37,8 @@ from batch_create.ports import Point
 from hubspot_api.client import HubSpot
 from ledger.client_rates import ClientRates
 from ledger.history import History
+from ledger.leases import Leases
+from ledger.rebuild import Rebuild
 from ledger.ledger import Ledger
 from ledger.locks import Locks
 from model.quota import Quota
@@ -57,7 +59,7 @@ ENTRY_POINTS = {
     "dead_letters": dead_letters.handler,
     "sweep": sweep.handler,
 }
-PORTS = ("settings", "secret_store", "ledger", "history", "queue", "authentication", "production", "now")
+PORTS = ("settings", "secret_store", "ledger", "history", "leases", "queue", "authentication", "production", "now")
 
 
 @dataclasses.dataclass
@@ -80,6 +82,9 @@ class Environment:
         outcomes = Table(clients.dynamodb, settings.outcomes_table)
         self.ledger = Ledger(outcomes, timedelta(days=settings.outcome_retention_days))
         self.history = History(outcomes)
+        lag = timedelta(seconds=settings.read_lag_seconds)
+        retention = timedelta(days=settings.outcome_retention_days)
+        self.leases = Leases(outcomes, retention, lag, Rebuild(outcomes, self.history, lag))
         self.authentication = Authentication(settings, self.secret_store, ClientRates(outcomes))
         self.queue = Queue(clients.sqs, settings.queue_url)
         hubspot = HubSpot(settings.hubspot_base_url, clients.session)
@@ -93,7 +98,8 @@ class Environment:
         )
         self.production = Dependencies(
             ledger=self.ledger,
-            history=self.history,
+            leases=self.leases,
+            object_types=self.object_types,
             hubspot=hubspot,
             tokens=TokenProvider(
                 self.secret_store,
@@ -111,6 +117,7 @@ class Environment:
             quota=quota,
             clock=world.clock,
             jitter=world.random.random,
+            new_id=world.new_id,
             zone=settings.zone,
             sleep=world.wait,
             reached=reached,
@@ -232,7 +239,7 @@ def installed() -> Iterator[None]:
         setattr(module, port, _dispatch(port))
     found.append((dynamodb, "deserialise", dynamodb.deserialise))
     vars(dynamodb)["deserialise"] = _remembering(dynamodb.deserialise)
-    for module in (pair_run, shared_quota, dead_letters, sweep, response):
+    for module in (settling, order, shared_quota, dead_letters, sweep, response):
         found.append((module, "count", count))
         vars(module)["count"] = _count_nothing
     try:

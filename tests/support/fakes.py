@@ -6,21 +6,25 @@ import json
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import count
 from typing import Any
 
 from aws.dynamodb import Table
 from batch_create.dependencies import Dependencies
 from batch_create.handler import run
-from batch_create.ports import HistoryPort, LedgerPort
+from batch_create.ports import LeasePort, LedgerPort
 from hubspot_api.client import Answer
 from hubspot_api.retry_policy import rule
-from ledger.history import Filter, History, Page
+from ledger.leases import Leases
 from ledger.ledger import Ledger
+from ledger.rebuild import Rebuild
+from ledger.history import History
 from model.contract import LimitInput, LimitKey
-from model.errors import HubSpotFailure
+from model.errors import HubSpotFailure, Refused
 from model.hubspot_answer import batch_answer
+from model.object_types import object_type_id
 from model.outcomes import Outcome, Request, Trigger
-from model.pair import Pair
+from model.pair import Address
 from model.quota import Quota
 from model.validation import parse_envelope
 from tests.simulation.dynamo import Dynamo
@@ -92,7 +96,7 @@ class FakeHubSpot:
     reads: list[HubSpotFailure | Limits | Callable[[], Limits]] = field(default_factory=list)
     applies: bool = False
     state: dict[tuple[str, str], Limits] = field(default_factory=dict)
-    created: list[tuple[Pair, tuple[LimitInput, ...]]] = field(default_factory=list)
+    created: list[tuple[Address, tuple[LimitInput, ...]]] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
     read_count: int = 0
     calls: list[str] = field(default_factory=list)
@@ -107,7 +111,7 @@ class FakeHubSpot:
         """The type ids in each create."""
         return [[item.type_id for item in inputs] for _, inputs in self.created]
 
-    def batch_create(self, token: str, pair: Pair, inputs: Sequence[LimitInput], seconds: float) -> Answer:
+    def batch_create(self, token: str, pair: Address, inputs: Sequence[LimitInput], seconds: float) -> Answer:
         self.tokens.append(token)
         self.calls.append("create")
         self.created.append((pair, tuple(inputs)))
@@ -126,7 +130,7 @@ class FakeHubSpot:
         limits.update({(r.category or "", r.type_id or 0): r.user_enforced_max_to_object_ids for r in rows})
         return reply
 
-    def read_pair(self, token: str, pair: Pair, seconds: float) -> Limits:
+    def read_pair(self, token: str, pair: Address, seconds: float) -> Limits:
         self.read_count += 1
         self.calls.append("read")
         if self.reads:
@@ -143,7 +147,7 @@ class PickyHubSpot(FakeHubSpot):
 
     bad: Container[int] = frozenset()  # type ids
 
-    def batch_create(self, token: str, pair: Pair, inputs: Sequence[LimitInput], seconds: float) -> Answer:
+    def batch_create(self, token: str, pair: Address, inputs: Sequence[LimitInput], seconds: float) -> Answer:
         if refused := [item.type_id for item in inputs if item.type_id in self.bad]:
             self.replies = [failed(400, f"typeId {refused[0]} is bad")]
         return super().batch_create(token, pair, inputs, seconds)
@@ -198,7 +202,8 @@ class Service:
         self.table = in_memory(self.clock)
         self.ledger = Ledger(self.table, timedelta(days=400))
         self.hubspot = hubspot or FakeHubSpot()
-        self.ports = ports(self.ledger, self.hubspot, self.clock, history=History(self.table), **rest)
+        self.leases = leases(self.table)
+        self.ports = ports(self.ledger, self.hubspot, self.clock, leases=self.leases, **rest)
 
     def run(self, *requests: Request, seconds: float = 30) -> list[Outcome]:
         """The outcomes as the ledger has them after one run."""
@@ -222,15 +227,25 @@ class Service:
 
 
 @dataclass
-class FakeHistory:
-    """Outcomes, youngest first, as a search of the ledger would find them."""
+class FakeObjectTypes:
+    """HubSpot's own types, and the custom ones that a test names; a failure in place of an id is raised."""
 
-    outcomes: list[Outcome] = field(default_factory=list)
-    searched: list[Filter] = field(default_factory=list)
+    custom: dict[str, str | HubSpotFailure] = field(default_factory=dict)
 
-    def page(self, wanted: Filter) -> Page:
-        self.searched.append(wanted)
-        return Page(self.outcomes, None)
+    def known(self, portal: str, name: str) -> str | None:
+        found = self.custom.get(name)
+        return object_type_id(name) or (found if isinstance(found, str) else None)
+
+    def resolve(self, portal: str, name: str, seconds: float) -> str:
+        found = object_type_id(name) or self.custom.get(name) or Refused(f"HubSpot knows no object type {name}")
+        if isinstance(found, HubSpotFailure):
+            raise found
+        return found
+
+
+def leases(table: Table, lag: timedelta = timedelta(minutes=5)) -> Leases:
+    """The leases in a table, over whose reads HubSpot's may lag so long."""
+    return Leases(table, timedelta(days=400), lag, Rebuild(table, History(table), lag))
 
 
 def ports(
@@ -238,18 +253,22 @@ def ports(
     hubspot: FakeHubSpot,
     clock: Clock,
     batch_size: int = 100,
-    history: HistoryPort | None = None,
+    leases: LeasePort | None = None,
     zone: tzinfo = UTC,
+    object_types: FakeObjectTypes | None = None,
 ) -> Dependencies:
     """Dependencies of a run whose waits pass in no time."""
+    numbers = count(1)
     return Dependencies(
         ledger=ledger,
-        history=history or FakeHistory(),
+        leases=leases or globals()["leases"](in_memory(clock)),
+        object_types=object_types or FakeObjectTypes(),
         hubspot=hubspot,
         tokens=FakeTokens(),
         quota=FakeQuota(),
         clock=clock,
         jitter=lambda: 0.5,
+        new_id=lambda: f"worker-{next(numbers)}",
         zone=lambda portal: zone,
         sleep=clock.advance,
         reached=lambda point: None,

@@ -9,9 +9,9 @@ import pytest
 from hubspot_api.client import HubSpot
 from model.contract import Category, LimitInput
 from model.errors import HubSpotFailure
-from model.pair import Pair
+from model.pair import Address
 
-PAIR = Pair("2026-03", "deals", "contacts")
+PAIR = Address("2026-03", "deals", "contacts")
 READ = "https://hubspot.test/crm/associations/2026-03/definitions/configurations/deals/contacts"
 CREATE = f"{READ}/batch/create"
 LIMIT = LimitInput(category=Category.HUBSPOT_DEFINED, type_id=3, max_to_object_ids=5)

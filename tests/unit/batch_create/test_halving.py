@@ -19,7 +19,7 @@ from hubspot_api.client import Answer
 from ledger.ledger import Ledger
 from model.contract import LimitInput, LimitKey
 from model.outcomes import Result, Status
-from model.pair import Pair
+from model.pair import Address
 from tests.support.fakes import (
     START,
     Clock,
@@ -41,7 +41,7 @@ def fates_of_one_call(number: int, hubspot: FakeHubSpot) -> dict[LimitKey, Attri
     clock = Clock()
     work = ports(Ledger(in_memory(clock), MINUTE), hubspot, clock)
     items = request("m-1", *((n, n) for n in range(1, number + 1))).envelope.inputs
-    pair = Pair("2026-03", "deals", "contacts")
+    pair = Address("2026-03", "deals", "contacts")
     (call,) = plan([Demand("m-1", START, "default", pair, item) for item in items], number)
     found: dict[LimitKey, Attribution] = {}
     for call_result in Sender(work, START + MINUTE, AuthorisedCalls(work, START + MINUTE, urgent=False)).send(call):
@@ -101,11 +101,11 @@ def test_a_good_batch_is_one_call(number: int) -> None:
 class Nowhere(FakeHubSpot):
     """Does not know the object types, and says so to whatever comes by that path."""
 
-    def batch_create(self, token: str, pair: Pair, inputs: Sequence[LimitInput], seconds: float) -> Answer:
+    def batch_create(self, token: str, pair: Address, inputs: Sequence[LimitInput], seconds: float) -> Answer:
         self.replies = [failed(400, "Unable to infer object type from: dealz")]
         return super().batch_create(token, pair, inputs, seconds)
 
-    def read_pair(self, token: str, pair: Pair, seconds: float) -> dict[LimitKey, int | None]:
+    def read_pair(self, token: str, pair: Address, seconds: float) -> dict[LimitKey, int | None]:
         self.reads = [failed(400, "Unable to infer object type from: dealz")]
         return super().read_pair(token, pair, seconds)
 
@@ -124,7 +124,7 @@ def test_a_pair_that_hubspot_does_not_know_costs_few_calls(number: int) -> None:
 
 def test_a_pair_is_asked_for_once_and_only_believed_when_it_says_the_same() -> None:
     class Hidden(PickyHubSpot):
-        def read_pair(self, token: str, pair: Pair, seconds: float) -> dict[LimitKey, int | None]:
+        def read_pair(self, token: str, pair: Address, seconds: float) -> dict[LimitKey, int | None]:
             self.reads = [failed(400, "reading is not for you")]
             return super().read_pair(token, pair, seconds)
 
@@ -157,7 +157,7 @@ def test_what_is_not_refused_as_a_batch_is_not_halved() -> None:
 
 def test_a_quota_that_ends_while_a_batch_is_halved_leaves_the_rest_for_later() -> None:
     class Rationed(PickyHubSpot):
-        def batch_create(self, token: str, pair: Pair, inputs: Sequence[LimitInput], seconds: float) -> Answer:
+        def batch_create(self, token: str, pair: Address, inputs: Sequence[LimitInput], seconds: float) -> Answer:
             if len(self.created) == 4:
                 self.created.append((pair, tuple(inputs)))
                 raise failed(429)

@@ -16,7 +16,7 @@ from ledger.ledger import Ledger
 from model.contract import LimitInput
 from model.errors import Refused
 from model.outcomes import Result, Status
-from model.pair import Pair
+from model.pair import Address
 from tests.support.fakes import (
     START,
     Clock,
@@ -81,7 +81,7 @@ def test_a_holder_that_wakes_up_late_cannot_overwrite_its_successor(
     ledger: Ledger, hubspot: FakeHubSpot, clock: Clock
 ) -> None:
     class Sleepy(FakeHubSpot):
-        def batch_create(self, token: str, pair: Pair, inputs: Sequence[LimitInput], seconds: float) -> Answer:
+        def batch_create(self, token: str, pair: Address, inputs: Sequence[LimitInput], seconds: float) -> Answer:
             clock.advance(100)
             run([request("m-1", (3, 5))], 30, ports(ledger, hubspot, clock))
             raise Refused("too late", http_status=404)

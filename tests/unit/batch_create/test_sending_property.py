@@ -13,7 +13,7 @@ from batch_create.read_back import PAUSE, SENT_IN_VAIN
 from hubspot_api.client import Answer
 from model.contract import LimitInput, LimitKey
 from model.outcomes import Status
-from model.pair import Pair
+from model.pair import Address
 from tests.support.fakes import START, FakeHubSpot, Limits, Service, answer, echo, failed, key
 from tests.support.one_limit import ASKED, SHORT
 
@@ -32,7 +32,7 @@ class MoodyHubSpot(FakeHubSpot):
     seen: list[Seen] = field(default_factory=list)
     kept: list[tuple[datetime, Limits]] = field(default_factory=list)
 
-    def batch_create(self, token: str, pair: Pair, inputs: Sequence[LimitInput], seconds: float) -> Answer:
+    def batch_create(self, token: str, pair: Address, inputs: Sequence[LimitInput], seconds: float) -> Answer:
         assert self.service is not None
         now = self.service.clock()
         mood, applies = self.moods.pop(0) if self.moods else ("well", True)
@@ -48,7 +48,7 @@ class MoodyHubSpot(FakeHubSpot):
                 return answer([])
         raise failed(int(mood))
 
-    def read_pair(self, token: str, pair: Pair, seconds: float) -> dict[LimitKey, int | None]:
+    def read_pair(self, token: str, pair: Address, seconds: float) -> dict[LimitKey, int | None]:
         assert self.service is not None
         now = self.service.clock()
         if self.read_moods and (mood := self.read_moods.pop(0)) != "well":

@@ -15,7 +15,7 @@ from ledger.history import Filter, Page
 from model.contract import Category, LimitInput
 from model.errors import LedgerUnavailable
 from model.outcomes import InputOutcome, Outcome, Result, Status, Trigger
-from model.pair import Pair
+from model.pair import Address
 from tests.support.fakes import START, FakeHistory, FakeHubSpot, Service, answer, failed, key, request
 
 SECOND = timedelta(seconds=1)
@@ -165,7 +165,7 @@ def test_many_younger_requests_for_other_limits_hide_none() -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------ as a rule
-PAIR = Pair("2026-03", "deals", "contacts")
+PAIR = Address("2026-03", "deals", "contacts")
 
 
 def demand(own_id: str, second: int, type_id: int = 3, number: int = 5) -> Demand:

@@ -1,0 +1,94 @@
+"""Claiming: which of the requests a worker may run, by the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from batch_create.claimed_request import ClaimedRequest
+from batch_create.dependencies import Dependencies
+from batch_create.plan import chunks
+from batch_create.ports import Point
+from batch_create.settling import unsettled
+from ledger.claim import CLAIMED_TOGETHER, Claim, ClaimStatus
+from ledger.leases import Lease, Wanted
+from model.errors import LedgerUnavailable
+from model.outcomes import Request, Status, new_outcome
+from runtime.telemetry import logger
+
+
+class Claiming:
+    """What a run knows of its requests by their ids: a ClaimedRequest is its own to run, a Claim is an answer."""
+
+    def __init__(self, holder: str, until: datetime, deps: Dependencies) -> None:
+        self.holder = holder
+        self.until = until
+        self.known: dict[str, Claim | ClaimedRequest] = {}
+        self._deps = deps
+
+    def own(self, requests: Iterable[Request]) -> list[ClaimedRequest]:
+        """Those of the requests that this run has claimed, and not settled yet."""
+        known = (self.known.get(request.id) for request in requests)
+        return [each for each in known if isinstance(each, ClaimedRequest) and not each.settled]
+
+    def answers(self) -> dict[str, Claim]:
+        """Each request's claim, with its outcome as it was settled."""
+        return {
+            outcome_id: Claim(ClaimStatus.CLAIMED, each.outcome) if isinstance(each, ClaimedRequest) else each
+            for outcome_id, each in self.known.items()
+        }
+
+    def many(self, requests: Sequence[Request]) -> None:
+        """Claim requests: those that are new many at a time, then the others one by one."""
+        for some in chunks([each for each in requests if each.id not in self.known], CLAIMED_TOGETHER):
+            self._deps.reached(Point.BEFORE_CLAIM)
+            now = self._deps.clock()
+            claims = self._deps.ledger.claim_new(some, self.holder, now, self.until)
+            if any(claims):
+                self._deps.reached(Point.AFTER_CLAIM)
+            for request, claim in zip(some, claims, strict=True):
+                self._know(request, claim, now)
+        for request in requests:
+            if request.id not in self.known:
+                self.one(request)
+
+    def one(self, request: Request) -> None:
+        """Claim a request that the ledger may know already."""
+        self._deps.reached(Point.BEFORE_CLAIM)
+        now = self._deps.clock()
+        try:
+            claim = self._deps.ledger.claim(request, self.holder, now, self.until)
+        except LedgerUnavailable as error:
+            self.ledger_unavailable([request], error)
+            return
+        if claim.claim_status is ClaimStatus.CLAIMED:
+            self._deps.reached(Point.AFTER_CLAIM)
+        self._know(request, claim, now)
+
+    def with_pair(self, request: Request, wanted: Wanted) -> Lease | None:
+        """Claim a new request and take its pair, in one write. Raises LedgerUnavailable."""
+        self._deps.reached(Point.BEFORE_CLAIM)
+        now, deps = self._deps.clock(), self._deps
+        claim, lease = deps.ledger.claim_and_take(request, wanted, deps.leases, self.holder, now, self.until)
+        if claim or lease:
+            deps.reached(Point.AFTER_CLAIM)
+        self._know(request, claim, now)
+        if request.id not in self.known:
+            self.one(request)
+        return lease
+
+    def ledger_unavailable(self, requests: Iterable[Request], error: LedgerUnavailable) -> None:
+        """Note that the ledger could not be asked about requests."""
+        now = self._deps.clock()
+        for request in requests:
+            if request.id not in self.known:
+                logger.error("claim failed", outcome_id=request.id, error=str(error))
+                outcome = unsettled(new_outcome(request, Status.DEFERRED), now)
+                self.known[request.id] = Claim(ClaimStatus.LEDGER_UNAVAILABLE, outcome)
+
+    def _know(self, request: Request, claim: Claim | None, now: datetime) -> None:
+        if claim and claim.claim_status is ClaimStatus.CLAIMED:
+            version = self._deps.default_api_version
+            self.known[request.id] = ClaimedRequest(claim, request.pair, now, version, request.interactive)
+        elif claim:
+            self.known[request.id] = claim

@@ -1,0 +1,155 @@
+"""The order of requests: what a pair's register says of each, and reading the pair where a late call may have landed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from batch_create.attribution import Attribution
+from batch_create.call_result import CallResult
+from batch_create.claimed_request import ClaimedRequest
+from batch_create.plan import Call, Demand
+from batch_create.read_back import proven
+from batch_create.sending import Sender
+from ledger.leases import Lease
+from ledger.register import Applied, Register, Sent
+from model.contract import Category, LimitInput, LimitKey
+from model.errors import HubSpotFailure, Refused, Unavailable
+from model.outcomes import Result
+from model.pair import Address
+from model.records import milliseconds
+from runtime.telemetry import count, logger
+
+SOON = 30.0  # seconds until a pair that could not be read is looked at again
+
+
+def respect(requests: Mapping[str, ClaimedRequest], demands: Sequence[Demand], register: Register, now: int) -> None:
+    """Decide or defer the demands that must not be sent: what a younger request has set is left alone, and while a
+    younger one's send is in doubt nothing older is sent or settled."""
+    youngest: dict[LimitKey, Demand] = {}
+    for demand in demands:
+        other = youngest.get(demand.item.key)
+        if other is None or other.age < demand.age:
+            youngest[demand.item.key] = demand
+    for demand in demands:
+        key, request = demand.item.key, requests[demand.request_id]
+        last = register.last.get(key)
+        if last and last.outcome_id == demand.request_id:
+            # An earlier run of it was recorded, and died before it was settled.
+            result = Result.UNCONFIRMED if last.unconfirmed else Result.APPLIED
+            request.decide(key, Attribution(result, "recorded by an earlier run", read=True))
+        elif last and last.age > demand.age:
+            if last.unconfirmed:
+                request.decide(key, unconfirmed_by(last.outcome_id))
+            else:
+                request.supersede(key, by=last.outcome_id)
+        elif (sent := register.in_doubt(key, demand.age)) and youngest[key].age < sent.age:
+            left = (sent.at + register.window - now) / 1000
+            why = f"the younger request {sent.outcome_id} was sent without a clear answer, and is to be read back first"
+            request.defer(Unavailable(why, retry_after=left if left > 0 else SOON))
+
+
+def unconfirmed_by(outcome_id: str) -> Attribution:
+    """What becomes of an input whose limit a younger request may have set."""
+    message = f"outcome {outcome_id} asked for another number later, and cannot be confirmed"
+    return Attribution(Result.UNCONFIRMED, message)
+
+
+def record(result: CallResult, register: Register, now: int, *, sent: bool) -> None:
+    """Enter into the register what a call has come to. `sent` is false where a pair was only read."""
+    in_doubt = sent and result.doubt is not None and not result.doubt.refused
+    for winner in result.call.winners:
+        key, number = winner.item.key, winner.item.max_to_object_ids
+        attribution = result.attributions.get(key)
+        became = proven(attribution).result if attribution else None
+        if became in (Result.APPLIED, Result.UNCHANGED, Result.UNCONFIRMED):
+            unconfirmed = became is Result.UNCONFIRMED
+            register.apply(key, Applied(winner.age, winner.request_id, number, now, unconfirmed))
+        if became is Result.REJECTED:
+            register.withdraw(key, winner.request_id, number)
+        elif in_doubt and became is not Result.APPLIED:
+            register.send(Sent(key, winner.age, winner.request_id, number, now))
+
+
+class Verification:
+    """Reads a pair when a send that came to no clear answer can be judged by a reading, `version` the API's to use.
+
+    HubSpot takes no fencing token: a call of an older request can land after a younger one's was answered. Where one
+    has, the younger one's number is sent again; only over numbers that are our own, and never over somebody else's.
+    """
+
+    def __init__(self, lease: Lease, sender: Sender, version: str) -> None:
+        self._lease = lease
+        self._sender = sender
+        pair = lease.wanted.pair
+        self._address = Address(version, pair.from_type, pair.to_type)
+
+    def verify(self, demands: Sequence[Demand], own: Collection[str], now: int) -> None:
+        """Read the pair if anything can be judged that matters: sends that may have undone a number, or that keep a
+        demand waiting; but none of the `own` requests, which are read back by themselves."""
+        register = self._lease.register
+        due = [
+            sent
+            for sent in register.due(now)
+            if register.can_undo(sent) or (sent.outcome_id not in own and _keeps_waiting(sent, demands))
+        ]
+        if not due:
+            return
+        call = self._call({sent.key: Applied(sent.age, sent.outcome_id, sent.number, sent.at) for sent in due})
+        result = CallResult(call)
+        try:
+            read = self._sender.calls.read(call, result)
+        except Refused as failure:
+            # It can never be read: then a younger request's number may be there for good.
+            logger.error("pair cannot be verified", pair=str(self._lease.wanted.pair), error=str(failure))
+            for sent in due:
+                register.apply(sent.key, Applied(sent.age, sent.outcome_id, sent.number, sent.at, unconfirmed=True))
+            register.forget([sent.key for sent in due], now)
+            return
+        except HubSpotFailure as failure:
+            logger.warning("pair not verified", pair=str(self._lease.wanted.pair), error=str(failure))
+            return
+        undone = {}
+        for key in dict.fromkeys(sent.key for sent in due):
+            of_one = [sent for sent in due if sent.key == key]
+            last, there = register.last.get(key), read.get(key)
+            youngest = max(of_one, key=lambda sent: sent.age)
+            if there == youngest.number and (last is None or youngest.age > last.age):
+                register.apply(key, Applied(youngest.age, youngest.outcome_id, youngest.number, now))
+            elif last and there != last.number and there in {sent.number for sent in of_one if sent.age < last.age}:
+                undone[key] = last
+                continue
+            register.forget([key], now)
+        logger.info("pair verified", pair=str(self._lease.wanted.pair), limits=len(due), undone=len(undone))
+        if undone:
+            self._put_back(undone)
+
+    def _put_back(self, undone: Mapping[LimitKey, Applied]) -> None:
+        count("LimitPutBack", portal=self._lease.wanted.portal)
+        register = self._lease.register
+        for result in self._sender.send(self._call(undone)):
+            now = milliseconds(self._sender.now())
+            record(result, register, now, sent=True)
+            for key, attribution in result.attributions.items():
+                if attribution.result is Result.REJECTED:
+                    # HubSpot takes it no more, such as a label's limit above an object limit that was lowered since.
+                    logger.error("limit not put back", key=str(key), reason=attribution.message)
+                    register.forget([key], now)
+
+    def _call(self, numbers: Mapping[LimitKey, Applied]) -> Call:
+        wanted = self._lease.wanted
+        winners = [
+            Demand(
+                applied.outcome_id,
+                applied.age,
+                wanted.portal,
+                wanted.pair,
+                self._address,
+                LimitInput(Category(key[0]), key[1], applied.number),
+            )
+            for key, applied in numbers.items()
+        ]
+        return Call(wanted.portal, wanted.pair, tuple(winners))
+
+
+def _keeps_waiting(sent: Sent, demands: Sequence[Demand]) -> bool:
+    return any(demand.item.key == sent.key and demand.age < sent.age for demand in demands)

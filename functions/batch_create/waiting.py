@@ -1,0 +1,116 @@
+"""Waiting for a pair that another worker holds: whoever takes it next runs all that waits for it in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from enum import Enum
+
+from batch_create.claimed_request import ClaimedRequest
+from batch_create.claiming import Claiming
+from batch_create.dependencies import Dependencies
+from ledger.claim import Claim, ClaimStatus
+from ledger.leases import Wanted
+from model.errors import LedgerUnavailable
+from model.outcomes import Request, Status, new_outcome
+from runtime.telemetry import logger
+
+LONGEST = 5.0  # seconds that a run waits in all for pairs that other workers hold
+LOOKS = 0.1  # seconds between two looks at such a pair, more or less
+COMES_AGAIN = timedelta(seconds=2)  # until a message whose pair is still held is delivered again
+
+
+class Standing(Enum):
+    """How a request stands that waits."""
+
+    HELD = "held"  # its pair is held
+    FREE = "free"  # its pair can be taken
+    ADOPTED = "adopted"  # another worker runs it
+    DONE = "done"
+
+
+Denied = Mapping[Wanted, Sequence[Request]]
+Take = Callable[[Denied], Denied]
+
+
+class Waiting:
+    """The requests of a run whose pairs others hold. One that is claimed already is entered with its pair, so that the
+    next holder runs it; of the others the ledger knows nothing yet. `take` tries to take pairs, and returns those that
+    are still held."""
+
+    def __init__(self, claiming: Claiming, deps: Dependencies, take: Take) -> None:
+        self._claiming = claiming
+        self._deps = deps
+        self._take = take
+        self._entered: set[str] = set()
+
+    def wait(self, denied: Denied, seconds: float) -> None:
+        """Wait until each has been run, here or by another worker, for so many seconds and LONGEST at most."""
+        for wanted, requests in denied.items():
+            for each in self._claiming.own(requests):
+                self._enter(wanted, each)
+        waited = 0.0
+        while denied and waited < min(LONGEST, seconds):
+            pause = LOOKS * (0.5 + self._deps.jitter())
+            self._deps.sleep(pause)
+            waited += pause
+            denied = self._look(denied)
+        for requests in denied.values():
+            for request in requests:
+                self._give_up(request)
+
+    def has_kept(self, wanted: Wanted, request: ClaimedRequest) -> bool:
+        """Whether a claimed request is still this run's, once its pair is: a holder before may have run it."""
+        if request.outcome.id not in self._entered:
+            return True
+        return self.standing(wanted, request) not in (Standing.ADOPTED, Standing.DONE)
+
+    def _enter(self, wanted: Wanted, request: ClaimedRequest) -> None:
+        self._entered.add(request.outcome.id)
+        try:
+            self._deps.leases.wait_for(wanted, request.outcome.id, request.fence)
+        except LedgerUnavailable as error:
+            logger.warning("not entered as waiting", outcome_id=request.outcome.id, error=str(error))
+
+    def _look(self, denied: Denied) -> Denied:
+        held: dict[Wanted, Sequence[Request]] = {}
+        free: dict[Wanted, Sequence[Request]] = {}
+        for wanted, requests in denied.items():
+            claimed = self._claiming.own(requests)
+            # Of a pair for which nothing is claimed, only trying to take it tells whether it is free.
+            standing = self.standing(wanted, claimed[0]) if claimed else Standing.FREE
+            if standing is Standing.FREE:
+                free[wanted] = requests
+            elif standing is not Standing.DONE:
+                held[wanted] = requests
+        return {**held, **self._take(free)} if free else held
+
+    def standing(self, wanted: Wanted, request: ClaimedRequest) -> Standing:
+        """How a claimed request stands. Where another worker has settled it, its outcome is known from now on."""
+        try:
+            outcome, fence, free = self._deps.ledger.waiting(request.outcome.id, wanted, self._deps.clock())
+        except LedgerUnavailable as error:
+            logger.warning("not looked at", outcome_id=request.outcome.id, error=str(error))
+            return Standing.HELD
+        if outcome.status is not Status.RUNNING:
+            self._claiming.known[outcome.id] = Claim(ClaimStatus.CLAIMED, outcome)
+            return Standing.DONE
+        if fence != request.fence:
+            return Standing.ADOPTED
+        return Standing.FREE if free else Standing.HELD
+
+    def _give_up(self, request: Request) -> None:
+        """Let a request whose pair is held for long come again."""
+        now = self._deps.clock()
+        known = self._claiming.known.get(request.id)
+        if known is None:
+            outcome = replace(new_outcome(request, Status.DEFERRED), retry_at=now + COMES_AGAIN)
+            self._claiming.known[request.id] = Claim(ClaimStatus.PAIR_LEASED, outcome)
+        elif isinstance(known, ClaimedRequest) and not known.settled:
+            try:
+                self._deps.ledger.requeue(known.outcome, known.fence)
+            except LedgerUnavailable as error:
+                logger.warning("not put back", outcome_id=request.id, error=str(error))
+            outcome = replace(known.outcome, status=Status.QUEUED)
+            self._claiming.known[request.id] = Claim(ClaimStatus.CLAIMED, outcome, lease_until=now + COMES_AGAIN)

@@ -1,0 +1,191 @@
+"""A pair's register: of each limit the number last applied, and every send that can still take effect. Pure.
+
+It decides only what is not sent. What HubSpot holds it does not know: others may have changed that.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from model.contract import LimitKey
+from model.outcomes import Age, Outcome, Result
+
+# HubSpot may carry out a call this long after it was sent, though it was cut off or answered by a gateway: ours, as
+# HubSpot names no time; its own limit for an answer is 30 s, and a minute between two clocks is far more than AWS has.
+LANDING = timedelta(seconds=130)
+# Between a call and its answer: by so much a number may have been applied before we were told.
+CALL = timedelta(seconds=25)
+SETTERS = (Result.APPLIED, Result.UNCHANGED, Result.UNCONFIRMED)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The number of the youngest request that HubSpot accepted for a limit, since `at` (epoch milliseconds).
+    `unconfirmed` where it was sent and nobody can say whether it was accepted: older requests leave it alone, too."""
+
+    age: Age
+    outcome_id: str
+    number: int
+    at: int
+    unconfirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A number that was sent, at `at` at the latest (epoch milliseconds), and may still be or become what HubSpot
+    holds."""
+
+    key: LimitKey
+    age: Age
+    outcome_id: str
+    number: int
+    at: int
+
+
+@dataclass
+class Register:
+    """What is known of the limits of one pair. `lag` is how long HubSpot's reads may lag behind its writes."""
+
+    lag: timedelta
+    last: dict[LimitKey, Applied] = field(default_factory=dict)
+    sends: list[Sent] = field(default_factory=list)
+
+    @property
+    def window(self) -> int:
+        """Milliseconds after a send, from when on a reading tells what became of it."""
+        return _ms(LANDING + self.lag)
+
+    # ---------------------------------------------------------------------------------------------------- what is known
+    def younger(self, key: LimitKey, age: Age) -> Applied | None:
+        """The number of a younger request than that of an age, if one is applied or unconfirmed."""
+        last = self.last.get(key)
+        return last if last and last.age > age else None
+
+    def in_doubt(self, key: LimitKey, age: Age) -> Sent | None:
+        """The youngest send of a younger request that may have been applied."""
+        younger = (sent for sent in self.sends if sent.key == key and sent.age > age)
+        return max(younger, key=lambda sent: sent.age, default=None)
+
+    def explains(self, key: LimitKey, number: int, now: int) -> bool:
+        """Whether a reading that shows a number may be older than another number that was applied since: then it does
+        not prove that the number is there."""
+        return self.is_recent(key, now) and self.last[key].number != number
+
+    def is_recent(self, key: LimitKey, now: int) -> bool:
+        """Whether a limit was set so lately that a reading may show what was there before."""
+        return key in self.last and now - self.last[key].at < _ms(self.lag)
+
+    # -------------------------------------------------------------------------------------------------------- what happens
+    def apply(self, key: LimitKey, applied: Applied) -> None:
+        """Enter a number that was applied. The youngest request's stands."""
+        last = self.last.get(key)
+        if last is None or applied.age >= last.age:
+            self.last[key] = applied
+
+    def send(self, sent: Sent) -> None:
+        """Enter a send that came to no clear answer. A later send of the same number stands for the earlier one."""
+        self.withdraw(sent.key, sent.outcome_id, sent.number)
+        self.sends.append(sent)
+
+    def withdraw(self, key: LimitKey, outcome_id: str, number: int) -> None:
+        """Forget the sends of a request, as they have no effect any more."""
+        gone = (key, outcome_id, number)
+        self.sends = [sent for sent in self.sends if (sent.key, sent.outcome_id, sent.number) != gone]
+
+    def enter(self, outcome: Outcome, at: int) -> None:
+        """Enter what a settled outcome says of its limits, as of a time."""
+        for item in outcome.inputs:
+            if item.result in SETTERS:
+                unconfirmed = item.result is Result.UNCONFIRMED
+                self.apply(item.key, Applied(outcome.age, outcome.id, item.max_to_object_ids, at, unconfirmed))
+
+    def forget(self, keys: Iterable[LimitKey], due_by: int) -> None:
+        """Forget the sends of these limits whose window was over by then: a reading has told what became of them."""
+        gone = set(keys)
+        self.sends = [sent for sent in self.sends if sent.key not in gone or not self._is_over(sent, due_by)]
+
+    def prune(self, now: int) -> None:
+        """Forget sends that can do no harm: they have landed or never will, and a younger number was set since."""
+        self.sends = [sent for sent in self.sends if not self._is_harmless(sent, now)]
+
+    # ------------------------------------------------------------------------------------------------------ what is to do
+    def due(self, now: int) -> list[Sent]:
+        """The sends of which a reading can tell now what became of them."""
+        return [sent for sent in self.sends if self._is_over(sent, now)]
+
+    @property
+    def verify_at(self) -> int | None:
+        """When the pair must be read: a send of an older request may land, or have landed, over the last number."""
+        return max((sent.at + self.window for sent in self.sends if self.can_undo(sent)), default=None)
+
+    def _is_over(self, sent: Sent, now: int) -> bool:
+        return sent.at + self.window <= now
+
+    def can_undo(self, sent: Sent) -> bool:
+        """Whether a send of an older request may have landed over the last number, or still may."""
+        last = self.last.get(sent.key)
+        return last is not None and last.age > sent.age and last.number != sent.number and not self._is_after(last, sent)
+
+    def _is_harmless(self, sent: Sent, now: int) -> bool:
+        last = self.last.get(sent.key)
+        if last is None or last.age < sent.age or sent.at + _ms(LANDING) > now:
+            return False
+        return last.number == sent.number or self._is_after(last, sent)
+
+    @staticmethod
+    def _is_after(last: Applied, sent: Sent) -> bool:
+        """Whether a number was certainly applied after a send had landed."""
+        return not last.unconfirmed and last.at - _ms(CALL) >= sent.at + _ms(LANDING)
+
+    # ------------------------------------------------------------------------------------------------------------- as text
+    def as_text(self) -> str:
+        """As the pair's item keeps it: packed, as each claim and each settlement writes it anew."""
+        last = {_name(key): _packed(each.age, each.outcome_id, each.number, each.at) for key, each in self.last.items()}
+        for key, each in self.last.items():
+            if each.unconfirmed:
+                last[_name(key)].append(1)
+        sends = [[_name(sent.key), *_packed(sent.age, sent.outcome_id, sent.number, sent.at)] for sent in self.sends]
+        return json.dumps([last, sends], separators=(",", ":"))
+
+
+def register(text: str, lag: timedelta) -> Register:
+    """The inverse of `as_text`; empty text is an empty register."""
+    last, sends = json.loads(text) if text else ({}, [])
+    return Register(
+        lag,
+        {_key(name): Applied(*_unpacked(fields), unconfirmed=len(fields) > 5) for name, fields in last.items()},
+        [Sent(_key(name), *_unpacked(fields)) for name, *fields in sends],
+    )
+
+
+def conservative(outcome: Outcome, at: int) -> Iterator[Sent]:
+    """What a worker that died may have sent for an outcome, until then at the latest."""
+    for item in outcome.inputs:
+        yield Sent(item.key, outcome.age, outcome.id, item.max_to_object_ids, at)
+
+
+def _packed(age: Age, outcome_id: str, number: int, at: int) -> list[str | int]:
+    return [age[0], age[1], "" if age[1] == outcome_id else outcome_id, number, at]
+
+
+def _unpacked(fields: Collection[str | int]) -> tuple[Age, str, int, int]:
+    moment, age_id, outcome_id, number, at, *_ = fields
+    return (int(moment), str(age_id)), str(outcome_id or age_id), int(number), int(at)
+
+
+def _name(key: LimitKey) -> str:
+    return f"{key[0]}:{key[1]}"
+
+
+def _key(name: str) -> LimitKey:
+    category, _, type_id = name.rpartition(":")
+    return category, int(type_id)
+
+
+def _ms(time: timedelta) -> int:
+    return time // timedelta(milliseconds=1)
+
+
