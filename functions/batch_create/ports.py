@@ -38,6 +38,7 @@ class HubSpotPort(Protocol):
 
     def batch_create(self, token: str, pair: Pair, inputs: Sequence[LimitInput], seconds: float) -> Answer: ...
     def read_pair(self, token: str, pair: Pair, seconds: float) -> dict[LimitKey, int | None]: ...
+    def object_type(self, token: str, api_version: str, name: str, seconds: float) -> str: ...
 
 
 class TokenPort(Protocol):
@@ -69,3 +70,16 @@ class HistoryPort(Protocol):
     """Outcomes of the past, as `ledger.history.History` finds them."""
 
     def page(self, wanted: Filter) -> Page: ...
+
+
+class TypeMemoryPort(Protocol):
+    """What HubSpot has said of object types, as `ledger.object_types.TypeMemory` keeps it."""
+
+    def recall(self, portal: str, name: str, now: datetime) -> str | None: ...
+    def remember(self, portal: str, name: str, type_id: str, now: datetime) -> None: ...
+
+
+class TypeCallPort(Protocol):
+    """The question for an object type, as `batch_create.authorised_call.AuthorisedCalls` asks it."""
+
+    def object_type(self, portal: str, name: str) -> str: ...
