@@ -50,10 +50,16 @@ class AuthorisedCalls:
         hubspot, name = self._deps.hubspot, f"create {len(call.winners)}"
         try:
             answer = self._attempt(
+                call.portal,
                 name,
                 Verdict.ANSWERED,
+<<<<<<< HEAD
                 lambda token, seconds: hubspot.batch_create(token, call.address, call.inputs, seconds),
                 result,
+=======
+                lambda token, seconds: hubspot.batch_create(token, call.pair, call.inputs, seconds),
+                result.attempts,
+>>>>>>> h-types
             )
         except HubSpotFailure as failure:
             result.response = response_of(failure)
@@ -70,11 +76,31 @@ class AuthorisedCalls:
         """Read every limit of a call's pair."""
         hubspot = self._deps.hubspot
         return self._attempt(
+<<<<<<< HEAD
             "read", Verdict.READ_BACK, lambda token, seconds: hubspot.read_pair(token, call.address, seconds), result
+=======
+            call.portal,
+            "read",
+            Verdict.READ_BACK,
+            lambda token, seconds: hubspot.read_pair(token, call.pair, seconds),
+            result.attempts,
+>>>>>>> h-types
         )
 
-    def _attempt(self, name: str, verdict: Verdict, use: Callable[[str, float], T], result: CallResult) -> T:
-        portal = result.call.portal
+    def object_type(self, portal: str, name: str) -> str:
+        """Ask for the id of a portal's object type. No request shows these attempts: the id is for all of them."""
+        hubspot, version = self._deps.hubspot, self._deps.default_api_version
+        return self._attempt(
+            portal,
+            "type",
+            Verdict.ANSWERED,
+            lambda token, seconds: hubspot.object_type(token, version, name, seconds),
+            [],
+        )
+
+    def _attempt(
+        self, portal: str, name: str, verdict: Verdict, use: Callable[[str, float], T], attempts: list[Attempt]
+    ) -> T:
         if down := self._down.get(portal):
             raise down
         for fresh in (False, True):
@@ -91,7 +117,7 @@ class AuthorisedCalls:
                 self._down[portal] = failure
                 raise
             except HubSpotFailure as failure:
-                result.attempts.append(_failed(attempt, failure))
+                attempts.append(_failed(attempt, failure))
                 self._observe_failure(portal, failure, attempt.at)
                 if failure.http_status == 401 and not fresh:
                     continue
@@ -108,7 +134,7 @@ class AuthorisedCalls:
                 attempt = replace(attempt, http_status=answer.http_status, correlation_id=answer.correlation_id)
                 if answer.quota:
                     self._deps.quota.observe(portal, answer.quota, attempt.at)
-            result.attempts.append(attempt)
+            attempts.append(attempt)
             return answer
         raise AssertionError("the second try has returned or raised")
 

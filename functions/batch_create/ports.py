@@ -37,8 +37,14 @@ class Point(StrEnum):
 class HubSpotPort(Protocol):
     """HubSpot, as `hubspot_api.client.HubSpot` reaches it."""
 
+<<<<<<< HEAD
     def batch_create(self, token: str, address: Address, inputs: Sequence[LimitInput], seconds: float) -> Answer: ...
     def read_pair(self, token: str, address: Address, seconds: float) -> dict[LimitKey, int | None]: ...
+=======
+    def batch_create(self, token: str, pair: Pair, inputs: Sequence[LimitInput], seconds: float) -> Answer: ...
+    def read_pair(self, token: str, pair: Pair, seconds: float) -> dict[LimitKey, int | None]: ...
+    def object_type(self, token: str, api_version: str, name: str, seconds: float) -> str: ...
+>>>>>>> h-types
 
 
 class TokenPort(Protocol):
@@ -77,6 +83,7 @@ class LedgerPort(Protocol):
 class LeasePort(Protocol):
     """Leases of pairs, as `ledger.leases.Leases` writes them."""
 
+<<<<<<< HEAD
     def take_many(
         self, wanted: Sequence[Wanted], holder: str, now: datetime, until: datetime
     ) -> Sequence[Lease | None]: ...
@@ -91,3 +98,19 @@ class ObjectTypePort(Protocol):
 
     def known(self, portal: str, name: str) -> str | None: ...
     def resolve(self, portal: str, name: str, seconds: float) -> str: ...
+=======
+    def page(self, wanted: Filter) -> Page: ...
+
+
+class TypeMemoryPort(Protocol):
+    """What HubSpot has said of object types, as `ledger.object_types.TypeMemory` keeps it."""
+
+    def recall(self, portal: str, name: str, now: datetime) -> str | None: ...
+    def remember(self, portal: str, name: str, type_id: str, now: datetime) -> None: ...
+
+
+class TypeCallPort(Protocol):
+    """The question for an object type, as `batch_create.authorised_call.AuthorisedCalls` asks it."""
+
+    def object_type(self, portal: str, name: str) -> str: ...
+>>>>>>> h-types

@@ -16,7 +16,12 @@ from model.access_token import RefreshedToken
 from model.contract import LimitInput, LimitKey
 from model.errors import HubSpotFailure, Misconfigured, OutOfTime, Refused, Unavailable, Uncertain
 from model.hubspot_answer import BatchAnswer, batch_answer, echoed_limit, error_body, json_object
+<<<<<<< HEAD
 from model.pair import Address
+=======
+from model.object_types import ID
+from model.pair import Pair
+>>>>>>> h-types
 from model.quota import Quota
 from model.version import USER_AGENT
 from runtime.redaction import redact
@@ -74,6 +79,14 @@ class HubSpot:
         if not isinstance(account, int):
             raise reply.unreadable()
         return account
+
+    def object_type(self, token: str, api_version: str, name: str, seconds: float) -> str:
+        """The id of the object type that a name stands for in the token's account, in at most `seconds`."""
+        reply = self._send("GET", token, f"/crm-object-schemas/{api_version}/schemas/{name}", seconds)
+        type_id = (json_object(reply.text) or {}).get("objectTypeId")
+        if not isinstance(type_id, str) or not ID.fullmatch(type_id):
+            raise reply.unreadable()
+        return type_id
 
     def refresh(
         self, client_id: str, client_secret: str, refresh_token: str, api_version: str, seconds: float

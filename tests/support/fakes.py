@@ -90,6 +90,7 @@ class FakeHubSpot:
 
     A reply that is a function sees the inputs; `applies` says whether a failing create takes effect all the same.
     Reads are answered by a script too, and from what is kept when that is empty. `calls` has the order of both.
+    `types` has the ids of custom types by their names, or why HubSpot does not give one; any other name is a 404.
     """
 
     replies: list[Reply | Callable[[Sequence[LimitInput]], Reply]] = field(default_factory=list)
@@ -100,6 +101,8 @@ class FakeHubSpot:
     tokens: list[str] = field(default_factory=list)
     read_count: int = 0
     calls: list[str] = field(default_factory=list)
+    types: dict[str, str | HubSpotFailure] = field(default_factory=dict)
+    types_asked: list[str] = field(default_factory=list)
 
     @property
     def limits(self) -> Limits:
@@ -139,6 +142,15 @@ class FakeHubSpot:
                 raise read
             return read() if callable(read) else read
         return dict(self.state.get((pair.from_object_type, pair.to_object_type), {}))
+
+    def object_type(self, token: str, api_version: str, name: str, seconds: float) -> str:
+        assert api_version == "2026-03"
+        self.tokens.append(token)
+        self.types_asked.append(name)
+        known = self.types.get(name, failed(404))
+        if isinstance(known, HubSpotFailure):
+            raise known
+        return known
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The HTTP client sends what HubSpot documents, once and within its time, and reads limits and accounts."""
+"""The HTTP client sends what HubSpot documents, once and within its time, and reads limits, accounts and types."""
 
 from __future__ import annotations
 
@@ -114,5 +114,41 @@ def test_without_an_answer_the_account_is_not_known(
 
     with pytest.raises(HubSpotFailure) as caught:
         hubspot.hub_id(TOKEN, "2026-03", 30)
+    assert type(caught.value) is kind
+    assert caught.value.http_status == status
+
+
+SCHEMA = "https://hubspot.test/crm-object-schemas/2026-03/schemas/p_car"
+
+
+def test_the_id_of_an_object_type_is_asked_for_by_name(http: responses.RequestsMock, hubspot: HubSpot) -> None:
+    http.get(SCHEMA, json={"name": "car", "fullyQualifiedName": "p7_car", "objectTypeId": "2-456"})
+
+    assert hubspot.object_type(TOKEN, "2026-03", "p_car", 30) == "2-456"
+    assert http.calls[0].request.headers["Authorization"] == f"Bearer {TOKEN}"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (200, {}, Uncertain),
+        (200, [], Uncertain),
+        (200, {"objectTypeId": None}, Uncertain),
+        (200, {"objectTypeId": 456}, Uncertain),
+        (200, {"objectTypeId": "2-0456"}, Uncertain),
+        (200, {"objectTypeId": "p7_car"}, Uncertain),
+        (401, {}, Misconfigured),
+        (403, {}, Misconfigured),
+        (404, {}, Refused),
+        (503, {}, Uncertain),
+    ],
+)
+def test_without_an_answer_the_object_type_is_not_known(
+    http: responses.RequestsMock, hubspot: HubSpot, status: int, body: object, kind: type[HubSpotFailure]
+) -> None:
+    http.get(SCHEMA, json=body, status=status)
+
+    with pytest.raises(HubSpotFailure) as caught:
+        hubspot.object_type(TOKEN, "2026-03", "p_car", 30)
     assert type(caught.value) is kind
     assert caught.value.http_status == status
