@@ -135,7 +135,9 @@ class Table:
             clauses.append(f"#{name} = list_append(if_not_exists(#{name}, :none), :{name})")
             given |= {":none": [], f":{name}": more}
         removal = f" REMOVE {', '.join(f'#{name}' for name in remove)}" if remove else ""
-        names = {*values, *first, *remove, *(append or {}), *REFERENCE.findall(condition)} | ({count} if count else set())
+        names = {*values, *first, *remove, *(append or {}), *REFERENCE.findall(condition)} | (
+            {count} if count else set()
+        )
         updated = self._call(
             "update_item",
             TableName=self._name,

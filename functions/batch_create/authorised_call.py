@@ -53,13 +53,8 @@ class AuthorisedCalls:
                 call.portal,
                 name,
                 Verdict.ANSWERED,
-<<<<<<< HEAD
                 lambda token, seconds: hubspot.batch_create(token, call.address, call.inputs, seconds),
-                result,
-=======
-                lambda token, seconds: hubspot.batch_create(token, call.pair, call.inputs, seconds),
                 result.attempts,
->>>>>>> h-types
             )
         except HubSpotFailure as failure:
             result.response = response_of(failure)
@@ -76,15 +71,11 @@ class AuthorisedCalls:
         """Read every limit of a call's pair."""
         hubspot = self._deps.hubspot
         return self._attempt(
-<<<<<<< HEAD
-            "read", Verdict.READ_BACK, lambda token, seconds: hubspot.read_pair(token, call.address, seconds), result
-=======
             call.portal,
             "read",
             Verdict.READ_BACK,
-            lambda token, seconds: hubspot.read_pair(token, call.pair, seconds),
+            lambda token, seconds: hubspot.read_pair(token, call.address, seconds),
             result.attempts,
->>>>>>> h-types
         )
 
     def object_type(self, portal: str, name: str) -> str:

@@ -17,7 +17,7 @@ from batch_create.plan import chunks, round_robin
 from batch_create.ports import Point
 from batch_create.sending import Sender
 from batch_create.settling import settle
-from batch_create.waiting import Denied, Standing, Waiting
+from batch_create.waiting import Denied, Waiting
 from ledger.claim import Claim
 from ledger.leases import Lease, Wanted
 from ledger.register import conservative

@@ -26,9 +26,7 @@ SENDS = 3  # of the same inputs within one run
 class Sender:
     """Makes the planned calls of one pair until `deadline`."""
 
-    def __init__(
-        self, deps: Dependencies, deadline: datetime, calls: AuthorisedCalls, register: Register
-    ) -> None:
+    def __init__(self, deps: Dependencies, deadline: datetime, calls: AuthorisedCalls, register: Register) -> None:
         self._deps = deps
         self._waits = WaitBudget(deps, deadline)
         self._read_back = ReadBack(calls, self._waits, deps.clock, register)

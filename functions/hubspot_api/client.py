@@ -16,12 +16,8 @@ from model.access_token import RefreshedToken
 from model.contract import LimitInput, LimitKey
 from model.errors import HubSpotFailure, Misconfigured, OutOfTime, Refused, Unavailable, Uncertain
 from model.hubspot_answer import BatchAnswer, batch_answer, echoed_limit, error_body, json_object
-<<<<<<< HEAD
-from model.pair import Address
-=======
 from model.object_types import ID
-from model.pair import Pair
->>>>>>> h-types
+from model.pair import Address
 from model.quota import Quota
 from model.version import USER_AGENT
 from runtime.redaction import redact

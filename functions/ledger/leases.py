@@ -198,5 +198,3 @@ class Leases:
 
 def _ids(item: Item) -> list[str]:
     return str(item["intent"]).split()
-
-

@@ -60,5 +60,3 @@ def _enter(register: Register, outcome: Outcome) -> None:
     if outcome.doubt:
         for sent in conservative(outcome, milliseconds(outcome.doubt.since)):
             register.send(sent)
-
-

@@ -127,7 +127,9 @@ class Register:
     def can_undo(self, sent: Sent) -> bool:
         """Whether a send of an older request may have landed over the last number, or still may."""
         last = self.last.get(sent.key)
-        return last is not None and last.age > sent.age and last.number != sent.number and not self._is_after(last, sent)
+        return (
+            last is not None and last.age > sent.age and last.number != sent.number and not self._is_after(last, sent)
+        )
 
     def _is_harmless(self, sent: Sent, now: int) -> bool:
         last = self.last.get(sent.key)
@@ -187,5 +189,3 @@ def _key(name: str) -> LimitKey:
 
 def _ms(time: timedelta) -> int:
     return time // timedelta(milliseconds=1)
-
-

@@ -38,9 +38,9 @@ from hubspot_api.client import HubSpot
 from ledger.client_rates import ClientRates
 from ledger.history import History
 from ledger.leases import Leases
-from ledger.rebuild import Rebuild
 from ledger.ledger import Ledger
 from ledger.locks import Locks
+from ledger.rebuild import Rebuild
 from model.quota import Quota
 from quota.shared_quota import SharedQuota
 from runtime.settings import Settings, load

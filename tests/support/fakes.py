@@ -15,10 +15,10 @@ from batch_create.handler import run
 from batch_create.ports import LeasePort, LedgerPort
 from hubspot_api.client import Answer
 from hubspot_api.retry_policy import rule
+from ledger.history import History
 from ledger.leases import Leases
 from ledger.ledger import Ledger
 from ledger.rebuild import Rebuild
-from ledger.history import History
 from model.contract import LimitInput, LimitKey
 from model.errors import HubSpotFailure, Refused
 from model.hubspot_answer import batch_answer

@@ -6,11 +6,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from batch_create.superseding import IN_ONE_READ, find_superseded
 from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_create.plan import Demand
-from batch_create.superseding import IN_ONE_READ, find_superseded
 from ledger.history import Filter, Page
 from model.contract import Category, LimitInput
 from model.errors import LedgerUnavailable
