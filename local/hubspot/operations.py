@@ -14,6 +14,7 @@ from local.hubspot.requests import RequestedLimit, TypeInput, parse_inputs
 from local.hubspot.rules import Verdict, WriteOperation, judge
 
 if TYPE_CHECKING:
+    from local.hubspot.objects import ObjectType
     from local.hubspot.portal import Portal
     from local.hubspot.settings import Settings
 
@@ -30,6 +31,7 @@ class Demand:
     hub_id: int
     portal: Portal
     pair: Pair | None
+    object_type: ObjectType | None
     body: bytes
     moment: float
     settings: Settings
@@ -144,6 +146,11 @@ def _account(demand: Demand) -> tuple[Answer, Changes]:
     return Answer(200, account_details(demand.hub_id, demand.settings)), {}
 
 
+def _schema(demand: Demand) -> tuple[Answer, Changes]:
+    assert demand.object_type is not None
+    return Answer(200, demand.object_type.schema()), {}
+
+
 OPERATIONS: Mapping[str, Operate] = {
     "create": partial(_write, "create", RequestedLimit, _created),
     "update": partial(_write, "update", RequestedLimit, _updated),
@@ -151,4 +158,5 @@ OPERATIONS: Mapping[str, Operate] = {
     "read": _read,
     "labels": _labels,
     "account": _account,
+    "schema": _schema,
 }

@@ -50,6 +50,7 @@ ROUTES = (
     ("POST", f"{_CONFIGURATIONS}/{{from_type}}/{{to_type}}/batch/purge", "purge"),
     ("GET", "/crm/associations/{version}/{from_type}/{to_type}/labels", "labels"),
     ("GET", "/account-info/{version}/details", "account"),
+    ("GET", "/crm-object-schemas/{version}/schemas/{object_type}", "schema"),
     ("POST", "/oauth/{version}/token", "token"),
 )
 
@@ -101,6 +102,7 @@ def _call(request: Request, operation: str, body: bytes | None, refusal: HubSpot
         from_object_type=request.path_params.get("from_type"),
         to_object_type=request.path_params.get("to_type"),
         refusal=refusal,
+        object_type=request.path_params.get("object_type"),
     )
 
 

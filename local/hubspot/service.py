@@ -26,6 +26,7 @@ from local.hubspot.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from local.hubspot.objects import CustomObjects, ObjectType
     from local.hubspot.operations import Changes
 
 # Versions are named by year and month; anything else is not there, but for the names these were known by before.
@@ -38,6 +39,7 @@ class Call:
     """One HTTP request to HubSpot, its version and object types as the path has them.
 
     `operation` is one of OPERATIONS or `token`, unless `refusal` says why the request could not be routed to one.
+    `object_type` is the one whose schema is asked for.
     """
 
     operation: str
@@ -49,6 +51,7 @@ class Call:
     from_object_type: str | None = None
     to_object_type: str | None = None
     refusal: HubSpotError | None = None
+    object_type: str | None = None
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,13 @@ class Exchange:
 
 @dataclass(frozen=True)
 class _Admitted:
-    """A call that HubSpot accepts as far as its body, which is read last. One for a token needs none."""
+    """A call that HubSpot accepts as far as its body, which is read last. One for a token has none, and no account."""
 
     call: Call
-    token: Token | None
-    pair: Pair | None
+    token: Token | None = None
+    portal: Portal | None = None
+    pair: Pair | None = None
+    object_type: ObjectType | None = None
 
 
 class StandIn:
@@ -125,7 +130,7 @@ class StandIn:
         if call.version != FORMER_VERSIONS.get(call.operation) and not DATED_VERSION.fullmatch(call.version):
             raise not_found()
         if call.operation == "token":
-            return _Admitted(call, None, None)
+            return _Admitted(call)
         moment = self._clock()
         accepted = admit(token, moment)
         if call.operation in ASSOCIATION_OPERATIONS:
@@ -133,12 +138,15 @@ class StandIn:
         policy = self._quota.take(accepted, moment, self.settings)
         if policy:
             raise rate_limited(policy)
-        return _Admitted(call, accepted, _pair(call))
+        portal = self.portals[accepted.hub_id]
+        pair, object_type = _pair(call, portal.objects), _object_type(call, portal.objects)
+        return _Admitted(call, accepted, portal, pair, object_type)
 
     def _drawn(self, admitted: _Admitted) -> Fault | None:
         from_type, to_type = admitted.pair or (None, None)
         token_name = admitted.token.name if admitted.token else None
-        return self.faults.draw(Target(admitted.call.operation, from_type, to_type, token_name))
+        type_id = admitted.portal.objects.type_id if admitted.portal else object_type_id
+        return self.faults.draw(Target(admitted.call.operation, from_type, to_type, token_name, type_id))
 
     def _performed(self, admitted: _Admitted, fault: Fault | None, entry: Entry) -> Answer:
         """Carry the call out, unless a fault forbids it, and answer, honestly or as the fault wants it."""
@@ -155,13 +163,13 @@ class StandIn:
 
     def _worked_out(self, admitted: _Admitted, entry: Entry) -> tuple[Answer, Callable[[], None] | None]:
         """The honest answer, and what makes it true where it says that something changed. Raises HubSpotError."""
-        call, token, pair, moment = admitted.call, admitted.token, admitted.pair, self._clock()
-        if token is None:
+        call, token, portal, pair = admitted.call, admitted.token, admitted.portal, admitted.pair
+        moment = self._clock()
+        if token is None or portal is None:
             grant = self.oauth.grant(call.body, moment, self._new_id)
             return grant.answer(), partial(self.oauth.keep, grant, moment)
-        portal = self.portals[token.hub_id]
         answer, changes = OPERATIONS[call.operation](
-            Demand(token.hub_id, portal, pair, call.body, moment, self.settings)
+            Demand(token.hub_id, portal, pair, admitted.object_type, call.body, moment, self.settings)
         )
         if not changes or pair is None:
             return answer, None
@@ -205,12 +213,22 @@ def _commit(portal: Portal, pair: Pair, changes: Changes, moment: float, entry: 
     ]
 
 
-def _pair(call: Call) -> Pair | None:
+def _pair(call: Call, objects: CustomObjects) -> Pair | None:
     """The pair a call is about; None for operations that name none. Raises HubSpotError (400)."""
     if call.from_object_type is None or call.to_object_type is None:
         return None
-    from_type, to_type = object_type_id(call.from_object_type), object_type_id(call.to_object_type)
+    from_type, to_type = objects.type_id(call.from_object_type), objects.type_id(call.to_object_type)
     if from_type is None or to_type is None:
         unknown = call.to_object_type if from_type else call.from_object_type
         raise invalid(f"There is no object type {unknown!r}.")
     return Pair(from_type, to_type)
+
+
+def _object_type(call: Call, objects: CustomObjects) -> ObjectType | None:
+    """The object type whose schema a call is about; None for other operations. Raises HubSpotError (404)."""
+    if call.operation != "schema":
+        return None
+    found = objects.find(call.object_type or "")
+    if found is None:
+        raise not_found(f"There is no object type {call.object_type!r}.")
+    return found
