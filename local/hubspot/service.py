@@ -10,6 +10,7 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from functools import partial
+from random import Random
 from typing import TYPE_CHECKING
 
 from local.hubspot.access import CallQuota, Token, Tokens, admit, require_scopes
@@ -82,8 +83,12 @@ class StandIn:
         clock: Callable[[], float],
         new_id: Callable[[], str],
         kept_entries: int | None = KEPT_ENTRIES,
+        seed: int = 0,
     ) -> None:
-        """`clock` gives epoch seconds, `new_id` an id for a call or in a new token. None keeps the whole journal."""
+        """`clock` gives epoch seconds, `new_id` an id for a call or in a new token. None keeps the whole journal.
+
+        `seed` decides which reads show the past while they flap.
+        """
         self.settings = Settings()
         self.tokens = Tokens(tokens)
         self.oauth = OAuth(self.tokens)
@@ -91,12 +96,14 @@ class StandIn:
         self.journal = Journal(kept_entries)
         self._clock = clock
         self._new_id = new_id
+        self._seed = seed
         self.reset()
 
     def reset(self) -> None:
-        """Forget every limit, added type and counted call."""
+        """Forget every limit, custom object, added type and counted call, and draw the same again by chance."""
         self.portals: defaultdict[int, Portal] = defaultdict(Portal)
         self._quota = CallQuota()
+        self._random = Random(self._seed)
 
     def receive(self, call: Call) -> Exchange:
         """Take a call. What it changes has changed when this returns, unless a fault has it land late."""
@@ -169,7 +176,7 @@ class StandIn:
             grant = self.oauth.grant(call.body, moment, self._new_id)
             return grant.answer(), partial(self.oauth.keep, grant, moment)
         answer, changes = OPERATIONS[call.operation](
-            Demand(token.hub_id, portal, pair, admitted.object_type, call.body, moment, self.settings)
+            Demand(token.hub_id, portal, pair, admitted.object_type, call.body, moment, self.settings, self._random)
         )
         if not changes or pair is None:
             return answer, None
