@@ -50,6 +50,8 @@ class FaultOrder(ControlRecord):
             raise Invalid("operation token takes no access token")
         if self.effect.kind in _OF_BATCHES:
             raise Invalid(f"{self.operation} is no batch, and {self.effect.kind} is an effect on batches")
+        if self.operation == "token" and self.effect.kind == "delay" and self.effect.land_ms:
+            raise Invalid("a token that is answered is good, so landMs needs an effect that answers none, such as drop")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from infra.checks import Number
+from local.hubspot.answers import invalid, not_found
 from local.hubspot.catalogue import (
     COMPANY,
     CONTACT,
@@ -13,6 +14,7 @@ from local.hubspot.catalogue import (
     LINE_ITEM,
     PRODUCT,
     TICKET,
+    Pair,
     custom_object_id,
     object_type_id,
 )
@@ -109,10 +111,22 @@ class CustomObjects:
         """
         return object_type_id(written) or self._ids.get(written.lower())
 
-    def find(self, written: str) -> ObjectType | None:
-        """The object type that is written so; None if there is none, or nothing is known of it but its id."""
-        type_id = self.type_id(written)
-        return None if type_id is None else HUBSPOTS_OWN.get(type_id) or self._by_id.get(type_id)
+    def pair(self, from_type: str | None, to_type: str | None) -> Pair | None:
+        """The pair in a path, canonical; None where the path has none. Raises HubSpotError (400) on an unknown name."""
+        if from_type is None or to_type is None:
+            return None
+        from_id, to_id = self.type_id(from_type), self.type_id(to_type)
+        if from_id is None or to_id is None:
+            raise invalid(f"There is no object type {to_type if from_id else from_type!r}.")
+        return Pair(from_id, to_id)
+
+    def find(self, written: str) -> ObjectType:
+        """The object type in a path. Raises HubSpotError (404) if it is unknown, or nothing is known but its id."""
+        type_id = self.type_id(written) or ""
+        found = HUBSPOTS_OWN.get(type_id) or self._by_id.get(type_id)
+        if found is None:
+            raise not_found(f"There is no object type {written!r}.")
+        return found
 
 
 def _names_in_paths(of: ObjectType) -> tuple[str, str]:

@@ -14,9 +14,10 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from local.hubspot.access import CallQuota, Token, Tokens, admit, require_scopes
-from local.hubspot.answers import Answer, HubSpotError, invalid, not_found, rate_limited
-from local.hubspot.catalogue import Pair, object_type_id
+from local.hubspot.answers import Answer, HubSpotError, not_found, rate_limited
+from local.hubspot.catalogue import object_type_id
 from local.hubspot.effects import Circumstances
+from local.hubspot.exchange import Exchange, Landing
 from local.hubspot.faults import ASSOCIATION_OPERATIONS, Fault, Faults, Target
 from local.hubspot.journal import KEPT_ENTRIES, Entry, Journal
 from local.hubspot.oauth import OAuth
@@ -27,7 +28,9 @@ from local.hubspot.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from local.hubspot.objects import CustomObjects, ObjectType
+    from local.hubspot.catalogue import Pair
+    from local.hubspot.effects import AnyEffect
+    from local.hubspot.objects import ObjectType
     from local.hubspot.operations import Changes
 
 # Versions are named by year and month; anything else is not there, but for the names these were known by before.
@@ -53,14 +56,6 @@ class Call:
     to_object_type: str | None = None
     refusal: HubSpotError | None = None
     object_type: str | None = None
-
-
-@dataclass(frozen=True)
-class Exchange:
-    """What comes of a call: wait so many seconds, then call `finish`, once, for the answer."""
-
-    wait_seconds: float
-    finish: Callable[[], Answer]
 
 
 @dataclass(frozen=True)
@@ -100,13 +95,16 @@ class StandIn:
         self.reset()
 
     def reset(self) -> None:
-        """Forget every limit, custom object, added type and counted call, and draw the same again by chance."""
+        """Forget every limit, custom object, added type and counted call, and every call that is not yet carried out.
+
+        Reads that flap do so from the beginning again.
+        """
         self.portals: defaultdict[int, Portal] = defaultdict(Portal)
         self._quota = CallQuota()
         self._random = Random(self._seed)
 
     def receive(self, call: Call) -> Exchange:
-        """Take a call. What it changes has changed when this returns, unless a fault has it land late."""
+        """Take a call. What it changes has changed when this returns, unless a fault has it carried out later."""
         token = None if call.operation == "token" else self.tokens.named_by(call.authorization)
         entry = self._opened(call, token)
         latency = self.settings.latency_ms / 1000
@@ -124,11 +122,29 @@ class StandIn:
 
     def _spoiled(self, admitted: _Admitted, fault: Fault, entry: Entry, latency: float) -> Exchange:
         wait = latency + fault.order.effect.delay_ms / 1000
+        if fault.order.effect.land_ms:
+            return self._landing(admitted, fault.order.effect, entry, wait)
         perform = partial(self._performed, admitted, fault, entry)
         if fault.order.effect.late:
             return Exchange(wait, perform)
         answer = perform()
         return Exchange(wait, lambda: answer)
+
+    def _landing(self, admitted: _Admitted, effect: AnyEffect, entry: Entry, wait: float) -> Exchange:
+        """The rules judge the call when it lands. An answer before that says what they would make of it by then."""
+        landed: list[Answer] = []
+
+        def land() -> None:
+            honest, commit = self._judged(admitted, entry)
+            landed.append(honest)
+            if commit:
+                commit()
+
+        def finish() -> Answer:
+            honest = landed[0] if landed else self._judged(admitted, entry)[0]
+            return self._closed(entry, admitted.token, self._disguised(honest, effect, entry))
+
+        return Exchange(wait, finish, Landing(effect.land_ms / 1000, land))
 
     def _admitted(self, call: Call, token: Token | None) -> _Admitted:
         """Every check before the body's. Raises HubSpotError."""
@@ -146,7 +162,8 @@ class StandIn:
         if policy:
             raise rate_limited(policy)
         portal = self.portals[accepted.hub_id]
-        pair, object_type = _pair(call, portal.objects), _object_type(call, portal.objects)
+        pair = portal.objects.pair(call.from_object_type, call.to_object_type)
+        object_type = portal.objects.find(call.object_type or "") if call.operation == "schema" else None
         return _Admitted(call, accepted, portal, pair, object_type)
 
     def _drawn(self, admitted: _Admitted) -> Fault | None:
@@ -158,15 +175,23 @@ class StandIn:
     def _performed(self, admitted: _Admitted, fault: Fault | None, entry: Entry) -> Answer:
         """Carry the call out, unless a fault forbids it, and answer, honestly or as the fault wants it."""
         effect = fault.order.effect if fault else None
-        try:
-            answer, commit = self._worked_out(admitted, entry)
-        except HubSpotError as refusal:
-            answer, commit = _refused(refusal, entry), None
+        answer, commit = self._judged(admitted, entry)
         if commit and (effect is None or effect.applied):
             commit()
         if effect:
-            answer = effect.disguise(answer, Circumstances(entry.correlation_id, self.settings.scope_context))
+            answer = self._disguised(answer, effect, entry)
         return self._closed(entry, admitted.token, answer)
+
+    def _disguised(self, honest: Answer, effect: AnyEffect, entry: Entry) -> Answer:
+        return effect.disguise(honest, Circumstances(entry.correlation_id, self.settings.scope_context))
+
+    def _judged(self, admitted: _Admitted, entry: Entry) -> tuple[Answer, Callable[[], None] | None]:
+        """The honest answer as of now, a refusal included, and what carries the call out where it changes something."""
+        entry.refusal = None
+        try:
+            return self._worked_out(admitted, entry)
+        except HubSpotError as refusal:
+            return _refused(refusal, entry), None
 
     def _worked_out(self, admitted: _Admitted, entry: Entry) -> tuple[Answer, Callable[[], None] | None]:
         """The honest answer, and what makes it true where it says that something changed. Raises HubSpotError."""
@@ -178,7 +203,8 @@ class StandIn:
         answer, changes = OPERATIONS[call.operation](
             Demand(token.hub_id, portal, pair, admitted.object_type, call.body, moment, self.settings, self._random)
         )
-        if not changes or pair is None:
+        forgotten = self.portals.get(token.hub_id) is not portal
+        if not changes or pair is None or forgotten:
             return answer, None
         return answer, partial(_commit, portal, pair, changes, moment, entry)
 
@@ -218,24 +244,3 @@ def _commit(portal: Portal, pair: Pair, changes: Changes, moment: float, entry: 
     entry.changed = [
         {"category": key.category, "typeId": key.type_id, "maxToObjectIds": limit} for key, limit in changes.items()
     ]
-
-
-def _pair(call: Call, objects: CustomObjects) -> Pair | None:
-    """The pair a call is about; None for operations that name none. Raises HubSpotError (400)."""
-    if call.from_object_type is None or call.to_object_type is None:
-        return None
-    from_type, to_type = objects.type_id(call.from_object_type), objects.type_id(call.to_object_type)
-    if from_type is None or to_type is None:
-        unknown = call.to_object_type if from_type else call.from_object_type
-        raise invalid(f"There is no object type {unknown!r}.")
-    return Pair(from_type, to_type)
-
-
-def _object_type(call: Call, objects: CustomObjects) -> ObjectType | None:
-    """The object type whose schema a call is about; None for other operations. Raises HubSpotError (404)."""
-    if call.operation != "schema":
-        return None
-    found = objects.find(call.object_type or "")
-    if found is None:
-        raise not_found(f"There is no object type {call.object_type!r}.")
-    return found
