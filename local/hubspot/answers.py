@@ -87,9 +87,9 @@ def invalid(message: str, problems: Sequence[Problem] = ()) -> HubSpotError:
     return HubSpotError(400, "VALIDATION_ERROR", message, problems)
 
 
-def not_found() -> HubSpotError:
+def not_found(message: str = "There is nothing at this address.") -> HubSpotError:
     """The 404 of an address where HubSpot has nothing."""
-    return HubSpotError(404, "OBJECT_NOT_FOUND", "There is nothing at this address.")
+    return HubSpotError(404, "OBJECT_NOT_FOUND", message)
 
 
 def wrong_method() -> HubSpotError:

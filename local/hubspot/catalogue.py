@@ -50,21 +50,38 @@ _IDS_BY_NAME = {
 }
 _STANDARD_IDS = frozenset(_IDS_BY_NAME.values())
 _CUSTOM_ID = re.compile(r"2-[1-9][0-9]{0,18}", re.ASCII)
+# A custom object in a path: `p_car` in the account itself, `p123_car` with the account's id.
+_CUSTOM_NAME = re.compile(r"p([1-9][0-9]{0,18})?_[a-z][a-z0-9_]*", re.ASCII | re.IGNORECASE)
 
 
 def object_type_id(written: str) -> str | None:
-    """The id of an object type written as a name (any case, singular or plural) or an id; None if unknown."""
+    """The id of an object type written as a name (any case, singular or plural) or an id; None if unknown.
+
+    Names of custom objects differ from account to account, and are known to CustomObjects only.
+    """
     if written in _STANDARD_IDS or _CUSTOM_ID.fullmatch(written):
         return written
     return _IDS_BY_NAME.get(written.lower())
 
 
-def known_object_type(written: Any) -> str:
-    """The id of an object type in JSON. Raises Invalid where it is unknown."""
-    found = object_type_id(written) if isinstance(written, str) else None
-    if found is None:
+def written_object_type(written: Any) -> str:
+    """An object type in JSON: its id, or a name such as `p_car` where only an account can tell the id.
+
+    Raises Invalid where it is neither.
+    """
+    if not isinstance(written, str):
         raise Invalid(f"unknown object type {written!r}")
-    return found
+    found = object_type_id(written)
+    if found is None and not _CUSTOM_NAME.fullmatch(written):
+        raise Invalid(f"unknown object type {written!r}")
+    return found or written.lower()
+
+
+def custom_object_id(written: Any) -> str:
+    """The id of a custom object in JSON. Raises Invalid where it is none."""
+    if not isinstance(written, str) or not _CUSTOM_ID.fullmatch(written):
+        raise Invalid("must be the id of a custom object, such as 2-456")
+    return written
 
 
 def _hubspot(*types: tuple[int, str | None]) -> dict[TypeKey, str | None]:

@@ -1,18 +1,20 @@
-"""The control interface under /_standin/: switches, tokens, OAuth apps, types, faults, the journal and the state."""
+"""The control interface under /_standin/: switches, tokens, OAuth apps, custom objects, association types, faults, the
+journal and the state."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from infra.checks import Number
 from local.hubspot.access import Token
 from local.hubspot.answers import Answer
-from local.hubspot.catalogue import Category, Pair, TypeKey, known_object_type
+from local.hubspot.catalogue import Category, Pair, TypeKey, written_object_type
 from local.hubspot.documents import parsed
 from local.hubspot.faults import FaultOrder
 from local.hubspot.oauth import OAuthApp
+from local.hubspot.objects import CustomObject
 from local.hubspot.operations import OPERATIONS
 from local.hubspot.settings import INT32_MAX, ControlRecord, Settings
 from model.contract import ContractError
@@ -55,17 +57,21 @@ class Control:
 class NewType(ControlRecord):
     """An association type to add to a pair of an account. A label of null makes it an unlabelled type."""
 
-    from_object_type: Annotated[str, known_object_type]
-    to_object_type: Annotated[str, known_object_type]
+    from_object_type: Annotated[str, written_object_type]
+    to_object_type: Annotated[str, written_object_type]
     category: Category
     type_id: Annotated[int, Number(1, INT32_MAX)]
     label: str | None
     hub_id: Annotated[int, Number(1)] = 1
 
-    @property
-    def pair(self) -> Pair:
-        """The pair, canonical."""
-        return Pair(self.from_object_type, self.to_object_type)
+    def known_to(self, portal: Portal) -> NewType:
+        """The same with canonical ids for the names. Raises ControlError where the account knows no such name."""
+        written = {"fromObjectType": self.from_object_type, "toObjectType": self.to_object_type}
+        ids = {field: portal.objects.type_id(name) or "" for field, name in written.items()}
+        unknown = [f"{field}: unknown object type {written[field]!r}" for field in ids if not ids[field]]
+        if unknown:
+            raise ControlError(*unknown)
+        return replace(self, from_object_type=ids["fromObjectType"], to_object_type=ids["toObjectType"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,9 +142,26 @@ def _revoke_app(standin: StandIn, request: Control) -> dict[str, object]:
 
 
 def _add_type(standin: StandIn, request: Control) -> dict[str, object]:
-    new = NewType.of(request.document())
-    standin.portals[new.hub_id].add_type(new.pair, TypeKey(new.category, new.type_id), new.label)
+    asked = NewType.of(request.document())
+    portal = standin.portals[asked.hub_id]
+    new = asked.known_to(portal)
+    pair = Pair(new.from_object_type, new.to_object_type)
+    portal.add_type(pair, TypeKey(new.category, new.type_id), new.label)
     return new.as_json()
+
+
+def _objects(standin: StandIn, request: Control) -> dict[str, object]:
+    portals = sorted(standin.portals.items())
+    return {"objects": [{"hubId": hub_id, **each.schema()} for hub_id, portal in portals for each in portal.objects]}
+
+
+def _add_object(standin: StandIn, request: Control) -> dict[str, object]:
+    new = CustomObject.of(request.document())
+    try:
+        added = standin.portals[new.hub_id].objects.add(new)
+    except ValueError as error:
+        raise ControlError(f"name: {error}") from error
+    return {"hubId": new.hub_id, **added.schema()}
 
 
 def _faults(standin: StandIn, request: Control) -> dict[str, object]:
@@ -211,6 +234,8 @@ ACTIONS: tuple[tuple[str, str, Action], ...] = (
     ("GET", "oauth", _apps),
     ("POST", "oauth", _add_app),
     ("POST", "oauth/revoke", _revoke_app),
+    ("GET", "objects", _objects),
+    ("POST", "objects", _add_object),
     ("POST", "types", _add_type),
     ("GET", "faults", _faults),
     ("POST", "faults", _add_fault),

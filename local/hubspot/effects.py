@@ -39,16 +39,21 @@ class Circumstances:
 
 @dataclass(frozen=True, kw_only=True)
 class Effect(ControlRecord, ABC):
-    """Common to all effects: whether the call is carried out all the same, and a delay before the answer."""
+    """Common to all effects: whether and when the call is carried out all the same, and a delay before the answer."""
 
     applied: bool = True
     delay_ms: Annotated[int, Number(0, 600_000)] = 0
     # Carried out only when the delay is over: a client that has given up and reads back sees nothing yet.
     late: bool = False
+    # Carried out so long after it was received, whenever the answer is: also after a client has been told of an error.
+    land_ms: Annotated[int, Number(0, 600_000)] = 0
 
     def __post_init__(self) -> None:
-        if self.late and not self.applied:
-            raise Invalid("late says when the call is carried out, so it needs applied: true")
+        for name, given in (("late", self.late), ("landMs", self.land_ms)):
+            if given and not self.applied:
+                raise Invalid(f"{name} says when the call is carried out, so it needs applied: true")
+        if self.late and self.land_ms:
+            raise Invalid("late and landMs both say when the call is carried out; give one of them")
 
     @abstractmethod
     def disguise(self, honest: Answer, at: Circumstances) -> Answer:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from random import Random
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from voluptuous import Invalid
 
 from infra.checks import Number
-from local.hubspot.catalogue import known_object_type
+from local.hubspot.catalogue import object_type_id, written_object_type
 from local.hubspot.effects import AnyEffect, any_effect
 from local.hubspot.settings import ControlRecord
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 AssociationOperation = Literal["create", "update", "purge", "read", "labels"]
-Operation = Literal[AssociationOperation, "token", "account"]
+Operation = Literal[AssociationOperation, "token", "account", "schema"]
 # `any` is any of these: who orders faults of the calls on associations does not mean those around them.
 ASSOCIATION_OPERATIONS = frozenset(get_args(AssociationOperation))
 _OF_BATCHES = frozenset({"incomplete", "noResults", "echo"})
@@ -30,8 +33,8 @@ class FaultOrder(ControlRecord):
     """
 
     operation: Literal[Operation, "any"] = "any"
-    from_object_type: Annotated[str, known_object_type] | None = None
-    to_object_type: Annotated[str, known_object_type] | None = None
+    from_object_type: Annotated[str, written_object_type] | None = None
+    to_object_type: Annotated[str, written_object_type] | None = None
     token: str | None = None
     times: Annotated[int, Number(1)] | None = None
     share: Annotated[float, Number(above=0, most=1, fraction=True)] | None = None
@@ -39,7 +42,7 @@ class FaultOrder(ControlRecord):
     effect: Annotated[AnyEffect, any_effect]
 
     def __post_init__(self) -> None:
-        if self.operation not in ("token", "account"):
+        if self.operation == "any" or self.operation in ASSOCIATION_OPERATIONS:
             return
         if self.from_object_type or self.to_object_type:
             raise Invalid(f"{self.operation} has no object types")
@@ -47,16 +50,22 @@ class FaultOrder(ControlRecord):
             raise Invalid("operation token takes no access token")
         if self.effect.kind in _OF_BATCHES:
             raise Invalid(f"{self.operation} is no batch, and {self.effect.kind} is an effect on batches")
+        if self.operation == "token" and self.effect.kind == "delay" and self.effect.land_ms:
+            raise Invalid("a token that is answered is good, so landMs needs an effect that answers none, such as drop")
 
 
 @dataclass(frozen=True)
 class Target:
-    """The call a fault may spoil, its object types canonical; None where the call has none."""
+    """The call a fault may spoil, its object types canonical; None where the call has none.
+
+    `type_id` gives the canonical id of a name in the account that is called; None if it is unknown there.
+    """
 
     operation: str
     from_object_type: str | None
     to_object_type: str | None
     token: str | None
+    type_id: Callable[[str], str | None] = object_type_id
 
 
 class Fault:
@@ -89,8 +98,8 @@ class Fault:
         order = self.order
         return (
             self._covers(target.operation)
-            and order.from_object_type in (None, target.from_object_type)
-            and order.to_object_type in (None, target.to_object_type)
+            and _names(order.from_object_type, target.from_object_type, target)
+            and _names(order.to_object_type, target.to_object_type, target)
             and order.token in (None, target.token)
         )
 
@@ -131,6 +140,10 @@ class Faults:
         if drawn and drawn.remaining == 0:
             self._unspent.remove(drawn)
         return drawn
+
+
+def _names(ordered: str | None, called: str | None, target: Target) -> bool:
+    return ordered is None or (called is not None and target.type_id(ordered) == called)
 
 
 def _given(fields: dict[str, Any]) -> dict[str, Any]:

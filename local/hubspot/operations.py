@@ -14,6 +14,9 @@ from local.hubspot.requests import RequestedLimit, TypeInput, parse_inputs
 from local.hubspot.rules import Verdict, WriteOperation, judge
 
 if TYPE_CHECKING:
+    from random import Random
+
+    from local.hubspot.objects import ObjectType
     from local.hubspot.portal import Portal
     from local.hubspot.settings import Settings
 
@@ -30,9 +33,11 @@ class Demand:
     hub_id: int
     portal: Portal
     pair: Pair | None
+    object_type: ObjectType | None
     body: bytes
     moment: float
     settings: Settings
+    random: Random
 
 
 Operate = Callable[[Demand], tuple[Answer, Changes]]
@@ -120,11 +125,20 @@ def _context(verdict: Verdict, demand: Demand) -> dict[str, object]:
 
 def _read(demand: Demand) -> tuple[Answer, Changes]:
     pairs: Iterable[Pair] = demand.portal.pairs() if demand.pair is None else [demand.pair]
-    return Answer(200, {"results": [row for pair in pairs for row in _limit_rows(demand, pair)]}), {}
+    moment = _shown(demand)
+    return Answer(200, {"results": [row for pair in pairs for row in _limit_rows(demand, pair, moment)]}), {}
 
 
-def _limit_rows(demand: Demand, pair: Pair) -> Iterable[dict[str, object]]:
-    limits = demand.portal.limits(pair, demand.moment - demand.settings.read_lag_seconds)
+def _shown(demand: Demand) -> float:
+    """The moment whose limits this read shows, in epoch seconds."""
+    lag = demand.settings.read_lag_seconds
+    if lag and demand.settings.read_flaps and demand.random.random() < 0.5:
+        return demand.moment
+    return demand.moment - lag
+
+
+def _limit_rows(demand: Demand, pair: Pair, moment: float) -> Iterable[dict[str, object]]:
+    limits = demand.portal.limits(pair, moment)
     unset = {"null": None, "unlimited": UNLIMITED}
     for key, label in demand.portal.labels_of(pair).items():
         if key in limits:
@@ -144,6 +158,11 @@ def _account(demand: Demand) -> tuple[Answer, Changes]:
     return Answer(200, account_details(demand.hub_id, demand.settings)), {}
 
 
+def _schema(demand: Demand) -> tuple[Answer, Changes]:
+    assert demand.object_type is not None
+    return Answer(200, demand.object_type.schema()), {}
+
+
 OPERATIONS: Mapping[str, Operate] = {
     "create": partial(_write, "create", RequestedLimit, _created),
     "update": partial(_write, "update", RequestedLimit, _updated),
@@ -151,4 +170,5 @@ OPERATIONS: Mapping[str, Operate] = {
     "read": _read,
     "labels": _labels,
     "account": _account,
+    "schema": _schema,
 }

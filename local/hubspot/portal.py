@@ -1,4 +1,4 @@
-"""One HubSpot account: its association types, and the limits set on them with their recent past."""
+"""One HubSpot account: its custom objects, its association types, and the limits set on them with their recent past."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from local.hubspot.catalogue import SEEDED_TYPES, Pair, TypeKey
+from local.hubspot.objects import CustomObjects
 from local.hubspot.settings import MAX_READ_LAG_SECONDS
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Portal:
     labels of a paired label, having two type ids, may differ.
     """
 
+    objects: CustomObjects = field(default_factory=CustomObjects)
     labels: dict[Pair, dict[TypeKey, str | None]] = field(default_factory=_seeded)
     _pasts: dict[Pair, dict[TypeKey, deque[_Change]]] = field(default_factory=lambda: defaultdict(dict))
 

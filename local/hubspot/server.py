@@ -12,6 +12,7 @@ import socket
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -37,6 +38,8 @@ DEFAULT_TOKEN = "standin-token"
 MAX_BODY_BYTES = 1024 * 1024
 
 Sleep = Callable[[float], Awaitable[None]]
+Later = Callable[[float, Callable[[], None]], object]
+Answered = Callable[[Call], Awaitable[Response]]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 _CONTROL = "/_standin/"
@@ -50,8 +53,14 @@ ROUTES = (
     ("POST", f"{_CONFIGURATIONS}/{{from_type}}/{{to_type}}/batch/purge", "purge"),
     ("GET", "/crm/associations/{version}/{from_type}/{to_type}/labels", "labels"),
     ("GET", "/account-info/{version}/details", "account"),
+    ("GET", "/crm-object-schemas/{version}/schemas/{object_type}", "schema"),
     ("POST", "/oauth/{version}/token", "token"),
 )
+
+
+def _on_this_loop(seconds: float, act: Callable[[], None]) -> None:
+    """Between the requests, not beside them, as a thread would; and nothing is left when the server ends."""
+    asyncio.get_running_loop().call_later(seconds, act)
 
 
 def create_app(
@@ -59,31 +68,34 @@ def create_app(
     clock: Callable[[], float] = time.time,
     new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     sleep: Sleep = asyncio.sleep,
+    later: Later = _on_this_loop,
     kept_entries: int | None = KEPT_ENTRIES,
 ) -> Starlette:
     """The stand-in as an ASGI application with a state of its own, which `app.state.standin` holds.
 
     `token` is a valid token, named `default`, of the account with hub id 1. `clock` gives epoch seconds,
-    `new_id` an id for a call or in a new token, and `sleep` waits so many seconds before an answer that is to
-    be slow. The journal keeps the newest `kept_entries`, or all with None.
+    `new_id` an id for a call or in a new token, `sleep` waits so many seconds before an answer that is to be
+    slow, and `later` calls a function after so many, on the event loop that served the request unless given.
+    The journal keeps the newest `kept_entries`, or all with None.
     """
     standin = StandIn([Token.of({"name": "default", "token": token})], clock, new_id, kept_entries)
+    answered = partial(_answered, standin, sleep, later)
     app = Starlette(
         routes=[
-            *(Route(path, _operation(standin, name, sleep), methods=[verb]) for verb, path, name in ROUTES),
+            *(Route(path, _operation(answered, name), methods=[verb]) for verb, path, name in ROUTES),
             *(Route(_CONTROL + path, _control(standin, act), methods=[verb]) for verb, path, act in ACTIONS),
         ],
-        exception_handlers={HTTPException: _unrouted(standin, sleep), ClientDisconnect: _nobody_there},
+        exception_handlers={HTTPException: _unrouted(answered), ClientDisconnect: _nobody_there},
     )
     app.router.redirect_slashes = False
     app.state.standin = standin
     return app
 
 
-def _operation(standin: StandIn, operation: str, sleep: Sleep) -> Endpoint:
+def _operation(answered: Answered, operation: str) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         body = await _body(request)
-        return await _answered(standin, _call(request, operation, body), sleep)
+        return await answered(_call(request, operation, body))
 
     return endpoint
 
@@ -101,11 +113,14 @@ def _call(request: Request, operation: str, body: bytes | None, refusal: HubSpot
         from_object_type=request.path_params.get("from_type"),
         to_object_type=request.path_params.get("to_type"),
         refusal=refusal,
+        object_type=request.path_params.get("object_type"),
     )
 
 
-async def _answered(standin: StandIn, call: Call, sleep: Sleep) -> Response:
+async def _answered(standin: StandIn, sleep: Sleep, later: Later, call: Call) -> Response:
     exchange = standin.receive(call)
+    if exchange.landing:
+        later(*exchange.landing)
     if exchange.wait_seconds:
         await sleep(exchange.wait_seconds)
     return response(exchange.finish())
@@ -121,7 +136,7 @@ def _control(standin: StandIn, action: Action) -> Endpoint:
     return endpoint
 
 
-def _unrouted(standin: StandIn, sleep: Sleep) -> Callable[[Request, Exception], Awaitable[Response]]:
+def _unrouted(answered: Answered) -> Callable[[Request, Exception], Awaitable[Response]]:
     """What answers a path or method that is not there: HubSpot's way, journalled, outside /_standin/."""
 
     async def endpoint(request: Request, error: Exception) -> Response:
@@ -129,7 +144,7 @@ def _unrouted(standin: StandIn, sleep: Sleep) -> Callable[[Request, Exception], 
         if request.url.path.startswith(_CONTROL):
             return response(Answer(error.status_code, {"errors": [error.detail]}))
         refusal = wrong_method() if error.status_code == 405 else not_found()
-        return await _answered(standin, _call(request, "unknown", b"", refusal), sleep)
+        return await answered(_call(request, "unknown", b"", refusal))
 
     return endpoint
 

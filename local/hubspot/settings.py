@@ -70,6 +70,8 @@ class Settings(ControlRecord):
     utc_offset_minutes: Annotated[int, Number(-12 * 60, 14 * 60)] = 0
 
     read_lag_seconds: Annotated[float, Number(0, MAX_READ_LAG_SECONDS, fraction=True)] = 0
+    # Whether each read shows either the present or what was true before the lag, as HubSpot's have been seen to.
+    read_flaps: bool = False
     latency_ms: Annotated[int, Number(0, 600_000)] = 0
 
     def __post_init__(self) -> None:

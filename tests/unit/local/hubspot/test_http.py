@@ -226,7 +226,7 @@ def test_every_refusal_has_hubspots_error_shape(hubspot: HubSpot, ask: Callable[
 
 @settings(max_examples=50)
 @given(
-    st.sampled_from(["create", "update", "purge", "read", "labels", "token", "account"]),
+    st.sampled_from(["create", "update", "purge", "read", "labels", "token", "account", "schema"]),
     st.sampled_from(["2026-03", "x"]) | st.text(),
     st.sampled_from(["deals", "0-1"]) | st.text(),
     st.sampled_from(["deals", "0-1"]) | st.text(),
@@ -237,7 +237,7 @@ def test_any_call_at_all_is_answered_and_journalled(
     operation: str, version: str, from_type: str, to_type: str, authorization: str, body: bytes
 ) -> None:
     standin = StandIn([Token(name="t", token="t")], clock=lambda: NOON, new_id=lambda: "an-id")
-    call = Call(operation, "POST", "/", authorization, body, version, from_type, to_type)
+    call = Call(operation, "POST", "/", authorization, body, version, from_type, to_type, object_type=from_type)
 
     answer = standin.receive(call).finish()
 
