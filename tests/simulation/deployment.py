@@ -32,13 +32,16 @@ from api.authentication import Authentication
 from aws.dynamodb import Table
 from aws.secrets_manager import SecretStore
 from aws.sqs import Queue
+from batch_create.authorised_call import AuthorisedCalls
 from batch_create.dependencies import Dependencies
+from batch_create.object_types import ObjectTypes
 from batch_create.ports import Point
 from hubspot_api.client import HubSpot
 from ledger.client_rates import ClientRates
 from ledger.history import History
 from ledger.ledger import Ledger
 from ledger.locks import Locks
+from ledger.object_types import TypeMemory
 from model.quota import Quota
 from quota.shared_quota import SharedQuota
 from runtime.settings import Settings, load
@@ -57,7 +60,17 @@ ENTRY_POINTS = {
     "dead_letters": dead_letters.handler,
     "sweep": sweep.handler,
 }
-PORTS = ("settings", "secret_store", "ledger", "history", "queue", "authentication", "production", "now")
+PORTS = (
+    "settings",
+    "secret_store",
+    "ledger",
+    "history",
+    "queue",
+    "authentication",
+    "production",
+    "object_types",
+    "now",
+)
 
 
 @dataclasses.dataclass
@@ -117,6 +130,9 @@ class Environment:
             side_by_side=world.side_by_side,
             default_api_version=settings.hubspot_api_versions[0],
             batch_size=settings.batch_size,
+        )
+        self.object_types = ObjectTypes(
+            TypeMemory(outcomes), lambda deadline: AuthorisedCalls(self.production, deadline, urgent=True), world.clock
         )
 
 
