@@ -13,7 +13,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
 from api import response
 from api.clients import Client
-from api.query import page_token, parse_filter, wants_all
+from api.query import page_token, permitted_filter, wants_all
 from api.request import batch_request, prefers_async
 from batch_create.handler import run
 from ledger.claim import ClaimStatus
@@ -21,7 +21,7 @@ from ledger.replay import NotReplayable, replay
 from model.contract import DEFAULT_PORTAL
 from model.errors import QueueUnavailable
 from model.outcomes import ID, Outcome, Request
-from production import authentication, history, ledger, now, production, queue, settings
+from production import authentication, history, ledger, now, object_types, production, queue, settings
 from runtime.telemetry import logger, metrics
 
 if TYPE_CHECKING:
@@ -50,13 +50,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 @app.post(f"/portals/<portal>{BATCH_CREATE}")
 def batch_create(version: str, from_type: str, to_type: str, portal: str = DEFAULT_PORTAL) -> Response[str]:
     """Run a request now. Queue it if the caller prefers that, or if HubSpot cannot take it in time."""
-    event = app.current_event
-    client = authentication().sender(event, portal, now())
+    event, began = app.current_event, now()
+    client = authentication().sender(event, portal, began)
     path = {"portal": portal, "from_object_type": from_type, "to_object_type": to_type}
-    request = batch_request(event, client, settings(), now(), version, **path)
+    request = batch_request(event, client, object_types(), settings(), began, version, **path)
     if client.signed_as or prefers_async(event):  # some of HubSpot's own requests wait for five seconds only
         return _accept(request)
-    seconds = min(LONGEST_RUN, app.lambda_context.get_remaining_time_in_millis() / 1000 - RESERVE)
+    left = LONGEST_RUN - (now() - began).total_seconds()  # HubSpot may have been asked for an object type
+    seconds = min(left, app.lambda_context.get_remaining_time_in_millis() / 1000 - RESERVE)
     (claim,) = run([request], seconds, production())
     if claim.claim_status is ClaimStatus.CLAIMED and not claim.outcome.status.final:
         queue().send(request, now(), claim.outcome.retry_at)
@@ -90,11 +91,10 @@ def replay_outcome(outcome_id: str) -> Response[str]:
 @app.get("/outcomes")
 def list_outcomes() -> Response[str]:
     """A page of a portal's outcomes, newest first."""
-    client, wanted = _client(), parse_filter(app.current_event.resolved_query_string_parameters)
-    client.require(wanted.portal, *(wanted.pair or ()))
-    page = history().page(wanted)
+    client, known = _client(), object_types().known
+    page = history().page(permitted_filter(app.current_event.resolved_query_string_parameters, client, known))
     following = {"paging": {"next": {"after": page_token(page.after)}}} if page.after else {}
-    shown = [response.readable(outcome) for outcome in page.outcomes if client.may_read(outcome)]
+    shown = [response.readable(outcome) for outcome in client.readable(page.outcomes, known)]
     return response.reply(200, {"results": shown, **following})
 
 
@@ -105,7 +105,7 @@ def _client() -> Client:
 def _outcome(outcome_id: str, client: Client) -> Outcome:
     """The outcome. One that the client may not see counts as unknown, so that ids tell nothing about other portals."""
     outcome = ledger().get(outcome_id) if ID.fullmatch(outcome_id) else None
-    if outcome is None or not client.may_read(outcome):
+    if outcome is None or not client.may_read(outcome, object_types().known):
         raise NotFoundError(f"there is no outcome {outcome_id}")
     return outcome
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from voluptuous import REMOVE_EXTRA, All, Invalid, Lower, Optional, Schema, Strip
@@ -15,13 +16,17 @@ from voluptuous import Any as AnyOf
 from model import validation
 from model.contract import ContractError, Problem
 from model.errors import Misconfigured
+from model.object_types import object_type_id
 from model.outcomes import Outcome
 from model.records import names
 from model.validation import Each, OrNone, Text, WholeNumber, required
 
 ANY = "*"
 HUBSPOT = "hubspot"  # in the ledger, the client of what HubSpot itself has sent and signed
+UNTIL = "until HubSpot has told its id"
 MAX_KEYS = 2  # of a client: the one in use and the one that replaces it
+
+Known = Callable[[str, str], str | None]  # a type's id by a portal and a name; None where only HubSpot could tell
 
 # An IAM role or user. A role is given without its path: the ARN of a session does not have it.
 PRINCIPAL = r"arn:aws[a-z-]*:iam::\d{12}:(role/[\w+=,.@-]+|user/[\w+=,.@/-]+)"
@@ -45,22 +50,52 @@ class Client:
     requests_per_minute: int | None = None
     signed_as: str | None = None  # by HubSpot, for one request: by this a repetition of the request is recognised
 
-    def may_see(self, portal: str, *object_types: str | None) -> bool:
-        """Whether it may use a portal and each of these object types, compared as spelt. None is an unknown type."""
-        types_allowed = ANY in self.object_types or all(name in self.object_types for name in object_types)
-        return types_allowed and (ANY in self.portals or portal in self.portals)
+    def may_use(self, portal: str) -> bool:
+        """Whether it may use a portal."""
+        return ANY in self.portals or portal in self.portals
 
-    def may_read(self, outcome: Outcome) -> bool:
-        """Whether it may use the portal and the pair of an outcome."""
-        return self.may_see(outcome.portal, outcome.from_object_type, outcome.to_object_type)
+    def may_read(self, outcome: Outcome, known: Known) -> bool:
+        """Whether it may use the portal and the pair of an outcome. What is not known to be allowed is not."""
+        pair = outcome.from_object_type, outcome.to_object_type
+        return self.may_use(outcome.portal) and all(self._refusal(outcome.portal, name, known) is None for name in pair)
 
-    def require(self, portal: str, *object_types: str) -> None:
-        """Raise Forbidden unless this client may use a portal and each of these object types, compared as spelt."""
-        if not self.may_see(portal):
+    def readable(self, outcomes: Iterable[Outcome], known: Known) -> list[Outcome]:
+        """Those of the outcomes that it may read."""
+        once = cache(known)  # a page has many outcomes of few types
+        return [outcome for outcome in outcomes if self.may_read(outcome, once)]
+
+    def require_portal(self, portal: str) -> None:
+        """Raise Forbidden unless this client may use a portal."""
+        if not self.may_use(portal):
             raise Forbidden(f"the client {self.name} may not use the portal {portal}")
+
+    def require(self, portal: str, object_types: Iterable[str], known: Known) -> None:
+        """Raise Forbidden unless this client may use a portal and each of these object types, by whatever names."""
+        self.require_portal(portal)
         for name in object_types:
-            if not self.may_see(portal, name):
-                raise Forbidden(f"the client {self.name} may not use the object type {name}")
+            if refusal := self._refusal(portal, name, known):
+                raise Forbidden(refusal)
+
+    def _refusal(self, portal: str, name: str | None, known: Known) -> str | None:
+        """Why it may not use an object type; None if it may. HubSpot's own types in its entry are compared first, as
+        that needs nobody."""
+        if ANY in self.object_types:
+            return None
+        type_id = known(portal, name) if name else None  # a message that was no request has no types
+        if type_id is None:
+            return f"the object type {name} cannot be compared with those of the client {self.name} {UNTIL}"
+        if type_id in map(object_type_id, self.object_types):
+            return None
+        unknown = []
+        for entry in self.object_types:
+            if object_type_id(entry) is None:
+                entry_id = known(portal, entry)
+                if entry_id == type_id:
+                    return None
+                if entry_id is None:
+                    unknown.append(entry)
+        refusal = f"the client {self.name} may not use the object type {name}"
+        return f"{refusal}; its {', '.join(unknown)} cannot be compared {UNTIL}" if unknown else refusal
 
     def require_replay(self) -> None:
         """Raise Forbidden unless this client may replay outcomes."""

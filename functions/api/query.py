@@ -6,7 +6,8 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from voluptuous import All, Invalid, Match, Optional, Schema
 
@@ -15,6 +16,9 @@ from model.contract import DEFAULT_PORTAL, ContractError, Problem
 from model.outcomes import Status
 from model.records import iso
 from model.validation import OneOf, WholeNumber, check, flag, moment, object_type, portal_name, strict
+
+if TYPE_CHECKING:
+    from api.clients import Client, Known
 
 SORT_KEY = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z#[A-Za-z0-9._:-]{1,128}")
 UNKNOWN = "is not a parameter of this query; check its spelling"
@@ -63,8 +67,18 @@ def wants_all(parameters: Parameters) -> bool:
     return bool(_checked(REPLAY, parameters).get("all"))
 
 
+def permitted_filter(parameters: Parameters, client: Client, known: Known) -> Filter:
+    """What a query string asks for, its pair as ids where they are known. Raises ContractError and Forbidden."""
+    wanted = parse_filter(parameters)
+    client.require(wanted.portal, wanted.pair or (), known)
+    if wanted.pair is None:
+        return wanted
+    from_type, to_type = (known(wanted.portal, name) or name for name in wanted.pair)
+    return replace(wanted, pair=(from_type, to_type))
+
+
 def parse_filter(parameters: Parameters) -> Filter:
-    """What a query string asks for. Raises ContractError."""
+    """What a query string asks for, its pair as spelt. Raises ContractError."""
     known = _checked(FILTER, parameters)
     if ("from" in known) != ("to" in known):
         raise ContractError([Problem("", "from and to name a pair together; give both or neither")])

@@ -18,27 +18,35 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
     from api.clients import Client
+    from batch_create.object_types import ObjectTypes
     from runtime.settings import Settings
 
 JSON = "application/json"
+ASKING = 5.0  # seconds for HubSpot to tell the ids of types; only a client with a list of types waits for them
 MAX_BODY = 256 * 1024  # bytes; the most inputs of the longest numbers take a sixth of it
 
 
 def batch_request(
-    event: APIGatewayProxyEvent, client: Client, settings: Settings, now: datetime, version: str, **path: str
+    event: APIGatewayProxyEvent,
+    client: Client,
+    types: ObjectTypes,
+    settings: Settings,
+    now: datetime,
+    version: str,
+    **path: str,
 ) -> Request:
     """The request that a call asks for. `path` holds portal, from_object_type and to_object_type.
 
     Raises Forbidden, NotFoundError (an API version that the settings do not allow), ServiceError (413, 415) and
     ContractError.
     """
-    client.require(path["portal"])  # before anything else, so that refusals tell nothing about other portals
+    client.require_portal(path["portal"])  # before anything else, so that refusals tell nothing about other portals
     allowed = settings.hubspot_api_versions
     if version not in allowed:
         raise NotFoundError(f"the API version {version} is not one of this deployment's: {', '.join(allowed)}")
     key = client.signed_as or event.headers.get("Idempotency-Key")
     envelope = parse_batch(parse_json(body_of(event)), settings.portals, **path, idempotency_key=key)
-    client.require(envelope.portal, envelope.from_object_type, envelope.to_object_type)
+    client.require(envelope.portal, (envelope.from_object_type, envelope.to_object_type), types.asking(ASKING))
     return Request(
         envelope=envelope,
         trigger=Trigger.WEBHOOK,

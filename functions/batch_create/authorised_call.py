@@ -34,10 +34,10 @@ class AuthorisedCalls:
     Attempts and HubSpot's answer go into the result. Every failure of `model.errors` is raised on.
     """
 
-    def __init__(self, deps: Dependencies, deadline: datetime) -> None:
+    def __init__(self, deps: Dependencies, deadline: datetime, *, urgent: bool = False) -> None:
         self._deps = deps
         self._deadline = deadline
-        self.urgent = False
+        self.urgent = urgent
         self._down: dict[str, HubSpotFailure] = {}  # portals for which any further call would fail alike
         self._ahead: Counter[str] = Counter()
 

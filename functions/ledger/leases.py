@@ -132,7 +132,7 @@ class Leases:
             "expiresAt": self._expiry(now),
         }
 
-    # -------------------------------------------------------------------------------------------------------- in its hands
+    # ---------------------------------------------------------------------------------------------------- in its hands
     def naming(self, lease: Lease, outcome_ids: Iterable[str]) -> Change:
         """The write that names more outcomes which will be sent under a lease, before they are."""
         named = dict.fromkeys([*lease.orphans, *lease.wanted.outcome_ids, *outcome_ids])
@@ -169,7 +169,7 @@ class Leases:
             return False
         return True
 
-    # ------------------------------------------------------------------------------------------------------------ waiting
+    # --------------------------------------------------------------------------------------------------------- waiting
     def wait_for(self, wanted: Wanted, outcome_id: str, fence: int) -> None:
         """Let the next holder of a pair send an outcome as well."""
         self._table.update(

@@ -58,7 +58,7 @@ class Register:
         """Milliseconds after a send, from when on a reading tells what became of it."""
         return _ms(LANDING + self.lag)
 
-    # ---------------------------------------------------------------------------------------------------- what is known
+    # ------------------------------------------------------------------------------------------------ what is known
     def younger(self, key: LimitKey, age: Age) -> Applied | None:
         """The number of a younger request than that of an age, if one is applied or unconfirmed."""
         last = self.last.get(key)
@@ -78,7 +78,7 @@ class Register:
         """Whether a limit was set so lately that a reading may show what was there before."""
         return key in self.last and now - self.last[key].at < _ms(self.lag)
 
-    # -------------------------------------------------------------------------------------------------------- what happens
+    # ------------------------------------------------------------------------------------------------ what happens
     def apply(self, key: LimitKey, applied: Applied) -> None:
         """Enter a number that was applied. The youngest request's stands."""
         last = self.last.get(key)
@@ -111,7 +111,7 @@ class Register:
         """Forget sends that can do no harm: they have landed or never will, and a younger number was set since."""
         self.sends = [sent for sent in self.sends if not self._is_harmless(sent, now)]
 
-    # ------------------------------------------------------------------------------------------------------ what is to do
+    # ------------------------------------------------------------------------------------------------ what is to do
     def due(self, now: int) -> list[Sent]:
         """The sends of which a reading can tell now what became of them."""
         return [sent for sent in self.sends if self._is_over(sent, now)]
@@ -142,7 +142,7 @@ class Register:
         """Whether a number was certainly applied after a send had landed."""
         return not last.unconfirmed and last.at - _ms(CALL) >= sent.at + _ms(LANDING)
 
-    # ------------------------------------------------------------------------------------------------------------- as text
+    # ------------------------------------------------------------------------------------------------ as text
     def as_text(self) -> str:
         """As the pair's item keeps it: packed, as each claim and each settlement writes it anew."""
         last = {_name(key): _packed(each.age, each.outcome_id, each.number, each.at) for key, each in self.last.items()}

@@ -32,7 +32,9 @@ from api.authentication import Authentication
 from aws.dynamodb import Table
 from aws.secrets_manager import SecretStore
 from aws.sqs import Queue
+from batch_create.authorised_call import AuthorisedCalls
 from batch_create.dependencies import Dependencies
+from batch_create.object_types import ObjectTypes
 from batch_create.ports import Point
 from hubspot_api.client import HubSpot
 from ledger.client_rates import ClientRates
@@ -40,6 +42,7 @@ from ledger.history import History
 from ledger.leases import Leases
 from ledger.ledger import Ledger
 from ledger.locks import Locks
+from ledger.object_types import TypeMemory
 from ledger.rebuild import Rebuild
 from model.quota import Quota
 from quota.shared_quota import SharedQuota
@@ -59,7 +62,18 @@ ENTRY_POINTS = {
     "dead_letters": dead_letters.handler,
     "sweep": sweep.handler,
 }
-PORTS = ("settings", "secret_store", "ledger", "history", "leases", "queue", "authentication", "production", "now")
+PORTS = (
+    "settings",
+    "secret_store",
+    "ledger",
+    "history",
+    "leases",
+    "queue",
+    "authentication",
+    "production",
+    "object_types",
+    "now",
+)
 
 
 @dataclasses.dataclass
@@ -95,6 +109,9 @@ class Environment:
             Quota(settings.quota_calls),
             settings.head_room,
             new_lock=world.new_lock,
+        )
+        self.object_types = ObjectTypes(
+            TypeMemory(outcomes), lambda deadline: AuthorisedCalls(self.production, deadline, urgent=True), world.clock
         )
         self.production = Dependencies(
             ledger=self.ledger,

@@ -91,7 +91,7 @@ ROLE = "arn:aws:iam::123456789012:role/crm"
 KNOWN = (
     client("crm"),
     client("sales", portals=["acme"]),
-    client("guest", objectTypes=["deals", "contacts", "0-3"], mayReplay=False),
+    client("guest", objectTypes=["deals", "contacts", "p_boat"], mayReplay=False),
     client("slow", requestsPerMinute=2),
     client("role", keySha256=[], principals=[ROLE]),
 )

@@ -96,6 +96,7 @@ def functions(
         production.queue,
         production.authentication,
         production.production,
+        production.object_types,
         production._table,
         production.session,
     )

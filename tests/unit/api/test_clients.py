@@ -14,12 +14,25 @@ from hypothesis import strategies as st
 from api.authentication import Unauthenticated, authenticate, recognise
 from api.clients import Client, Forbidden
 from model.errors import Misconfigured
+from model.object_types import object_type_id
+from model.outcomes import Outcome, Status, Trigger
 from model.records import iso
 from tests.support.aws import client, clients_secret
-from tests.support.fakes import Clock
+from tests.support.fakes import START, Clock
 from tests.support.vault import Vault
 
-names = st.sampled_from(["deals", "contacts", "0-3", "p1_car"])
+# What a portal's HubSpot has told: a custom type by two names, another by one, and of p_bus nothing.
+TOLD = {("default", "p_car"): "2-456", ("default", "p1_car"): "2-456", ("default", "p_van"): "2-5"}
+type_names = st.sampled_from(["deals", "DEAL", "0-3", "contacts", "0-1", "p_car", "p1_car", "2-456", "p_van", "p_bus"])
+
+
+def known(portal: str, name: str) -> str | None:
+    """The ids that need no question to HubSpot."""
+    return object_type_id(name) or TOLD.get((portal, name))
+
+
+def nobody(portal: str, name: str) -> str | None:
+    raise AssertionError("nobody needs to be asked")
 
 
 def hash_of(key: str) -> str:
@@ -44,29 +57,109 @@ def test_a_client_is_known_by_its_key(vault: Vault, clock: Clock) -> None:
     sales = authenticate("bearer  sales-key ", vault.store, secret, clock())
 
     assert (crm.name, sales.name) == ("crm", "sales")
-    assert (crm.may_see("anything"), crm.may_replay) == (True, True)
-    assert [sales.may_see(portal) for portal in ("acme", "default")] == [True, False]
+    assert (crm.may_use("anything"), crm.may_replay) == (True, True)
+    assert [sales.may_use(portal) for portal in ("acme", "default")] == [True, False]
     assert not sales.may_replay
 
 
-@given(st.frozensets(names, min_size=1), names, names)
-def test_a_client_may_use_a_pair_of_which_it_may_use_both_types(allowed: frozenset[str], one: str, other: str) -> None:
-    known = Client("crm", frozenset({"default"}), allowed)
+def outcome(from_type: str | None, to_type: str | None, portal: str = "default") -> Outcome:
+    return Outcome(
+        id="o-1",
+        portal=portal,
+        from_object_type=from_type,
+        to_object_type=to_type,
+        status=Status.COMPLETE,
+        trigger=Trigger.QUEUE,
+        requested_at=START,
+    )
 
-    assert known.may_see("default", one, other) == (one in allowed and other in allowed)
-    assert not known.may_see("acme", one)
-    assert not known.may_see("default", None)
+
+def may_ask(client: Client, *names: str) -> bool:
+    try:
+        client.require("default", names, known)
+    except Forbidden:
+        return False
+    return True
+
+
+@given(st.frozensets(type_names, min_size=1), type_names, type_names)
+def test_a_client_may_use_a_pair_of_which_it_may_use_both_types_by_whatever_names(
+    allowed: frozenset[str], one: str, other: str
+) -> None:
+    client = Client("crm", frozenset({"default"}), allowed)
+    ids = {known("default", name) for name in allowed} - {None}
+
+    expected = {known("default", one), known("default", other)} <= ids
+
+    assert may_ask(client, one, other) is client.may_read(outcome(one, other), known) is expected
+    assert not client.may_read(outcome(one, other, "acme"), known)
+    assert not client.may_read(outcome(None, None), known)
+
+
+def test_the_same_name_is_another_type_in_another_portal() -> None:
+    client = Client("crm", frozenset({"*"}), frozenset({"p_car"}))
+
+    assert client.may_read(outcome("p_car", "2-456"), known)
+    assert not client.may_read(outcome("p_car", "2-456", "acme"), known)
+
+
+def test_given_a_list_of_hubspots_own_types_when_one_of_them_is_asked_for_no_other_entry_is_looked_up() -> None:
+    client = Client("crm", frozenset({"default"}), ("p_bus", "deals"))
+    looked_up: list[str] = []
+
+    def watched(portal: str, name: str) -> str | None:
+        looked_up.append(name)
+        return known(portal, name)
+
+    client.require("default", ["0-3"], watched)
+
+    assert looked_up == ["0-3"]
+
+
+def test_given_a_page_of_outcomes_when_a_client_reads_it_each_name_is_looked_up_once() -> None:
+    client = Client("crm", frozenset({"default"}), ("p_car", "p_bus"))
+    looked_up: list[str] = []
+
+    def watched(portal: str, name: str) -> str | None:
+        looked_up.append(name)
+        return known(portal, name)
+
+    page = [outcome("2-456", "p1_car"), outcome("p_bus", "p_car"), outcome("2-456", "p_van")] * 30
+
+    assert client.readable(page, watched) == [outcome("2-456", "p1_car")] * 30
+    assert sorted(looked_up) == sorted(set(looked_up))
+
+
+def test_a_client_of_all_types_needs_nobody_to_compare_them() -> None:
+    client = Client("crm", frozenset({"default"}))
+
+    client.require("default", ["p_bus", "dealz"], nobody)
+
+    assert client.may_read(outcome("p_bus", "dealz"), nobody)
+    assert client.may_read(outcome(None, None), nobody)
+    assert not client.may_read(outcome(None, None, "acme"), nobody)
 
 
 def test_what_is_not_allowed_is_named(vault: Vault, clock: Clock) -> None:
-    known = Client("crm", frozenset({"default"}), frozenset({"deals"}))
+    client = Client("crm", frozenset({"default"}), frozenset({"deals"}))
 
     with pytest.raises(Forbidden, match="crm may not use the portal acme"):
-        known.require("acme")
-    with pytest.raises(Forbidden, match="crm may not use the object type contacts"):
-        known.require("default", "deals", "contacts")
+        client.require_portal("acme")
+    with pytest.raises(Forbidden, match="crm may not use the portal acme"):
+        client.require("acme", ["deals"], nobody)
+    with pytest.raises(Forbidden, match=r"crm may not use the object type contacts$"):
+        client.require("default", ["deals", "contacts"], known)
     with pytest.raises(Forbidden, match="crm may not replay"):
-        known.require_replay()
+        client.require_replay()
+
+
+def test_what_cannot_be_compared_yet_is_named() -> None:
+    client = Client("crm", frozenset({"default"}), ("deals", "p_bus", "p_car"))
+
+    with pytest.raises(Forbidden, match=r"^the object type p_bus cannot be compared .* until HubSpot has told its id$"):
+        client.require("default", ["deals", "p_bus"], known)
+    with pytest.raises(Forbidden, match="may not use the object type 2-7; its p_bus cannot be compared until HubSpot"):
+        client.require("default", ["2-7", "deals"], known)
 
 
 def test_where_the_secret_says_nothing_of_it_all_object_types_are_allowed_and_no_replay(
@@ -75,10 +168,11 @@ def test_where_the_secret_says_nothing_of_it_all_object_types_are_allowed_and_no
     entry = {"name": "crm", "keySha256": [hash_of("k")], "portals": ["*"]}
     secret = vault.put("clients", json.dumps({"clients": [entry]}))
 
-    known = enter(vault, clock, "k", secret)
+    found = enter(vault, clock, "k", secret)
 
-    assert known.may_see("default", "deals", "contacts", None)
-    assert not known.may_replay
+    assert found.may_read(outcome("deals", "contacts"), nobody)
+    assert found.may_read(outcome(None, None), nobody)
+    assert not found.may_replay
 
 
 def test_a_key_can_be_changed_without_a_moment_in_which_none_is_valid(vault: Vault, clock: Clock) -> None:

@@ -57,7 +57,8 @@ def refusals(printed: str) -> list[str]:
         ("nobody", PATH, 401, "unknown"),
         ("sales", PATH, 403, "forbidden"),
         ("guest", PATH.replace("deals", "companies"), 403, "forbidden"),
-        ("guest", PATH.replace("contacts", "0-1"), 403, "forbidden"),
+        ("guest", PATH.replace("contacts", "0-2"), 403, "forbidden"),
+        ("guest", PATH.replace("contacts", "p_car"), 403, "forbidden"),
     ],
 )
 def test_a_caller_that_is_refused_is_counted_by_reason_and_never_by_key(
