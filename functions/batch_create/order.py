@@ -1,4 +1,4 @@
-"""The order of requests: what a pair's register says of each; and reading the pair where a late call may have landed."""
+"""The order of requests: what a pair's register says of each, and what is read where a call may land late."""
 
 from __future__ import annotations
 

@@ -83,8 +83,8 @@ def plan(demands: Iterable[Demand], batch_size: int) -> Iterator[Call]:
     limits before those of labels.
 
     An API version is no part of a limit: demands by several are folded into one another, and the latest ones' calls are
-    made by their own. An earlier demand for another number is in no call. It is superseded once the latest is applied, and planned again
-    if the latest is rejected, so that the end is the same as if each had been sent in turn.
+    made by their own. An earlier demand for another number is in no call. It is superseded once the latest is applied,
+    and planned again if the latest is rejected, so that the end is the same as if each had been sent in turn.
     """
     groups: dict[tuple[str, Pair], list[Demand]] = defaultdict(list)
     for demand in sorted(demands, key=lambda demand: demand.age):

@@ -53,8 +53,8 @@ class Lease:
 
 
 class Leases:
-    """Takes pairs and gives them back. `lag` is how long HubSpot's reads may lag behind; `rebuild` makes the register of
-    a pair that has none yet. Every method raises LedgerUnavailable when the table cannot be reached."""
+    """Takes pairs and gives them back. `lag` is how long HubSpot's reads may lag behind; `rebuild` makes the register
+    of a pair that has none yet. Every method raises LedgerUnavailable when the table cannot be reached."""
 
     def __init__(
         self, table: Table, retention: timedelta, lag: timedelta, rebuild: Callable[[str, Pair], Register]

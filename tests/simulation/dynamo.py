@@ -61,11 +61,13 @@ class Dynamo:
         ConditionExpression: str,
         ExpressionAttributeNames: dict[str, str],
         ExpressionAttributeValues: dict[str, Any],
+        ReturnValues: str = "NONE",
         **rest: Any,
     ) -> Item:
         self._before("update_item")
         names = tuple(sorted(ExpressionAttributeNames.items()))
         apply = update(UpdateExpression, names)
+        old = self.items.get(Key["id"]["S"])
         written = self._write(
             "update_item",
             Key["id"]["S"],
@@ -75,7 +77,7 @@ class Dynamo:
             ExpressionAttributeValues,
         )
         self._after("update_item")
-        return {"Attributes": written}
+        return {"Attributes": old or {} if ReturnValues == "ALL_OLD" else written}
 
     def batch_execute_statement(self, *, Statements: list[Item]) -> Item:
         """Each statement is on its own: others come in between, one can fail alone, and the writer can die half-way."""
@@ -90,6 +92,7 @@ class Dynamo:
         KeyConditionExpression: str,
         ExpressionAttributeValues: dict[str, Any],
         Limit: int,
+        ScanIndexForward: bool = False,
         ExclusiveStartKey: Item | None = None,
         **rest: Any,
     ) -> Item:
@@ -98,9 +101,12 @@ class Dynamo:
         low, high = (ExpressionAttributeValues[name]["S"] for name in (":oldest", ":newest"))
         partition = self._by[attribute].get(ExpressionAttributeValues[":value"]["S"], {})
         now = self._clock()
-        keys = sorted((key for key, since in partition.items() if since <= now and low <= key <= high), reverse=True)
+        keys = sorted((key for key, since in partition.items() if since <= now and low <= key <= high))
         if ExclusiveStartKey:
-            keys = [key for key in keys if key < ExclusiveStartKey["sortKey"]["S"]]
+            end = ExclusiveStartKey["sortKey"]["S"]
+            keys = [key for key in keys if (key > end if ScanIndexForward else key < end)]
+        if not ScanIndexForward:
+            keys.reverse()
         rows = [{"id": {"S": key.split("#", 1)[1]}, "sortKey": {"S": key}} for key in keys[:Limit]]
         self._after("query")
         return {"Items": rows, **({"LastEvaluatedKey": rows[-1]} if len(keys) > Limit else {})}
@@ -126,9 +132,9 @@ class Dynamo:
         return new
 
     def _index(self, old: Item, new: Item) -> None:
-        if "sortKey" not in new:
+        if "sortKey" not in new and "sortKey" not in old:
             return
-        sort_key = new["sortKey"]["S"]
+        sort_key = new.get("sortKey", old.get("sortKey"))["S"]  # of an outcome it never changes
         now = self._clock()
         for attribute, partitions in self._by.items():
             before, after = (number_or_text(item.get(attribute)) for item in (old, new))

@@ -132,29 +132,33 @@ COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 ASSIGNMENT = re.compile(
-    r"#(\w+) = (?:if_not_exists\(#(?P<same>\w+), (?P<first>:\w+)\)(?: \+ (?P<plus>:\w+))?|(?P<value>:\w+))"
+    r"#(\w+) = (?:list_append\(if_not_exists\(#\w+, (?P<none>:\w+)\), (?P<more>:\w+)\)|if_not_exists\(#(?P<same>\w+), (?P<first>:\w+)\)(?: \+ (?P<plus>:\w+))?|(?P<value>:\w+))"
 )
 
 
 @cache
 def update(text: str, names: tuple[tuple[str, str], ...]) -> Update:
-    """An update expression of the forms that Table.update writes: SET with values, first values and a count; REMOVE."""
+    """An update expression of the forms that Table.update writes: SET with values, first values, a count and what is
+    appended to a list; REMOVE."""
     known = dict(names)
     setting, _, removing = text.removeprefix("SET ").partition(" REMOVE ")
-    assignments: list[tuple[str, str, str, str]] = []
+    assignments: list[tuple[str, str, str, str, str]] = []
     at = 0
     while at < len(setting):
         match = ASSIGNMENT.match(setting, at)
         if not match:
             raise Unsupported(setting[at:])
-        assignments.append((known[f"#{match[1]}"], match["first"] or "", match["plus"] or "", match["value"] or ""))
+        parts = (match[name] or "" for name in ("first", "plus", "value", "more"))
+        assignments.append((known[f"#{match[1]}"], *parts))  # type: ignore[arg-type]
         at = match.end() + len(", ")
     removed = [known[name] for name in removing.split(", ")] if removing else []
 
     def apply(item: Item, values: Values) -> Item:
         after = dict(item)
-        for name, first, plus, value in assignments:
-            if value:
+        for name, first, plus, value, more in assignments:
+            if more:
+                after[name] = {"L": [*item.get(name, {"L": []})["L"], *values[more]["L"]]}
+            elif value:
                 after[name] = values[value]
             elif plus:
                 before = item[name] if name in item else values[first]

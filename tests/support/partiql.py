@@ -13,7 +13,9 @@ from botocore.exceptions import ClientError
 
 INSERT = re.compile(r"INSERT INTO \"(?P<table>[\w.-]+)\" VALUE \{(?P<fields>.+)\}")
 FIELD = re.compile(r"'(\w+)': \?(?:, |$)")
-UPDATE = re.compile(r'UPDATE "(?P<table>[\w.-]+)" (?P<clauses>.+) WHERE (?P<conditions>.+)')
+UPDATE = re.compile(
+    r'UPDATE "(?P<table>[\w.-]+)" (?P<clauses>.+) WHERE (?P<conditions>.+?)(?P<returning> RETURNING ALL OLD \*)?'
+)
 CLAUSE = re.compile(r'(?:SET "(\w+)" = \?|REMOVE "(\w+)")(?: |$)')
 EQUAL = re.compile(r'"(\w+)" = \?(?: AND |$)')
 
@@ -31,16 +33,28 @@ def execute(statements: list[dict[str, Any]], put_item: Write, update_item: Writ
         error: Any = {"Error": {"Code": "ValidationException", "Message": f"{len(statements)} statements"}}
         raise ClientError(error, "BatchExecuteStatement")
     return {
-        "Responses": [_execute(each["Statement"], each["Parameters"], put_item, update_item) for each in statements]
+        "Responses": [
+            _execute(
+                each["Statement"],
+                each["Parameters"],
+                each.get("ReturnValuesOnConditionCheckFailure", "NONE"),
+                put_item,
+                update_item,
+            )
+            for each in statements
+        ]
     }
 
 
-def _execute(text: str, parameters: list[Any], put_item: Write, update_item: Write) -> dict[str, Any]:
+def _execute(
+    text: str, parameters: list[Any], on_failure: str, put_item: Write, update_item: Write
+) -> dict[str, Any]:
     if insert := INSERT.fullmatch(text):
         names = [field[1] for field in _all(FIELD, insert["fields"])]
         arguments = {
             "Item": dict(zip(names, parameters, strict=True)),
             "ConditionExpression": "attribute_not_exists(id)",
+            "ReturnValuesOnConditionCheckFailure": on_failure,
         }
         return _told(insert["table"], put_item, arguments, "DuplicateItem")
     if update := UPDATE.fullmatch(text):
@@ -61,6 +75,8 @@ def _execute(text: str, parameters: list[Any], put_item: Write, update_item: Wri
             "ConditionExpression": " AND ".join(["attribute_exists(id)", *expected]),
             "ExpressionAttributeNames": {f"#{name}": name for name in {*written, *removed, *conditions[1:]}},
             "ExpressionAttributeValues": values,
+            "ReturnValues": "ALL_OLD" if update["returning"] else "NONE",
+            "ReturnValuesOnConditionCheckFailure": on_failure,
         }
         return _told(update["table"], update_item, arguments, "ConditionalCheckFailed")
     raise Unsupported(text)
@@ -68,12 +84,16 @@ def _execute(text: str, parameters: list[Any], put_item: Write, update_item: Wri
 
 def _told(table: str, write: Write, arguments: dict[str, Any], otherwise: str) -> dict[str, Any]:
     try:
-        write(TableName=table, **arguments)
+        old = write(TableName=table, **arguments).get("Attributes")
     except ClientError as error:
         code = error.response["Error"]["Code"].removesuffix("Exception")
-        told = otherwise if code == "ConditionalCheckFailed" else code
-        return {"TableName": table, "Error": {"Code": told, "Message": error.response["Error"].get("Message", "")}}
-    return {"TableName": table}
+        told: dict[str, Any] = {"Code": otherwise if code == "ConditionalCheckFailed" else code}
+        told["Message"] = error.response["Error"].get("Message", "")
+        # Whether DuplicateItem tells the item, AWS does not say: so here it does not.
+        if told["Code"] == "ConditionalCheckFailed" and "Item" in error.response:
+            told["Item"] = dict(error.response)["Item"]
+        return {"TableName": table, "Error": told}
+    return {"TableName": table, **({"Item": old} if old and arguments.get("ReturnValues") == "ALL_OLD" else {})}
 
 
 def _all(pattern: re.Pattern[str], text: str) -> list[re.Match[str]]:
