@@ -10,7 +10,8 @@ from typing import Any
 
 from batch_create.plan import is_label
 from model.contract import Category, LimitInput
-from tests.simulation.evidence import Evidence, Number, asked, canonical, refused_by_itself
+from model.outcomes import Result
+from tests.simulation.evidence import Evidence, Number, asked, canonical, key_of, refused_by_itself
 from tests.simulation.transport import Heard, Key
 
 PAUSE_AT_LEAST = 2.0  # seconds from a first reading that does not show a limit to the one that is believed
@@ -68,6 +69,8 @@ class CallChecks:
             for first, second in pairwise(calls):
                 if _certainly_not_applied(first) or self._labels_came_between(first, second, key, number):
                     continue
+                if self._a_refusal_is_replayed(first, second, key, number):
+                    continue
                 between = [r for r in reads[key[:3]] if first.sent_at < r.ended_at and r.ended_at <= second.sent_at]
                 if not between:
                     what = f"{key} {number} sent blindly by call {second.sequence} after call {first.sequence}"
@@ -86,6 +89,18 @@ class CallChecks:
         since = (self.evidence.entries[n] for n in range(first.sequence, second.sequence) if n in self.evidence.entries)
         changed = [row for entry in since if entry.hub_id == key[0] for row in entry.changed]
         return any(is_label(_limit(row)) for row in changed)
+
+    def _a_refusal_is_replayed(self, first: Heard, second: Heard, key: Key, number: int) -> bool:
+        """Whether an operator has replayed between two sends what had ended as refused: that was in no doubt."""
+        evidence = self.evidence
+        replays = (evidence.outcomes[owner] for owner in evidence.owners[key, number])
+        return any(
+            key_of(replayed, item) == key and item.result is Result.REJECTED
+            for replay in replays
+            if first.sent_at < evidence.born[replay.id] <= second.sent_at
+            if (replayed := evidence.outcomes.get(replay.replay_of or ""))
+            for item in replayed.inputs
+        )
 
     def _another_came_between(self, first: Heard, second: Heard, key: Key, number: int) -> bool:
         """Whether another number for the same limit was sent between two sends, or was under way."""

@@ -157,6 +157,8 @@ def make(seed: int, requests: int, receives: int = MOST_RECEIVES) -> Plan:
         flaps=0 if calm else dice.choice([0, 0.5]),
         replays=[] if calm else _replays(dice, heal_after),
     )
+    if plan.moved_letters and dice.random() < 0.5:
+        plan.max_receives = FEW_RECEIVES
     if _is_busy(seed):
         _be_busy(dice, plan)
         return plan
@@ -180,8 +182,8 @@ def _calm_down(plan: Plan) -> None:
 
 
 def _replays(dice: Random, heal_after: float) -> list[Replay]:
-    moments = [dice.uniform(60, 1.5 * heal_after) for _ in range(dice.choice([0, 1, 4]))]
-    return [Replay(moment, dice.random() < 0.25) for moment in sorted(moments)]
+    moments = [dice.uniform(60, 1.5 * heal_after) for _ in range(dice.choice([0, 1, 4, 8]))]
+    return [Replay(moment, dice.random() < 0.2) for moment in sorted(moments)]
 
 
 def _be_busy(dice: Random, plan: Plan) -> None:
