@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from tests.simulation.call_checks import CallChecks
 from tests.simulation.evidence import Evidence, Violation
 from tests.simulation.ledger_checks import LedgerChecks
+from tests.simulation.order_checks import OrderChecks
 from tests.simulation.scenario import Scenario
 
 
@@ -47,6 +48,7 @@ def check(scenario: Scenario) -> Report:
     evidence = Evidence(scenario)
     LedgerChecks(evidence).check()
     CallChecks(evidence).check()
+    OrderChecks(evidence).check()
     plan = scenario.plan
     creates = [entry for entry in evidence.entries.values() if entry.operation == "create"]
     needed = {(o.portal, o.from_object_type, o.to_object_type, o.id) for o in evidence.outcomes.values() if o.inputs}

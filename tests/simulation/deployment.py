@@ -6,7 +6,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -87,12 +87,18 @@ class Clients:
 
 
 class Environment:
-    """An execution environment: what a function keeps in memory from one invocation to the next."""
+    """An execution environment: what a function keeps in memory from one invocation to the next. Its clock is wrong by
+    `skew` seconds, always the same."""
 
-    def __init__(self, world: World, clients: Clients, settings: Settings, reached: Callable[[Point], None]) -> None:
+    def __init__(
+        self, world: World, clients: Clients, settings: Settings, reached: Callable[[Point], None], skew: float = 0
+    ) -> None:
+        def clock() -> datetime:
+            return world.clock() + timedelta(seconds=skew)
+
         self.settings = settings
-        self.now = world.clock
-        self.secret_store = SecretStore(clients.secrets, world.clock)
+        self.now = clock
+        self.secret_store = SecretStore(clients.secrets, clock)
         outcomes = Table(clients.dynamodb, settings.outcomes_table)
         self.ledger = Ledger(outcomes, timedelta(days=settings.outcome_retention_days))
         self.history = History(outcomes)
@@ -104,7 +110,7 @@ class Environment:
         hubspot = HubSpot(settings.hubspot_base_url, clients.session)
         quota = SharedQuota(
             outcomes,
-            world.clock,
+            clock,
             world.wait,
             Quota(settings.quota_calls),
             settings.head_room,
@@ -124,7 +130,7 @@ class Environment:
                 hubspot,
                 Locks(outcomes),
                 quota,
-                world.clock,
+                clock,
                 world.wait,
                 settings.hubspot_api_versions[0],
                 new_id=world.new_id,
@@ -132,7 +138,7 @@ class Environment:
                 new_lock=world.new_lock,
             ),
             quota=quota,
-            clock=world.clock,
+            clock=clock,
             jitter=world.random.random,
             new_id=world.new_id,
             zone=settings.zone,
@@ -218,7 +224,8 @@ class Functions:
 
         worker = world.spawn(name, job, ended)
         self._used[worker.name] = environment
-        world.at(world.now + seconds, lambda: None if worker.stalled else worker.kill())
+        worker.ends_at = world.now + seconds
+        world.at(worker.ends_at, worker.kill)
 
 
 def _remembering(deserialise: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
@@ -11,6 +12,7 @@ from tests.simulation.expressions import condition, number_or_text, update
 from tests.support import partiql
 
 Item = dict[str, Any]
+Shown = tuple[float, float]
 
 
 def client_error(operation: str, code: str, status: int = 400, **rest: Any) -> ClientError:
@@ -22,15 +24,19 @@ def client_error(operation: str, code: str, status: int = 400, **rest: Any) -> C
 
 class Dynamo:
     """One table. `step` is called before and after each operation, so that other workers can come in between and this
-    one can die; it returns whether the operation is to fail, and how."""
+    one can die; it returns whether the operation is to fail, and how.
+
+    A write that is `retried` is made twice, as by a client that got no answer to the first: so a conditional write can
+    meet the item that it has written itself.
+    """
 
     def __init__(self, step: Callable[[str], str], clock: Callable[[], float], index_lag: float) -> None:
         self._step = step
         self._clock = clock
         self._index_lag = index_lag
         self.items: dict[str, Item] = {}
-        self._by: dict[str, dict[str, dict[str, float]]] = {"pairKey": {}, "statusKey": {}}
-        self._gone: list[tuple[float, str, str, str]] = []  # index entries still to disappear
+        # By indexed attribute, its value and sort key: since when and until when the index shows an item.
+        self._by: dict[str, dict[str, dict[str, list[Shown]]]] = {"pairKey": {}, "statusKey": {}}
         self.writes: list[tuple[float, str, Item]] = []
 
     # ------------------------------------------------------------------------------------------------------ the client
@@ -47,10 +53,13 @@ class Dynamo:
         self._after("batch_get_item")
         return {"Responses": {table: found}}
 
-    def put_item(self, *, Item: Item, ConditionExpression: str, **rest: Any) -> Item:
+    def put_item(self, *, Item: Item, ConditionExpression: str, alone: bool = True, **rest: Any) -> Item:
         self._before("put_item")
-        self._write("put_item", Item["id"]["S"], lambda old: dict(Item), ConditionExpression, {}, {})
-        self._after("put_item")
+
+        def write() -> Item:
+            return self._write("put_item", Item["id"]["S"], lambda old: dict(Item), ConditionExpression, {}, {})
+
+        self._written("put_item", write, alone=alone)
         return {}
 
     def update_item(
@@ -62,29 +71,32 @@ class Dynamo:
         ExpressionAttributeNames: dict[str, str],
         ExpressionAttributeValues: dict[str, Any],
         ReturnValues: str = "NONE",
+        alone: bool = True,
         **rest: Any,
     ) -> Item:
         self._before("update_item")
         names = tuple(sorted(ExpressionAttributeNames.items()))
         apply = update(UpdateExpression, names)
-        old = self.items.get(Key["id"]["S"])
-        written = self._write(
-            "update_item",
-            Key["id"]["S"],
-            lambda old: apply(old or dict(Key), ExpressionAttributeValues),
-            ConditionExpression,
-            ExpressionAttributeNames,
-            ExpressionAttributeValues,
-        )
-        self._after("update_item")
-        return {"Attributes": old or {} if ReturnValues == "ALL_OLD" else written}
+
+        def write() -> Item:
+            old = self.items.get(Key["id"]["S"])
+            new = self._write(
+                "update_item",
+                Key["id"]["S"],
+                lambda old: apply(old or dict(Key), ExpressionAttributeValues),
+                ConditionExpression,
+                ExpressionAttributeNames,
+                ExpressionAttributeValues,
+            )
+            return old or {} if ReturnValues == "ALL_OLD" else new
+
+        return {"Attributes": self._written("update_item", write, alone=alone)}
 
     def batch_execute_statement(self, *, Statements: list[Item]) -> Item:
         """Each statement is on its own: others come in between, one can fail alone, and the writer can die half-way."""
         self._before("batch_execute_statement")
-        answer = partiql.execute(Statements, self.put_item, self.update_item)
-        self._after("batch_execute_statement")
-        return answer
+        put_item, update_item = partial(self.put_item, alone=False), partial(self.update_item, alone=False)
+        return self._written("batch_execute_statement", lambda: partiql.execute(Statements, put_item, update_item))
 
     def query(
         self,
@@ -101,7 +113,8 @@ class Dynamo:
         low, high = (ExpressionAttributeValues[name]["S"] for name in (":oldest", ":newest"))
         partition = self._by[attribute].get(ExpressionAttributeValues[":value"]["S"], {})
         now = self._clock()
-        keys = sorted((key for key, since in partition.items() if since <= now and low <= key <= high))
+        shown = (key for key, times in partition.items() if any(since <= now < until for since, until in times))
+        keys = sorted(key for key in shown if low <= key <= high)
         if ExclusiveStartKey:
             end = ExclusiveStartKey["sortKey"]["S"]
             keys = [key for key in keys if (key > end if ScanIndexForward else key < end)]
@@ -132,23 +145,37 @@ class Dynamo:
         return new
 
     def _index(self, old: Item, new: Item) -> None:
-        if "sortKey" not in new and "sortKey" not in old:
-            return
-        sort_key = new.get("sortKey", old.get("sortKey"))["S"]  # of an outcome it never changes
-        now = self._clock()
+        then = self._clock() + self._index_lag
         for attribute, partitions in self._by.items():
-            before, after = (number_or_text(item.get(attribute)) for item in (old, new))
-            if after and before != after:
-                partitions.setdefault(after, {})[sort_key] = now + self._index_lag
-            if before and before != after:
-                partitions[before].pop(sort_key, None)
+            before, after = (
+                (number_or_text(item.get(attribute)), number_or_text(item.get("sortKey"))) for item in (old, new)
+            )
+            if before == after:
+                continue
+            if all(after):
+                partitions.setdefault(after[0], {}).setdefault(after[1], []).append((then, float("inf")))
+            if all(before):
+                times = partitions[before[0]].pop(before[1], [])
+                now = self._clock()
+                if kept := [(since, min(until, then)) for since, until in times if until > now]:
+                    partitions[before[0]][before[1]] = kept
 
     def _before(self, operation: str) -> None:
         failure = self._step(operation)
         if failure == "throttled":
             raise client_error(operation, "ProvisionedThroughputExceededException")
 
-    def _after(self, operation: str) -> None:
+    def _written(self, operation: str, write: Callable[[], Item], *, alone: bool = True) -> Item:
+        """Write. Where the client sends the write again, the second answer is the one that it gets. A statement of a
+        batch is not `alone`: it is only sent again with its batch."""
+        answer = write()
+        if self._after(operation) == "retried" and alone:
+            answer = write()
+        return answer
+
+    def _after(self, operation: str) -> str:
         # The write is done and its answer is lost: the client knows as little as of one that never arrived.
-        if self._step(f"{operation} answered") == "lost":
+        became = self._step(f"{operation} answered")
+        if became == "lost":
             raise ReadTimeoutError(endpoint_url="https://dynamodb.simulated")
+        return became

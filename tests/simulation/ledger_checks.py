@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -10,13 +12,13 @@ from typing import Any
 from api.response import answer
 from local.hubspot.catalogue import object_type_id
 from model.outcomes import InputOutcome, Outcome, Result, Status, Verdict
-from tests.simulation.evidence import Evidence, key_of, refused_by_itself
-from tests.simulation.plan import FEW_RECEIVES
-from tests.simulation.transport import Set
+from tests.simulation.evidence import FINAL, Evidence, canonical, key_of, refused_by_itself
+from tests.simulation.plan import FEW_RECEIVES, Ask
+from tests.simulation.transport import Key, Set
 from tests.support.words import INSTEAD
 
 DONE = (Result.APPLIED, Result.UNCHANGED)
-FINAL = {status.value for status in Status if status.final}
+WORD = re.compile(r"[\w-]+")
 
 
 class LedgerChecks:
@@ -32,6 +34,8 @@ class LedgerChecks:
             self._outcome(outcome)
         self._final_outcomes_stay()
         self._attempts_stay()
+        self._ages_stay()
+        self._repetitions_are_one_request()
 
     def _every_promise_is_kept(self) -> None:
         scenario = self.evidence.scenario
@@ -69,6 +73,41 @@ class LedgerChecks:
                     "lost", key, f"{len(json.loads(before))} attempts were recorded, of which some are gone"
                 )
             last[key] = now
+
+    def _ages_stay(self) -> None:
+        """No later write of an outcome changes when it was asked for."""
+        first: dict[str, Any] = {}
+        for _, key, item in self.evidence.scenario.dynamo.writes:
+            if "inputs" in item and item.get("requestedAt") != first.setdefault(key, item.get("requestedAt")):
+                self.evidence.wrong("disagreement", key, f"was asked for at {first[key]}, now at {item['requestedAt']}")
+
+    def _repetitions_are_one_request(self) -> None:
+        """A key that is given again with the same request has one outcome, under whichever names of the object types
+        and in whichever version it comes. Who gives no key is never told that a key was used before."""
+        scenario = self.evidence.scenario
+        sharing: dict[Any, list[Ask]] = defaultdict(list)
+        for ask in self.evidence.plan.asks:
+            if ask.key:
+                sharing[_scope(ask)].append(ask)
+        same = {scope for scope, asks in sharing.items() if len({_content(ask) for ask in asks}) == 1}
+        outcomes: dict[Any, set[str]] = defaultdict(set)
+        for outcome_id, asks in scenario.accepted.items():
+            for ask in asks:
+                if ask.key and _scope(ask) in same:
+                    outcomes[_scope(ask)].add(outcome_id)
+        for scope, ids in outcomes.items():
+            if len(ids) > 1:
+                self.evidence.wrong("doubled", min(ids), f"{scope} has the outcomes {sorted(ids)}", max(ids))
+        for message_id, ask in scenario.messages.items():
+            if ask.key and _scope(ask) in same and message_id in self.evidence.outcomes:
+                self.evidence.wrong(
+                    "disagreement", message_id, f"is {ask.key} again, and was taken for another request"
+                )
+        for ask, status, outcome_id in scenario.refused:
+            if ask.key is None:
+                self.evidence.wrong("disagreement", outcome_id, f"{status} to one who gave no key")
+            elif status == 422 and _scope(ask) in same:
+                self.evidence.wrong("disagreement", outcome_id, f"422 to {ask.key}, which asks for the same again")
 
     def _outcome(self, outcome: Outcome) -> None:
         for item in outcome.inputs:
@@ -113,13 +152,13 @@ class LedgerChecks:
     _is_unchanged = _is_applied
 
     def _span(self, outcome: Outcome) -> tuple[float, float]:
-        """From the first claim of an outcome to its end; the ledger has whole milliseconds."""
-        ended = outcome.finished_at.timestamp() if outcome.finished_at else self.evidence.scenario.world.now
-        return self.evidence.begun.get(outcome.id, 0.0), ended + 0.002
+        """From the first claim of an outcome to its end."""
+        ended = self.evidence.ended.get(outcome.id, self.evidence.scenario.world.now)
+        return self.evidence.begun.get(outcome.id, 0.0), ended
 
     def _is_rejected(self, outcome: Outcome, item: InputOutcome, history: list[Set]) -> str:
         key, number = key_of(outcome, item), item.max_to_object_ids
-        if self.evidence.owners[key, number] == {outcome.id} and any(change.number == number for change in history):
+        if any(alone for _, alone in self.evidence.sets(outcome, item)) and not self._is_replayed(outcome, key, number):
             return "but HubSpot took it"
         began, ended = self._span(outcome)
         lag = self.evidence.scenario.standin.settings.read_lag_seconds
@@ -137,9 +176,9 @@ class LedgerChecks:
         other = self.evidence.outcomes.get(item.superseded_by or "")
         if other is None:
             return f"by {item.superseded_by}, which does not exist"
-        if (other.requested_at, other.id) <= (outcome.requested_at, outcome.id):
+        if self.evidence.ages[other.id] <= self.evidence.ages[outcome.id]:
             return f"by {other.id}, which is older"
-        same = [one for one in other.inputs if one.key == item.key]
+        same = [one for one in other.inputs if key_of(other, one) == key_of(outcome, item)]
         if not any(one.result in (Result.APPLIED, Result.UNCHANGED, Result.SUPERSEDED) for one in same):
             # True all the same where its worker has died with the proof, and HubSpot can never be read again.
             unproved = (one.max_to_object_ids for one in same if one.result is Result.UNCONFIRMED)
@@ -159,17 +198,43 @@ class LedgerChecks:
                 return "but was never read back"
             told = replace(item, max_to_object_ids=int(instead[1]))
             return self._is_applied(outcome, told, history)
+        if self._names_a_younger_doubt(outcome, item):
+            return ""
         unreadable = self.evidence.plan.unreadable
-        pair = tuple(object_type_id(name or "") for name in (outcome.from_object_type, outcome.to_object_type))
-        return "" if unreadable and pair == tuple(unreadable) else "but HubSpot could be read"
+        return "" if unreadable and canonical(outcome) == tuple(unreadable) else "but HubSpot could be read"
+
+    def _names_a_younger_doubt(self, outcome: Outcome, item: InputOutcome) -> bool:
+        """Whether the message names a younger request for the same limit of which nobody knows whether it was set."""
+        named = (self.evidence.outcomes.get(word) for word in WORD.findall(item.message or ""))
+        return any(
+            key_of(other, one) == key_of(outcome, item)
+            and (one.result is Result.UNCONFIRMED or (one.result is Result.PENDING and other.status is Status.FAILED))
+            for other in named
+            if other and self.evidence.ages[other.id] > self.evidence.ages[outcome.id]
+            for one in other.inputs
+        )
 
     def _is_pending(self, outcome: Outcome, item: InputOutcome, history: list[Set]) -> str:
         if outcome.status is not Status.FAILED:
             return f"in an outcome that is {outcome.status}" if outcome.status.final else ""
         key, number = key_of(outcome, item), item.max_to_object_ids
-        if self.evidence.owners[key, number] == {outcome.id} and any(change.number == number for change in history):
+        if any(alone for _, alone in self.evidence.sets(outcome, item)) and not self._is_replayed(outcome, key, number):
             return "but HubSpot took it"
         return ""
+
+    def _is_replayed(self, outcome: Outcome, key: Key, number: int) -> bool:
+        """Whether a replay of an outcome, which is of the same age, can have set its number."""
+        return self.evidence.owners[key, number] != {outcome.id}
+
+
+def _scope(ask: Ask) -> tuple[str, bool, str | None]:
+    """Within what a key names one request: the portal, and whether it comes by HTTP, from the one client there is."""
+    return ask.portal, ask.way in ("webhook", "async"), ask.key
+
+
+def _content(ask: Ask) -> tuple[Any, ...]:
+    """What is asked for, under the object types' ids."""
+    return *(object_type_id(name) for name in ask.pair), frozenset(ask.inputs)
 
 
 def _spans(history: list[Set]) -> Iterator[tuple[Set, float]]:

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
-from local.hubspot.catalogue import SEEDED_TYPES, Pair
+from local.hubspot.catalogue import SEEDED_TYPES, Pair, TypeKey
 
-PLURALS = {"0-1": "contacts", "0-2": "companies", "0-3": "deals", "0-5": "tickets"}
+# Every object type under all its names, the plural first, which is the usual one.
+NAMES = {
+    "0-1": ("contacts", "contact", "CONTACTS", "Contacts", "0-1"),
+    "0-2": ("companies", "company", "COMPANIES", "Companies", "0-2"),
+    "0-3": ("deals", "deal", "DEALS", "Deals", "0-3"),
+    "0-5": ("tickets", "ticket", "TICKETS", "Tickets", "0-5"),
+}
+VERSIONS = ("2026-03", "2026-09")
 UNCERTAIN = (500, 502, 503, 504, 520, 521, 523, 524)
 NEVER_ARRIVED = (522, 525, 526)
 HOUR = 3600.0
 LONGEST_OUTAGE = 30 * HOUR
 RUSH_EVERY = 7  # seeds, of which one is a rush: nothing fails, and HubSpot takes few calls
 RUSH_CALLS = 8  # in ten seconds
+CALM_EVERY = 4  # seeds, of which one, the first, is calm on our side; others are by chance
+BUSY_EVERY, FIRST_BUSY = 50, 23  # seeds, of which one has a pair with more requests than any search goes through
+BUSY_REQUESTS = 540
+BUSY_SPAN = 90.0  # seconds in which they come
 SHARE_OF_LONGEST = 5  # its requests are tried again so often that each costs as much as five others
 MOST_RECEIVES = 1000  # as the service is deployed; enough for every outage here
 FEW_RECEIVES = 6
@@ -22,7 +33,8 @@ FEW_RECEIVES = 6
 
 @dataclass(frozen=True)
 class Ask:
-    """One request: when, by which way in, with which envelope; `key` where it has an idempotency key."""
+    """One request: when, by which way in, with which envelope; `key` where it has an idempotency key. `pair` is as its
+    sender spells it, `version` in the path where it comes by HTTP."""
 
     after: float
     way: str  # queue, webhook, async, schedule
@@ -30,11 +42,20 @@ class Ask:
     pair: tuple[str, str]
     inputs: tuple[tuple[str, int, int], ...]
     key: str | None = None
+    version: str = VERSIONS[0]
+
+
+@dataclass(frozen=True)
+class Replay:
+    """An operator who replays some outcome that is final by then: all of it, or what was not applied."""
+
+    after: float
+    everything: bool
 
 
 @dataclass
 class Plan:
-    """Everything that a seed has decided."""
+    """Everything that a seed has decided. What has a default is calm without it."""
 
     seed: int
     requests: int  # without those that are asked again
@@ -44,7 +65,7 @@ class Plan:
     zones: dict[str, str]
     heal_after: float
     crash: float
-    stall: float  # how often a worker stands still for minutes, and wakes up after its lease
+    stall: float  # how often a worker stands still, for as long as its invocation lasts at most
     aws_fails: float
     refused_connections: float
     index_lag: float
@@ -57,6 +78,12 @@ class Plan:
     broken_oauth: tuple[float, float] | None
     unreadable: Pair | None
     rush: bool = False
+    retried_writes: float = 0  # share of writes to AWS that the client makes twice, as the first answer was lost
+    skew: float = 0  # seconds by which a clock is wrong at most
+    moved_letters: float = 0  # share of dead letters that an operator moves back to the main queue
+    lands_late: float = 0  # share of creates that HubSpot carries out up to two minutes after an error
+    flaps: float = 0  # share of lagging reads that show the present all the same
+    replays: list[Replay] = field(default_factory=list)
 
     @property
     def quota(self) -> int:
@@ -66,7 +93,11 @@ class Plan:
 
 def size(seed: int, requests: int) -> int:
     """How many requests a seed has where others have so many."""
-    return _size(_heal_after(Random(seed)), requests)
+    return BUSY_REQUESTS if _is_busy(seed) else _size(_heal_after(Random(seed)), requests)
+
+
+def _is_busy(seed: int) -> bool:
+    return seed % BUSY_EVERY == FIRST_BUSY
 
 
 def _heal_after(dice: Random) -> float:
@@ -83,13 +114,13 @@ def make(seed: int, requests: int, receives: int = MOST_RECEIVES) -> Plan:
     heal_after = _heal_after(dice)
     requests = _size(heal_after, requests)
     intensity = dice.choice([0, 0.03, 0.1, 0.25, 0.5])
-    calm = dice.random() < 0.4  # of AWS and of our workers; HubSpot has its own weather
+    calm = dice.random() < 0.2 or seed % CALM_EVERY == 1  # of AWS and our workers; HubSpot has its own weather
     unreadable = dice.choice(sorted(SEEDED_TYPES)) if dice.random() < 0.2 else None
     plan = Plan(
         seed=seed,
         requests=requests,
         switches={
-            "existingLimit": dice.choice(["overwrite", "overwrite", "refuse"]),
+            "existingLimit": dice.choice(["overwrite", "overwrite", "overwrite", "refuse"]),
             "badInput": dice.choice(["alone", "batch"]),
             "errorContext": dice.choice(["type", "type", "none"]),
             "labelEqualsObject": dice.choice(["allow", "refuse"]),
@@ -97,7 +128,7 @@ def make(seed: int, requests: int, receives: int = MOST_RECEIVES) -> Plan:
             "successStatus": dice.choice([200, 201]),
             "scopeContext": dice.choice(["map", "string"]),
             "rateLimitHeaders": dice.choice(["send", "omit"]),
-            "readLagSeconds": dice.choice([0, 0, 0, 1, 5, 40]),
+            "readLagSeconds": dice.choice([0, 0, 0, 1, 5, 40, 70, 300]),
             "tenSecondlyLimit": dice.choice([None, 190, 190, 20]),
             "dailyLimit": dice.choice([1_000_000, 1_000_000, 1_000_000, max(20, requests // 3)]),
             "utcOffsetMinutes": dice.choice([0, 60, -300]),
@@ -110,7 +141,7 @@ def make(seed: int, requests: int, receives: int = MOST_RECEIVES) -> Plan:
         stall=0 if calm else dice.choice([0, 0, 0.01]),
         aws_fails=0 if calm else dice.choice([0, 0.005, 0.03]),
         refused_connections=0 if calm else dice.choice([0, 0.02]),
-        index_lag=dice.choice([0, 0.5, 3]),
+        index_lag=dice.choice([0, 0.5, 3, 60]),
         duplicates=dice.choice([0, 0, 0.05]),
         max_receives=dice.choice([receives, receives, receives, FEW_RECEIVES]),
         batch_size=dice.choice([100, 100, 3]),
@@ -119,7 +150,18 @@ def make(seed: int, requests: int, receives: int = MOST_RECEIVES) -> Plan:
         rotates=dice.random() < 0.5,
         broken_oauth=(dice.uniform(0, heal_after / 2), heal_after * 0.8) if dice.random() < 0.2 else None,
         unreadable=unreadable,
+        retried_writes=0 if calm else dice.choice([0, 0.01, 0.05]),
+        skew=0 if calm else dice.choice([0, 0.5, 2]),
+        moved_letters=0 if calm else dice.choice([0, 0.5]),
+        lands_late=0 if calm else dice.choice([0, 0, 0.05, 0.2]),
+        flaps=0 if calm else dice.choice([0, 0.5]),
+        replays=[] if calm else _replays(dice, heal_after),
     )
+    if plan.moved_letters and dice.random() < 0.5:
+        plan.max_receives = FEW_RECEIVES
+    if _is_busy(seed):
+        _be_busy(dice, plan)
+        return plan
     if seed % RUSH_EVERY == 0:
         _hurry(plan)
     _ask(dice, plan, requests)
@@ -129,8 +171,44 @@ def make(seed: int, requests: int, receives: int = MOST_RECEIVES) -> Plan:
 def _hurry(plan: Plan) -> None:
     plan.rush, plan.faults = True, []
     plan.switches |= {"tenSecondlyLimit": RUSH_CALLS, "dailyLimit": 1_000_000, "readLagSeconds": 0}
+    _calm_down(plan)
+
+
+def _calm_down(plan: Plan) -> None:
     plan.crash = plan.stall = plan.aws_fails = plan.refused_connections = plan.duplicates = 0
+    plan.retried_writes = plan.skew = plan.moved_letters = plan.lands_late = plan.flaps = 0
     plan.token_change = plan.broken_oauth = plan.unreadable = None
+    plan.replays = []
+
+
+def _replays(dice: Random, heal_after: float) -> list[Replay]:
+    moments = [dice.uniform(60, 1.5 * heal_after) for _ in range(dice.choice([0, 1, 4, 8]))]
+    return [Replay(moment, dice.random() < 0.2) for moment in sorted(moments)]
+
+
+def _be_busy(dice: Random, plan: Plan) -> None:
+    """One request waits for hours, as HubSpot moves the account when it comes. A younger one for the same limit does
+    not, nor do more requests for other limits of the pair than any search goes through."""
+    plan.requests, plan.rush, plan.heal_after, plan.batch_size, plan.max_receives = (
+        BUSY_REQUESTS,
+        False,
+        HOUR,
+        100,
+        1000,
+    )
+    plan.switches |= {"tenSecondlyLimit": None, "dailyLimit": 1_000_000, "existingLimit": "overwrite"}
+    _calm_down(plan)
+    pair = Pair("0-1", "0-2")
+    wait = {"kind": "status", "status": 477, "retryAfterSeconds": dice.choice([3 * 3600, 12 * 3600])}
+    plan.faults = [{"operation": "create", "times": 1, "effect": wait}]
+
+    def ask(after: float, type_id: int, number: int) -> Ask:
+        return Ask(after, "queue", "default", _spelt(dice, pair), (("HUBSPOT_DEFINED", type_id, number),))
+
+    waiting, younger = ask(0, 279, 6_000), ask(30, 279, 7_000)
+    numbers = dice.sample(range(1, 5_000), BUSY_REQUESTS - 2)
+    others = [ask(30 + dice.uniform(1, BUSY_SPAN), 1, number) for number in numbers]
+    plan.asks = sorted([waiting, younger, *others], key=lambda one: one.after)
 
 
 def _faults(dice: Random, intensity: float, unreadable: Pair | None) -> list[dict[str, Any]]:
@@ -233,34 +311,69 @@ EFFECTS = (
 
 
 def _ask(dice: Random, plan: Plan, requests: int) -> None:
-    pairs = [pair for pair in sorted(SEEDED_TYPES) if pair.from_type in PLURALS and pair.to_type in PLURALS]
+    pairs = [pair for pair in sorted(SEEDED_TYPES) if pair.from_type in NAMES and pair.to_type in NAMES]
     pairs = dice.sample(pairs, dice.randint(1, 8))
     span = dice.choice([1, 60, plan.heal_after * 0.05, plan.heal_after * 0.5, plan.heal_after * 1.2])
     span = 1 if plan.rush else span
-    used: dict[tuple[str, tuple[str, str], str, int], list[int]] = {}
-    keyed: list[Ask] = []
+    numbers = Numbers(dice, repeated=0.1 if dice.random() < 0.25 else 0)
+    spelt_alike = dice.random() < 0.3
+    keyed: list[tuple[Ask, Pair]] = []
+
+    def names(pair: Pair) -> tuple[str, str]:
+        return (NAMES[pair.from_type][0], NAMES[pair.to_type][0]) if spelt_alike else _spelt(dice, pair)
+
+    def version() -> str:
+        return VERSIONS[0] if spelt_alike else dice.choice(VERSIONS)
+
     for number in range(requests):
         way = dice.choices(["queue", "webhook", "async", "schedule"], [12, 4, 2, 2])[0]
         pair = dice.choice(pairs)
         portal = dice.choice(["default", "default", "acme"])
-        named = (PLURALS[pair.from_type], PLURALS[pair.to_type])
-        inputs = _inputs(dice, portal, pair, named, used)
+        inputs = _inputs(dice, portal, pair, numbers)
         key = f"key-{number}" if way == "schedule" or dice.random() < 0.3 else None
-        ask = Ask(dice.uniform(0, span), way, portal, named, inputs, key)
+        ask = Ask(dice.uniform(0, span), way, portal, names(pair), inputs, key, version())
         plan.asks.append(ask)
         if key and way != "schedule":
-            keyed.append(ask)
-    for ask in keyed:
+            keyed.append((ask, pair))
+    for ask, pair in keyed:
         if dice.random() < 0.2:  # asked again with its key, sometimes for something else
             later = ask.after + dice.choice([0, 1, 30, 2_000])
-            inputs = ask.inputs if dice.random() < 0.8 else (*ask.inputs[:-1], (*ask.inputs[-1][:2], 77))
-            plan.asks.append(Ask(later, ask.way, ask.portal, ask.pair, inputs, ask.key))
+            inputs = ask.inputs
+            if dice.random() < 0.2:
+                category, type_id, _ = inputs[-1]
+                other = numbers.new((ask.portal, pair, TypeKey(category, type_id)), 1, 4_999)
+                inputs = (*inputs[:-1], (category, type_id, other))
+            plan.asks.append(replace(ask, after=later, pair=names(pair), inputs=inputs, version=version()))
     plan.asks.sort(key=lambda ask: ask.after)
 
 
-def _inputs(
-    dice: Random, portal: str, pair: Pair, named: tuple[str, str], used: dict[Any, list[int]]
-) -> tuple[tuple[str, int, int], ...]:
+def _spelt(dice: Random, pair: Pair) -> tuple[str, str]:
+    """The two object types of a pair, each under any of its names."""
+    return dice.choice(NAMES[pair.from_type]), dice.choice(NAMES[pair.to_type])
+
+
+class Numbers:
+    """Numbers to ask for. Mostly no two requests ask for the same one of a limit, so that each tells whose it is; where
+    some are `repeated`, that share of them is."""
+
+    def __init__(self, dice: Random, repeated: float) -> None:
+        self._dice = dice
+        self._repeated = repeated
+        self._used: dict[tuple[str, Pair, TypeKey], list[int]] = {}
+
+    def new(self, limit: tuple[str, Pair, TypeKey], low: int, high: int) -> int:
+        """A number for a limit, between two."""
+        used = self._used.setdefault(limit, [])
+        if used and self._dice.random() < self._repeated:
+            return self._dice.choice(used)
+        number = self._dice.randint(low, high)
+        while number in used:
+            number = self._dice.randint(low, high)
+        used.append(number)
+        return number
+
+
+def _inputs(dice: Random, portal: str, pair: Pair, numbers: Numbers) -> tuple[tuple[str, int, int], ...]:
     types = list(SEEDED_TYPES[pair].items())
     chosen = dice.sample(types, dice.randint(1, len(types)))
     inputs = []
@@ -268,10 +381,7 @@ def _inputs(
         low, high = (5_000, 9_999) if label is None else (1, 4_999)
         if dice.random() < 0.04:
             low, high = (1, 9_999)  # now and then a label above its object limit
-        numbers = used.setdefault((portal, named, *key), [])
-        number = dice.choice(numbers) if numbers and dice.random() < 0.1 else dice.randint(low, high)
-        numbers.append(number)
-        inputs.append((key.category, key.type_id, number))
+        inputs.append((key.category, key.type_id, numbers.new((portal, pair, key), low, high)))
     if dice.random() < 0.05:
         inputs.append(("HUBSPOT_DEFINED", 999, dice.randint(1, 9_999)))
     if dice.random() < 0.05:

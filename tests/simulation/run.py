@@ -82,6 +82,7 @@ def show(report: Report, seconds: float) -> None:
         "lost": report.count("lost"),
         "doubled": report.count("doubled"),
         "disagreements": report.count("disagreement"),
+        "undone": report.count("undone"),
         "unfinished": report.count("unfinished"),
         "dead letters": report.dead_letters,
         "workers killed": dict(report.kills),
@@ -112,7 +113,7 @@ def main() -> int:
     show(report, time.monotonic() - started)
     for seed, violation in _one_each(report):
         scenario, _ = simulate(seed, requests)
-        print(f"\n{violation.kind}: {violation.what}\n{story(scenario, violation.outcome_id)}")
+        print(f"\n{violation.kind}: {violation.what}\n{story(scenario, violation.outcome_id, violation.also)}")
         print(f"again: python -m tests.simulation --seed {seed} --seeds 1 --requests {requests}")
     if report.seeds < seeds:
         print(f"interrupted: {report.seeds} of {seeds} seeds were played")

@@ -17,19 +17,25 @@ from local.hubspot.access import Token
 from local.hubspot.faults import FaultOrder
 from local.hubspot.oauth import OAuthApp
 from local.hubspot.service import StandIn
-from model.outcomes import Outcome
+from model.outcomes import Outcome, Result
 from tests.simulation.deployment import CLIENTS, PREFIX, Clients, Environment, Functions, settings
 from tests.simulation.dynamo import Dynamo
-from tests.simulation.plan import Ask, Plan
+from tests.simulation.plan import Ask, Plan, Replay
 from tests.simulation.secrets import Secrets
-from tests.simulation.sqs import Mapping, Queue, Sqs
+from tests.simulation.sqs import Mapping, Message, Queue, Sqs
 from tests.simulation.transport import BASE_URL, Wire
 from tests.simulation.world import START, World
 
 HOUR = 3600.0
 LONGEST = 20 * 24 * HOUR  # of a run, in virtual time: more than SQS keeps a message
+# Seconds without anything new after which all is at rest: what HubSpot carries out late it has carried out, no read
+# lags any more, and whoever looks at pairs again has looked, as each hour's sweep does.
+REST = HOUR
 CLIENT_KEY = "client-key"
 HUBS = {"default": 1, "acme": 2}
+# The writes that botocore makes again by itself, once they are done.
+WRITES = {f"{name} answered" for name in ("put_item", "update_item", "batch_execute_statement", "send_message")}
+DONE = (Result.APPLIED, Result.UNCHANGED, Result.SUPERSEDED)  # of which a replay leaves out what it may
 SECONDS = {"webhook": 29.0, "consumer": 60.0, "scheduled": 300.0, "dead_letters": 30.0, "sweep": 300.0}
 
 
@@ -42,26 +48,43 @@ class Scenario:
         self.healed = False
         self.accepted: dict[str, list[Ask]] = {}
         self.messages: dict[str, Ask] = {}
+        self.moved: dict[str, str] = {}  # by the id of a dead letter: the id that it had when it was moved back
+        self.refused: list[tuple[Ask, int, str]] = []  # each 409 and 422, and the outcome that it names
+        self.replays: dict[str, bool] = {}  # by the replayed outcome's id: whether all of it
+        self.replayed: dict[str, bool] = {}  # the same by the id of the replay's own outcome
         self.kills: dict[Point, int] = dict.fromkeys(Point, 0)
         world = self.world
         self.dynamo = Dynamo(self._step, lambda: world.now, plan.index_lag)
         self.secrets = Secrets(self._step, world.new_id)
         self.dead_letters = Queue(world, "dead letters", 180)
-        self.queue = Queue(world, "requests", 360, plan.max_receives, self.dead_letters, plan.duplicates)
+        self.queue = Queue(world, "requests", 360, plan.max_receives, self.dead_letters, plan.duplicates, plan.skew)
+        self.queue.moved_back = self._moved_back
         self.standin = StandIn(
             [Token(name="default", token="static-1"), Token(name="acme", token="static-acme", hub_id=2)],
             lambda: world.now,
             world.new_id,
             None,
         )
-        self.wire = Wire(world, self.standin, self._refuses, self._reached)
+        self.wire = Wire(
+            world,
+            self.standin,
+            self._refuses,
+            self._reached,
+            late=lambda: not self.healed and world.chance(plan.lands_late),
+            flaps=lambda: world.chance(plan.flaps),
+        )
         session = requests.Session()
         session.trust_env = False  # no proxies, no .netrc: looking for them takes most of a call's time
         session.mount(BASE_URL, self.wire)
         clients = Clients(self.dynamo, Sqs(self.queue, self._step), self.secrets, session)
         zones = {portal: ZoneInfo(name) for portal, name in plan.zones.items()}
         environment = settings(dict(zones), plan.batch_size, plan.quota)
-        self.functions = Functions(world, lambda: Environment(world, clients, environment, self._reached))
+
+        def new_environment() -> Environment:
+            skew = world.random.uniform(-plan.skew, plan.skew) if plan.skew else 0
+            return Environment(world, clients, environment, self._reached, skew)
+
+        self.functions = Functions(world, new_environment)
         self._poll(self.queue, "consumer", 5)
         self._poll(self.dead_letters, "dead_letters", 2)
 
@@ -75,8 +98,18 @@ class Scenario:
             world.wait(world.random.uniform(0.001, 0.03))
         world.note(operation)
         if operation.endswith("answered"):
-            return "lost" if world.chance(failing) else ""
+            return "lost" if world.chance(failing) else self._answered(operation)
         return "throttled" if world.chance(failing) else ""
+
+    def _answered(self, operation: str) -> str:
+        """Whether the answer to a write is lost on its way and the client, botocore, makes the write once more."""
+        world = self.world
+        if self.healed or operation not in WRITES or not world.chance(self.plan.retried_writes):
+            return ""
+        # The connection ends at once, or nothing is heard until its read timeout.
+        world.wait(world.random.choice([world.random.uniform(0.01, 1), 5 + world.random.random()]))
+        world.note(operation, "again")
+        return "retried"
 
     def _refuses(self) -> bool:
         return not self.healed and self.world.chance(self.plan.refused_connections)
@@ -89,8 +122,14 @@ class Scenario:
             self.kills[point] += 1
             worker.kill()
         if self.world.chance(self.plan.stall):
-            worker.process.stalled = True
-            self.world.wait(self.world.random.uniform(60, 600))
+            self._stand_still(worker.process.ends_at - self.world.now)
+
+    def _stand_still(self, left: float) -> None:
+        """Until some moment of the invocation, until just before its end, or until it is killed there."""
+        dice = self.world.random
+        seconds = dice.choice([dice.uniform(0, left), left - dice.uniform(0.01, 3), left + 1])
+        self.world.note("stalled", seconds)
+        self.world.wait(max(0, seconds))
 
     def _poll(self, queue: Queue, function: str, concurrency: int) -> None:
         def invoke(event: Any, done: Any) -> None:
@@ -108,15 +147,25 @@ class Scenario:
         self.store_secrets()
         for ask in plan.asks:
             world.at(START + ask.after, partial(self._ask, ask, 1))
+        for replay in plan.replays:
+            world.at(START + replay.after, partial(self._replay_one, replay))
         world.at(START + plan.heal_after, self._heal)
         world.at(START + HOUR, self._sweep)
-        moment = START + max(plan.heal_after, plan.asks[-1].after) + HOUR  # also the last has begun by then
+        last = max(each.after for each in [*plan.asks, *plan.replays])
+        moment = START + max(plan.heal_after, last) + HOUR  # also the last has begun by then
         world.run(moment)
-        while moment < START + LONGEST and self.unfinished():
+        while moment < START + LONGEST and (self.unfinished() or moment < self.last_change() + REST):
             moment += HOUR
             world.run(moment)
         world.close()
         return self
+
+    def last_change(self) -> float:
+        """When an outcome was written last, or anything was sent to HubSpot or set there."""
+        written = next((moment for moment, _, item in reversed(self.dynamo.writes) if "inputs" in item), START)
+        sent = (one.ended_at for one in reversed(self.wire.heard) if one.operation == "create")
+        landed = (history[-1].moment for history in self.wire.truth.values())
+        return max(written, next(sent, START), *landed, START)
 
     def unfinished(self) -> bool:
         """Whether anything waits."""
@@ -185,6 +234,55 @@ class Scenario:
         self.functions.invoke("sweep", {}, SECONDS["sweep"], lambda answer: None)
         self.world.at(self.world.now + HOUR, self._sweep)
 
+    # ------------------------------------------------------------------------------------------------------ operators
+    def _moved_back(self, message: Message) -> bool:
+        """Whether an operator moves a dead letter back to the main queue before it is settled: as a new message, of a
+        new age, of which only the body and the attributes are the old ones."""
+        world = self.world
+        if not world.chance(self.plan.moved_letters):
+            return False
+        new_id = self.queue.send(message.body, message.attributes)
+        self.moved[message.id] = new_id
+        message.history.append((world.now, f"moved back as {new_id}"))
+        if ask := self.messages.get(message.id):
+            self.messages[new_id] = ask
+            if ask.key is None:  # else the key says that it is the old request
+                self.accepted[new_id] = [ask]
+                if message.id not in self.dynamo.items:
+                    self.accepted.pop(message.id, None)  # of the old request nothing is left
+        return True
+
+    def _replay_one(self, replay: Replay) -> None:
+        """Replay an outcome that is final now, if there is one that was not replayed the other way before."""
+        final = [
+            outcome
+            for outcome in sorted(self.outcomes.values(), key=lambda one: one.id)
+            if outcome.status.final and outcome.inputs
+            if self.replays.get(outcome.id, replay.everything) is replay.everything
+            if replay.everything or any(item.result not in DONE for item in outcome.inputs)
+        ]
+        if final:
+            outcome = self.world.random.choice(final)
+            self.replays[outcome.id] = replay.everything
+            self._replay(outcome.id, everything=replay.everything, attempt=1)
+
+    def _replay(self, outcome_id: str, *, everything: bool, attempt: int) -> None:
+        query = {"all": "true"} if everything else None
+
+        def done(answer: dict[str, Any] | None) -> None:
+            status = answer["statusCode"] if answer else 504
+            found = answer["multiValueHeaders"].get("Outcome-Id") if answer else None
+            self.world.note("replayed", outcome_id, status)
+            if found and status == 202:
+                self.accepted.setdefault(found[0], [])
+                self.replayed[found[0]] = everything
+            elif status >= 500 and attempt < 20:
+                later = self.world.now + 20 * attempt
+                self.world.at(later, lambda: self._replay(outcome_id, everything=everything, attempt=attempt + 1))
+
+        event = self._event("POST", f"/outcomes/{outcome_id}/replay", {"Authorization": f"Bearer {CLIENT_KEY}"}, query)
+        self.functions.invoke("webhook", event, SECONDS["webhook"], done)
+
     # ------------------------------------------------------------------------------------------------------------- ask
     def _ask(self, ask: Ask, attempt: int) -> None:
         envelope = {
@@ -226,18 +324,9 @@ class Scenario:
             headers["Idempotency-Key"] = ask.key
         if ask.way == "async":
             headers["Prefer"] = "respond-async"
-        path = "/crm/associations/2026-03/definitions/configurations/{}/{}/batch/create".format(*ask.pair)
-        event = {
-            "httpMethod": "POST",
-            "path": path if ask.portal == "default" else f"/portals/{ask.portal}{path}",
-            "headers": headers,
-            "multiValueHeaders": {name: [value] for name, value in headers.items()},
-            "queryStringParameters": None,
-            "multiValueQueryStringParameters": None,
-            "requestContext": {"requestId": self.world.new_id(), "stage": "v1", "path": path},
-            "body": json.dumps({"inputs": envelope["inputs"]}),
-            "isBase64Encoded": False,
-        }
+        path = f"/crm/associations/{ask.version}/definitions/configurations/{ask.pair[0]}/{ask.pair[1]}/batch/create"
+        path = path if ask.portal == "default" else f"/portals/{ask.portal}{path}"
+        event = self._event("POST", path, headers, None, json.dumps({"inputs": envelope["inputs"]}))
 
         def done(answer: dict[str, Any] | None) -> None:
             status = answer["statusCode"] if answer else 504
@@ -245,6 +334,8 @@ class Scenario:
             self.world.note("answered", ask.key, status)
             if status in (413, 415):
                 raise AssertionError(f"the webhook refuses the simulation's own form of a call: {answer}")
+            if status in (409, 422):
+                self.refused.append((ask, status, found[0] if found else ""))
             if found and status not in (409, 422):
                 self.accepted.setdefault(found[0], []).append(ask)
             elif ask.key and status not in (400, 401, 403, 404, 422) and attempt < 20:
@@ -253,6 +344,27 @@ class Scenario:
                 self.world.at(later, lambda: self._call(ask, envelope, attempt + 1))
 
         self.functions.invoke("webhook", event, SECONDS["webhook"], done)
+
+    def _event(
+        self, method: str, path: str, headers: dict[str, str], query: dict[str, str] | None, body: str | None = None
+    ) -> dict[str, Any]:
+        """An event of API Gateway, whose clock is right."""
+        return {
+            "httpMethod": method,
+            "path": path,
+            "headers": headers,
+            "multiValueHeaders": {name: [value] for name, value in headers.items()},
+            "queryStringParameters": query,
+            "multiValueQueryStringParameters": {name: [value] for name, value in query.items()} if query else None,
+            "requestContext": {
+                "requestId": self.world.new_id(),
+                "requestTimeEpoch": int(self.world.now * 1000),
+                "stage": "v1",
+                "path": path,
+            },
+            "body": body,
+            "isBase64Encoded": False,
+        }
 
 
 UNFINISHED = {"QUEUED", "RUNNING", "DEFERRED"}

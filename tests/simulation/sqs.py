@@ -29,10 +29,13 @@ class Message:
     received_at: float = 0
     receipt: str = ""
     history: list[tuple[float, str]] = field(default_factory=list)
+    sent_timestamp: float = 0  # as the queue's own clock has it
 
 
 class Queue:
-    """One queue. `duplicates` is the share of receipts after which a message is visible all the same."""
+    """One queue. `duplicates` is the share of receipts after which a message is visible all the same. Its clock is wrong
+    by `skew` seconds at most. `moved_back` is told each message that has become a dead letter, and whether an operator
+    has moved it back is its answer."""
 
     def __init__(
         self,
@@ -42,6 +45,7 @@ class Queue:
         max_receives: int | None = None,
         dead_letters: Queue | None = None,
         duplicates: float = 0,
+        skew: float = 0,
     ) -> None:
         self.name = name
         self.messages: dict[str, Message] = {}
@@ -52,6 +56,8 @@ class Queue:
         self._world = world
         self._visibility = visibility
         self._duplicates = duplicates
+        self._skew = skew
+        self.moved_back: Callable[[Message], bool] = lambda message: False
 
     def put(self, message: Message) -> None:
         """Let a message be in this queue."""
@@ -63,6 +69,7 @@ class Queue:
         """A new message; its id."""
         now = self._world.now
         message = Message(self._world.new_id(), body, attributes, now, now + delay)
+        message.sent_timestamp = now + (self._world.random.uniform(-self._skew, self._skew) if self._skew else 0)
         self.put(message)
         return message.id
 
@@ -79,7 +86,10 @@ class Queue:
             if self.max_receives is not None and self.dead_letters and message.receives >= self.max_receives:
                 del self.messages[message.id]
                 message.visible_at, message.receives = now, 0
-                self.dead_letters.put(message)
+                if self.moved_back(message):
+                    self.dead_letters.arrived.append(message)
+                else:
+                    self.dead_letters.put(message)
                 continue
             message.receives += 1
             message.received_at, message.receipt = now, world.new_id()
@@ -111,7 +121,7 @@ class Queue:
             "receiptHandle": message.receipt,
             "body": message.body,
             "attributes": {
-                "SentTimestamp": str(int(message.sent_at * 1000)),
+                "SentTimestamp": str(int(message.sent_timestamp * 1000)),
                 "ApproximateReceiveCount": str(message.receives),
             },
             "messageAttributes": {
@@ -132,7 +142,10 @@ class Sqs:
         if self._step("send_message") == "throttled":
             raise client_error("send_message", "ThrottlingException")
         self._queue.send(MessageBody, MessageAttributes, DelaySeconds)
-        if self._step("send_message answered") == "lost":
+        became = self._step("send_message answered")
+        if became == "retried":
+            self._queue.send(MessageBody, MessageAttributes, DelaySeconds)  # a message of its own
+        if became == "lost":
             raise client_error("send_message", "InternalFailure", 500)
 
     def change_message_visibility_batch(self, *, Entries: list[dict[str, Any]], **rest: Any) -> dict[str, Any]:

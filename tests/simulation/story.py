@@ -6,34 +6,42 @@ import json
 
 from aws.dynamodb import deserialise
 from ledger.items import to_outcome
-from tests.simulation.evidence import key_of
+from tests.simulation.evidence import canonical, key_of
 from tests.simulation.scenario import HUBS, Scenario
 from tests.simulation.world import START
 
 
-def story(scenario: Scenario, outcome_id: str) -> str:
-    """What happened to one request: its ledger entries, its message and HubSpot's journal about its limits."""
-    lines = [f"seed {scenario.plan.seed}, outcome {outcome_id}"]
+def story(scenario: Scenario, outcome_id: str, also: str = "") -> str:
+    """What happened to one request, and to another one that has to do with it: their ledger entries, their messages and
+    HubSpot's journal about their limits."""
+    ids = [one for one in (outcome_id, also) if one]
+    lines = [line for one in ids for line in _lines(scenario, one, f"{one} " if also else "")]
+    told = " and ".join(f"{one} of {o.requested_at:%H:%M:%S.%f}" for one in ids if (o := scenario.outcomes.get(one)))
+    return "\n".join([f"seed {scenario.plan.seed}, {told or outcome_id}", *sorted(dict.fromkeys(lines))])
+
+
+def _lines(scenario: Scenario, outcome_id: str, name: str) -> list[str]:
+    lines = []
     outcome = scenario.outcomes.get(outcome_id)
     for moment, key, item in scenario.dynamo.writes:
         if key == outcome_id:
             told = to_outcome(deserialise(item))
             results = " ".join(f"{one.type_id}={one.max_to_object_ids}:{one.result}" for one in told.inputs)
             lines.append(
-                f"{_at(moment)} ledger   {told.status} fence {item.get('fence', {}).get('N')} {results}"
+                f"{_at(moment)} ledger   {name}{told.status} fence {item.get('fence', {}).get('N')} {results}"
                 f" {told.reason or ''} {told.doubt or ''}"
             )
     for queue in (scenario.queue, scenario.dead_letters):
         for message in queue.arrived:
             if message.id == outcome_id or message.attributes.get("OutcomeId", {}).get("StringValue") == outcome_id:
-                name = f"message  {queue.name} {message.id}"
-                lines += [f"{_at(moment)} {name} {what}" for moment, what in message.history]
+                lines += [
+                    f"{_at(moment)} message  {queue.name} {message.id} {what}" for moment, what in message.history
+                ]
     if outcome:
         numbers = {(item.type_id, item.max_to_object_ids) for item in outcome.inputs}
         heard = {one.sequence: one for one in scenario.wire.heard}
         for entry in scenario.standin.journal.entries():
-            same = (entry.from_object_type, entry.to_object_type) == (outcome.from_object_type, outcome.to_object_type)
-            if not same or entry.hub_id != HUBS[outcome.portal]:
+            if canonical(entry) != canonical(outcome) or entry.hub_id != HUBS[outcome.portal]:
                 continue
             if entry.operation == "create":
                 asked = {(item["typeId"], item["maxToObjectIds"]) for item in json.loads(entry.body)["inputs"]}
@@ -51,7 +59,7 @@ def story(scenario: Scenario, outcome_id: str) -> str:
             if key in {key_of(outcome, item) for item in outcome.inputs}
             for change in history
         ]
-    return "\n".join([lines[0], *sorted(lines[1:])])
+    return lines
 
 
 def _at(moment: float) -> str:

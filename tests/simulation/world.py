@@ -34,7 +34,7 @@ class Worker:
         self.process = process or self  # a thread dies with its process
         self.threads: list[Worker] = []
         self.dead = False
-        self.stalled = False  # its machine stood still: then nothing ends it in time either
+        self.ends_at = float("inf")  # when its platform kills it, whatever it does
         self._world = world
         self._job = job
         self._ended = ended

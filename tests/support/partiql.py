@@ -46,9 +46,7 @@ def execute(statements: list[dict[str, Any]], put_item: Write, update_item: Writ
     }
 
 
-def _execute(
-    text: str, parameters: list[Any], on_failure: str, put_item: Write, update_item: Write
-) -> dict[str, Any]:
+def _execute(text: str, parameters: list[Any], on_failure: str, put_item: Write, update_item: Write) -> dict[str, Any]:
     if insert := INSERT.fullmatch(text):
         names = [field[1] for field in _all(FIELD, insert["fields"])]
         arguments = {
