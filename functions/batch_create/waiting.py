@@ -109,7 +109,7 @@ class Waiting:
             self._claiming.known[request.id] = Claim(ClaimStatus.PAIR_LEASED, outcome)
         elif isinstance(known, ClaimedRequest) and not known.settled:
             try:
-                self._deps.ledger.requeue(known.outcome, known.fence)
+                self._deps.ledger.requeue(replace(known.outcome, doubt=known.doubt), known.fence)
             except LedgerUnavailable as error:
                 logger.warning("not put back", outcome_id=request.id, error=str(error))
             outcome = replace(known.outcome, status=Status.QUEUED)

@@ -48,10 +48,12 @@ class Ledger(Claims):
         return [each.done for each in self._table.write_many(changes)]
 
     def requeue(self, outcome: Outcome, fence: int) -> None:
-        """Let a claimed request of which nothing was sent be QUEUED again, unless another worker has it by now."""
-        self._write_if_still(
-            Status.RUNNING, outcome, status_attributes(outcome.portal, Status.QUEUED) | {"settledFence": fence}, fence
-        )
+        """Let a claimed request of which nothing was sent since be QUEUED again, with the doubt that it has, unless
+        another worker has it by now."""
+        values = status_attributes(outcome.portal, Status.QUEUED) | {"settledFence": fence}
+        if outcome.doubt:
+            values["doubt"] = from_outcome(outcome)["doubt"]
+        self._write_if_still(Status.RUNNING, outcome, values, fence)
 
     def record(self, outcome: Outcome, now: datetime) -> None:
         """Keep an outcome that is final from the start, such as that of a message that is no request."""

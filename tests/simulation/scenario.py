@@ -27,6 +27,7 @@ from tests.simulation.transport import BASE_URL, Wire
 from tests.simulation.world import START, World
 
 HOUR = 3600.0
+SWEEP = 300.0  # seconds between two sweeps, as the service is deployed
 LONGEST = 20 * 24 * HOUR  # of a run, in virtual time: more than SQS keeps a message
 # Seconds without anything new after which all is at rest: what HubSpot carries out late it has carried out, no read
 # lags any more, and whoever looks at pairs again has looked, as each hour's sweep does.
@@ -150,7 +151,7 @@ class Scenario:
         for replay in plan.replays:
             world.at(START + replay.after, partial(self._replay_one, replay))
         world.at(START + plan.heal_after, self._heal)
-        world.at(START + HOUR, self._sweep)
+        world.at(START + SWEEP, self._sweep)
         last = max(each.after for each in [*plan.asks, *plan.replays])
         moment = START + max(plan.heal_after, last) + HOUR  # also the last has begun by then
         world.run(moment)
@@ -232,7 +233,7 @@ class Scenario:
 
     def _sweep(self) -> None:
         self.functions.invoke("sweep", {}, SECONDS["sweep"], lambda answer: None)
-        self.world.at(self.world.now + HOUR, self._sweep)
+        self.world.at(self.world.now + SWEEP, self._sweep)
 
     # ------------------------------------------------------------------------------------------------------ operators
     def _moved_back(self, message: Message) -> bool:
