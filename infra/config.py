@@ -90,6 +90,8 @@ class Settings:
         "hubspot-association-limits/portals"
     )
     outcome_retention_days: Annotated[int, Number(1)] = 400
+    # How long HubSpot's reads may lag behind its writes: nothing that a reading within it shows ends in a refusal.
+    read_lag_seconds: Annotated[int, Number(0, 3_600)] = 300
     log_retention_days: Annotated[int, kept_by_cloudwatch] = 90
     deletion_protection: bool = True
     # By which HubSpot reaches the API, where that is neither API Gateway's own address nor a domain name of it.

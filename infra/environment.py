@@ -22,6 +22,7 @@ def environment(settings: Settings, storage: Storage, queue: RequestQueue) -> di
         "TOKEN_SECRET_PREFIX": settings.secret_prefix,
         "OUTCOMES_TABLE": storage.outcomes.table_name,
         "OUTCOME_RETENTION_DAYS": str(settings.outcome_retention_days),
+        "READ_LAG_SECONDS": str(settings.read_lag_seconds),
         "BATCH_SIZE": str(settings.batch_size),
         "QUOTA_CALLS": str(settings.quota.calls_per_10_seconds),
         "HEAD_ROOM": f"{settings.quota.head_room_percent / 100:g}",

@@ -73,6 +73,7 @@ class RequestQueue(Construct):
         for queue in (self.main, self.dead_letters):
             _refuse_other_accounts(queue)
             encryption.acknowledge(queue, "CKV_AWS_27")
+        _refuse_moves(self.dead_letters)
 
     def send(self) -> iam.PolicyStatement:
         """Leave to hand a request over."""
@@ -135,6 +136,20 @@ def _refuse_other_accounts(queue: sqs.Queue) -> None:
                 "StringNotEquals": {"aws:PrincipalAccount": Stack.of(queue).account},
                 "Bool": {"aws:PrincipalIsAWSService": "false"},
             },
+        )
+    )
+
+
+def _refuse_moves(queue: sqs.Queue) -> None:
+    # A message that is moved back is a new one, with a new id and time: the request in it would be taken for younger
+    # than those that were made since. What is given up is replayed instead, and keeps its age.
+    queue.add_to_resource_policy(
+        iam.PolicyStatement(
+            sid="Moves",
+            effect=iam.Effect.DENY,
+            principals=[iam.AnyPrincipal()],
+            actions=["sqs:StartMessageMoveTask"],
+            resources=[queue.queue_arn],
         )
     )
 

@@ -1,4 +1,4 @@
-"""What runs by the clock, by EventBridge Scheduler: a schedule for each request, and the hourly sweep."""
+"""What runs by the clock, by EventBridge Scheduler: a schedule for each request, and the sweep."""
 
 from __future__ import annotations
 
@@ -73,8 +73,12 @@ class Schedules(Construct):
             )
 
 
-class HourlySweep(Construct):
-    """Invokes `function` every hour. A run that cannot be started is left to the next, which finds the same work."""
+# A number that a late call has undone is put back by the sweep after the one that finds it: it must not take long.
+SWEPT_EVERY = Duration.minutes(5)
+
+
+class RegularSweep(Construct):
+    """Invokes `function` every few minutes. A run that cannot be started is left to the next, which finds the same."""
 
     def __init__(self, scope: Construct, id: str, function: lambda_.IFunction) -> None:
         super().__init__(scope, id)
@@ -85,10 +89,10 @@ class HourlySweep(Construct):
             self,
             "Schedule",
             schedule_group=group,
-            description="Puts requests that nobody works on any more back on the queue",
-            schedule=scheduler.ScheduleExpression.rate(Duration.hours(1)),
+            description="Puts requests that nobody works on any more back on the queue, and has pairs verified",
+            schedule=scheduler.ScheduleExpression.rate(SWEPT_EVERY),
             target=targets.LambdaInvoke(
-                function, role=_role(self, group, invoke), max_event_age=Duration.hours(1), retry_attempts=10
+                function, role=_role(self, group, invoke), max_event_age=SWEPT_EVERY, retry_attempts=1
             ),
         )
 

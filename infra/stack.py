@@ -15,7 +15,7 @@ from infra.environment import environment
 from infra.function import ARCHITECTURES, RUNTIME, Package, ServiceFunction
 from infra.ingress import Ingress
 from infra.queue import RequestQueue
-from infra.schedule import HourlySweep, Schedules
+from infra.schedule import RegularSweep, Schedules
 from infra.storage import BY_PAIR, BY_STATUS, Storage
 from infra.telemetry import Watched
 from model.contract import DEFAULT_PORTAL
@@ -66,8 +66,12 @@ class AssociationLimitsStack(Stack):
             environment=environment(settings, storage, queue),
             encryption=encryption,
         )
-        run = [storage.keep_outcomes(), storage.renew_tokens()]
-        run_many = [*run, storage.keep_many_outcomes(), *storage.search_outcomes(BY_PAIR)]
+        run = [
+            storage.keep_outcomes(),
+            storage.keep_many_outcomes(),
+            *storage.search_outcomes(BY_PAIR, BY_STATUS),
+            storage.renew_tokens(),
+        ]
         webhook = ServiceFunction(
             self,
             "Webhook",
@@ -76,7 +80,7 @@ class AssociationLimitsStack(Stack):
             handler="webhook.handler",
             description="Answers HTTP requests: runs them now or queues them, and shows outcomes",
             timeout=WEBHOOK_TIMEOUT,
-            permissions=[*run, *storage.search_outcomes(BY_PAIR, BY_STATUS), storage.read_clients(), queue.send()],
+            permissions=[*run, storage.read_clients(), queue.send()],
             environment={
                 "CLIENTS_SECRET": storage.clients_name,
                 "AUTHORIZATION": settings.authorization,
@@ -92,7 +96,7 @@ class AssociationLimitsStack(Stack):
             handler="consumer.handler",
             description="Runs queued and deferred requests",
             timeout=Duration.seconds(settings.consumer.timeout_seconds),
-            permissions=[*run_many, queue.consume()],
+            permissions=[*run, queue.consume()],
         )
         clock = ServiceFunction(
             self,
@@ -102,7 +106,7 @@ class AssociationLimitsStack(Stack):
             handler="scheduled.handler",
             description="Runs requests by the clock",
             timeout=CLOCK_TIMEOUT,
-            permissions=[*run_many, queue.send()],
+            permissions=[*run, queue.send()],
             dead_letters=queue.dead_letters,
         )
         dead_letters = ServiceFunction(
@@ -121,16 +125,16 @@ class AssociationLimitsStack(Stack):
             settings,
             package,
             handler="sweep.handler",
-            description="Puts requests that nobody works on any more back on the queue",
+            description="Puts requests that nobody works on any more back on the queue, and has pairs verified",
             timeout=CLOCK_TIMEOUT,
             permissions=[*storage.search_outcomes(BY_STATUS), storage.update_outcomes(), queue.send()],
-            no_dead_letters="Its event holds no request, and the next hour's run repeats the work of one that failed.",
+            no_dead_letters="Its event holds no request, and the next run repeats the work of one that failed.",
         )
         ingress = Ingress(self, "Ingress", settings, encryption, webhook.invoked)
         queue.drained_by(consumer.invoked)
         queue.dead_letters_drained_by(dead_letters.invoked)
         self.schedules = Schedules(self, "Schedules", scheduled, clock.invoked, queue.dead_letters, encryption)
-        HourlySweep(self, "HourlySweep", sweep.invoked)
+        RegularSweep(self, "RegularSweep", sweep.invoked)
         functions = {
             "Webhook": webhook.function,
             "Consumer": consumer.function,

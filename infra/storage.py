@@ -95,7 +95,7 @@ class Storage(Construct):
         return self._on_items("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
 
     def keep_many_outcomes(self) -> iam.PolicyStatement:
-        """Leave to claim and settle many outcomes in one write, by PartiQL's INSERT and UPDATE."""
+        """Leave to claim and settle outcomes together with their pair, by PartiQL's INSERT and UPDATE."""
         return self._on_items("dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate")
 
     def update_outcomes(self) -> iam.PolicyStatement:

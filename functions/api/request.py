@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,6 @@ from model.outcomes import Request, Trigger
 from model.validation import parse_batch, parse_json
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
     from api.clients import Client
@@ -51,11 +50,17 @@ def batch_request(
         envelope=envelope,
         trigger=Trigger.WEBHOOK,
         own_id=event.request_context.request_id or "",
-        requested_at=now,
+        requested_at=_requested_at(event, now),
         client=client.name,
         api_version=version,
         interactive=True,
     )
+
+
+def _requested_at(event: APIGatewayProxyEvent, now: datetime) -> datetime:
+    """When API Gateway received a request: its clock orders requests, and not that of one of many functions."""
+    received = event.request_context.get("requestTimeEpoch")
+    return min(now, datetime.fromtimestamp(received / 1000, UTC)) if received else now
 
 
 def prefers_async(event: APIGatewayProxyEvent) -> bool:

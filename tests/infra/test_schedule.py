@@ -17,7 +17,7 @@ from model.validation import parse_envelope
 from tests.infra.template import SETTINGS, Synthesised, new_app
 
 SCHEDULE = "Schedules/Schedule-deals-to-contacts"
-SWEEP = "HourlySweep/Schedule"
+SWEEP = "RegularSweep/Schedule"
 
 
 def schedules_of_requests(stack: Synthesised) -> list[dict[str, Any]]:
@@ -72,7 +72,7 @@ def test_the_scheduler_may_start_that_function_and_leave_dead_letters_and_nothin
     }
 
 
-@pytest.mark.parametrize("construct", ["Schedules", "HourlySweep"])
+@pytest.mark.parametrize("construct", ["Schedules", "RegularSweep"])
 def test_only_schedules_of_its_group_in_this_account_take_a_role(stack: Synthesised, construct: str) -> None:
     (trust,) = stack.properties("AWS::IAM::Role", f"{construct}/Role")["AssumeRolePolicyDocument"]["Statement"]
 
@@ -99,8 +99,8 @@ def test_a_sweep_that_cannot_be_started_within_the_hour_is_left_to_the_next(stac
 
 
 def test_the_scheduler_may_start_the_sweep_and_nothing_else(stack: Synthesised) -> None:
-    assert stack.properties("AWS::Scheduler::Schedule", SWEEP)["Target"]["RoleArn"] == "HourlySweep/Role"
-    assert stack.allowed("HourlySweep/Role") == {("lambda:InvokeFunction", "Sweep/Function")}
+    assert stack.properties("AWS::Scheduler::Schedule", SWEEP)["Target"]["RoleArn"] == "RegularSweep/Role"
+    assert stack.allowed("RegularSweep/Role") == {("lambda:InvokeFunction", "Sweep/Function")}
 
 
 def test_the_local_stack_lets_every_scheduled_request_run_soon_but_not_the_sweep(tmp_path: Path) -> None:

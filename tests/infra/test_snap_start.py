@@ -79,7 +79,7 @@ def test_schedules_invoke_the_alias_and_may_invoke_nothing_else(snapped: Synthes
 
     assert targets == {"Scheduled/Live", "Sweep/Live"}
     assert ("lambda:InvokeFunction", "Scheduled/Live") in snapped.allowed("Schedules/Role")
-    assert snapped.allowed("HourlySweep/Role") == {("lambda:InvokeFunction", "Sweep/Live")}
+    assert snapped.allowed("RegularSweep/Role") == {("lambda:InvokeFunction", "Sweep/Live")}
 
 
 @EVERY_FUNCTION
