@@ -17,8 +17,8 @@ from local import emulator
 from local.processes import ROOT
 
 # Each is a module here with `measure(quick: bool) -> Section`; those in COMPARED also take a base.
-MEASURES = ("cold", "size", "calls", "quota", "overhead", "writes", "growth")
-COMPARED = ("cold", "size", "calls", "overhead")
+MEASURES = ("cold", "size", "calls", "quota", "overhead", "writes", "growth", "contended")
+COMPARED = ("cold", "size", "calls", "overhead", "contended")
 COMPLETE = ROOT / "bench"  # the report that is kept; one of a part, or in a hurry, does not take its place
 PARTIAL = ROOT / ".local/bench/report"
 

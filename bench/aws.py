@@ -1,7 +1,7 @@
 """An AWS that costs next to nothing: `python -m bench.aws`. A table, secrets and a queue in AWS's JSON protocol.
 
 An emulator takes longer for a write than DynamoDB itself, and on one machine with it everybody would be measured by
-that. This one answers after `--latency-ms`, the same for all, with the conditional writes of the simulation's table.
+that. This one answers after `--latency-ms`, the same for all, with conditional writes (bench/table.py).
 Many writes in one call take as long as one after the other would, so that nobody gains by what DynamoDB may do at once.
 """
 
@@ -19,12 +19,11 @@ from uuid import uuid4
 
 from botocore.exceptions import ClientError
 
+from bench.table import Table
 from local.processes import HOST
-from tests.simulation.dynamo import Dynamo
 
 # What changes something for others; of reading a secret nobody else knows.
 WRITES = frozenset({"PutItem", "UpdateItem", "BatchExecuteStatement", "SendMessage", "ChangeMessageVisibilityBatch"})
-ANY = "attribute_exists(id) OR attribute_not_exists(id)"  # the condition of a write without one
 HEAD = b"HTTP/1.1 %d OK\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: %d\r\n\r\n"
 Values = dict[str, Any]
 
@@ -36,17 +35,11 @@ class Services:
     def __init__(self, secret: str) -> None:
         self._secret = secret
         self._secrets: dict[str, str] = {}
-        self._table = _table()
+        self._table = Table()
         self._postponed: dict[str, float] = {}
         self.counts: Counter[str] = Counter()
         self.first_write: float | None = None
         self._operations: dict[str, Callable[[Values], Values]] = {
-            "GetItem": lambda asked: self._table.get_item(**asked),
-            "BatchGetItem": lambda asked: self._table.batch_get_item(**asked),
-            "PutItem": lambda asked: self._table.put_item(**{"ConditionExpression": ANY, **asked}),
-            "UpdateItem": lambda asked: self._table.update_item(**asked),
-            "BatchExecuteStatement": lambda asked: self._table.batch_execute_statement(**asked),
-            "Query": lambda asked: self._table.query(**asked),
             "GetSecretValue": self._secret_value,
             "SendMessage": self._send,
             "ChangeMessageVisibilityBatch": self._postpone,
@@ -64,7 +57,8 @@ class Services:
             self.first_write = moment
         asked: Values = json.loads(body)
         try:
-            answer = self._operations[name](asked)
+            operation = self._operations.get(name)
+            answer = operation(asked) if operation else self._table.answer(name, asked)
         except ClientError as error:
             response: Values = {**error.response}
             code = response["Error"]["Code"]
@@ -77,13 +71,13 @@ class Services:
     def _reset(self, asked: Values) -> Values:
         """Begin anew with these items and, by name, texts of secrets; what items there were."""
         before = list(self._table.items.values())
-        self._table = _table()
+        self._table = Table()
         self._secrets = asked["secrets"]
         self._postponed.clear()
         self.counts.clear()
         self.first_write = None
         for item in asked["items"]:
-            self._table.put_item(Item=item, ConditionExpression=ANY)
+            self._table.answer("PutItem", {"Item": item})
         return {"items": before}
 
     def _secret_value(self, asked: Values) -> Values:
@@ -104,10 +98,6 @@ class Services:
         for entry in asked["Entries"]:
             self._postponed[entry["ReceiptHandle"]] = time.time() + entry["VisibilityTimeout"]
         return {"Successful": [{"Id": entry["Id"]} for entry in asked["Entries"]], "Failed": []}
-
-
-def _table() -> Dynamo:
-    return Dynamo(lambda operation: "", time.time, index_lag=0)
 
 
 class Connection(asyncio.Protocol):

@@ -58,7 +58,7 @@ def messages(count: int, sent_at: float, seed: int = 1) -> list[Record]:
     made = []
     for number, pair in enumerate(random.choices(pairs, weights, k=count)):
         if pair not in last or random.random() >= REPEATS:
-            last[pair] = [_input(each, random) for each in random.sample(known[pair], INPUTS)]
+            last[pair] = [limit_input(each, random) for each in random.sample(known[pair], INPUTS)]
         body = {"portal": "default", "fromObjectType": pair, "toObjectType": "contacts", "inputs": last[pair]}
         made.append(record(body, UUID(int=random.getrandbits(128), version=4), sent_at + number / 1000))
     return made
@@ -71,7 +71,7 @@ def distinct_messages(of_each: int, sent_at: float, seed: int = 1) -> list[Recor
     for number, each in enumerate(sorted(types(of_each), key=lambda each: each.type_id)):
         body = {"portal": "default", "fromObjectType": each.from_object_type, "toObjectType": each.to_object_type}
         message_id = UUID(int=random.getrandbits(128), version=4)
-        made.append(record({**body, "inputs": [_input(each, random)]}, message_id, sent_at + number / 1000))
+        made.append(record({**body, "inputs": [limit_input(each, random)]}, message_id, sent_at + number / 1000))
     return made
 
 
@@ -110,6 +110,7 @@ def _calls(batch: Sequence[Record], batch_size: int) -> int:
     return sum(ceil(len(keys) / batch_size) for keys in limits.values())
 
 
-def _input(of: AssociationType, random: Random) -> dict[str, Any]:
+def limit_input(of: AssociationType, random: Random) -> dict[str, Any]:
+    """An input that sets a type's limit to some number, which no other limit of the pair forbids."""
     limits = LABEL_LIMITS if of.label else OBJECT_LIMITS
     return {"category": of.category, "typeId": of.type_id, "maxToObjectIds": random.randint(*limits)}

@@ -43,6 +43,22 @@ def peak_kib() -> int:
     return int(status.split("VmHWM:")[1].split()[0])
 
 
+def invoke(handler: Any, event: Any, timeout: float, failed: Any) -> dict[str, Any]:
+    """Invoke a handler once. `failed` is what comes back where it raises."""
+    started, cpu = time.perf_counter(), time.process_time()
+    try:
+        returned = handler(event, Context(timeout))
+    except Exception:  # noqa: BLE001 # of any kind: Lambda reports a failed invocation, whatever it was
+        traceback.print_exc()
+        returned = failed
+    return {
+        "returned": returned,
+        "seconds": time.perf_counter() - started,
+        "cpuSeconds": time.process_time() - cpu,
+        "peakKiB": peak_kib(),
+    }
+
+
 def main(module: str, timeout: float) -> None:
     """Invoke until standard input ends."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
@@ -51,19 +67,8 @@ def main(module: str, timeout: float) -> None:
     print(json.dumps({"ready": True}), file=answers)
     for line in sys.stdin:
         event = json.loads(line)
-        started, cpu = time.perf_counter(), time.process_time()
-        try:
-            returned = handler(event, Context(timeout))
-        except Exception:  # noqa: BLE001 # of any kind: Lambda reports a failed invocation, and the whole batch comes back
-            traceback.print_exc()
-            returned = {"batchItemFailures": [{"itemIdentifier": each["messageId"]} for each in event["Records"]]}
-        told = {
-            "returned": returned,
-            "seconds": time.perf_counter() - started,
-            "cpuSeconds": time.process_time() - cpu,
-            "peakKiB": peak_kib(),
-        }
-        print(json.dumps(told), file=answers)
+        failed = {"batchItemFailures": [{"itemIdentifier": each["messageId"]} for each in event["Records"]]}
+        print(json.dumps(invoke(handler, event, timeout, failed)), file=answers)
 
 
 if __name__ == "__main__":
