@@ -100,12 +100,15 @@ class LedgerChecks:
                 self.evidence.wrong("doubled", min(ids), f"{scope} has the outcomes {sorted(ids)}", max(ids))
         for message_id, ask in scenario.messages.items():
             if ask.key and _scope(ask) in same and message_id in self.evidence.outcomes:
-                self.evidence.wrong("disagreement", message_id, f"is {ask.key} again, and was taken for another request")
+                self.evidence.wrong(
+                    "disagreement", message_id, f"is {ask.key} again, and was taken for another request"
+                )
         for ask, status, outcome_id in scenario.refused:
             if ask.key is None:
                 self.evidence.wrong("disagreement", outcome_id, f"{status} to one who gave no key")
             elif status == 422 and _scope(ask) in same:
-                self.evidence.wrong("disagreement", outcome_id, f"422 to {ask.key}, which asks for the same again")
+                first = min(outcomes[_scope(ask)], default="")
+                self.evidence.wrong("disagreement", first, f"422 to {ask.key}, which asks for the same again")
 
     def _outcome(self, outcome: Outcome) -> None:
         for item in outcome.inputs:

@@ -56,7 +56,7 @@ class OrderChecks:
         return [entry for entry in self.evidence.creates[key, number] if entry.moment > since]
 
     def _nothing_older_is_applied_later(self, key: Key, history: list[Set]) -> None:
-        """Of two requests that are both APPLIED, HubSpot received the older one's number before it had the younger's."""
+        """Of two requests that are both APPLIED, HubSpot received the older one's number before it had the other's."""
         evidence = self.evidence
         applied = [
             (evidence.ages[outcome.id], outcome, item)
@@ -68,7 +68,9 @@ class OrderChecks:
             number = item.max_to_object_ids
             received = [entry.moment for entry in evidence.creates[key, number] if (key, number) in changed(entry)]
             if received and min(received) > first_set[0]:
-                what = f"{key}={number} is APPLIED, and was first sent after {first_set[1]} had been set, which is younger"
+                what = (
+                    f"{key}={number} is APPLIED, and was first sent after {first_set[1]} had been set, which is younger"
+                )
                 evidence.wrong("disagreement", outcome.id, what, first_set[1])
             own = min((change.moment for change in history if change.number == number), default=float("inf"))
             first_set = min(first_set, (own, outcome.id))
@@ -85,7 +87,9 @@ class OrderChecks:
                 continue
             younger = next(((moment, other) for moment, its, other in settled if its > age), None)
             if younger and (sent := self._received(key, number, max(younger[0], evidence.born[outcome.id]))):
-                what = f"{key}={number} was sent by call {sent[0].sequence} after {younger[1]}, which is younger, was done"
+                what = (
+                    f"{key}={number} was sent by call {sent[0].sequence} after {younger[1]}, which is younger, was done"
+                )
                 evidence.wrong("disagreement", outcome.id, what, younger[1])
 
     def _done(self, key: Key) -> list[tuple[Outcome, InputOutcome]]:

@@ -189,7 +189,13 @@ def _replays(dice: Random, heal_after: float) -> list[Replay]:
 def _be_busy(dice: Random, plan: Plan) -> None:
     """One request waits for hours, as HubSpot moves the account when it comes. A younger one for the same limit does
     not, nor do more requests for other limits of the pair than any search goes through."""
-    plan.requests, plan.rush, plan.heal_after, plan.batch_size, plan.max_receives = BUSY_REQUESTS, False, HOUR, 100, 1000
+    plan.requests, plan.rush, plan.heal_after, plan.batch_size, plan.max_receives = (
+        BUSY_REQUESTS,
+        False,
+        HOUR,
+        100,
+        1000,
+    )
     plan.switches |= {"tenSecondlyLimit": None, "dailyLimit": 1_000_000, "existingLimit": "overwrite"}
     _calm_down(plan)
     pair = Pair("0-1", "0-2")

@@ -151,7 +151,7 @@ class Scenario:
             world.at(START + replay.after, partial(self._replay_one, replay))
         world.at(START + plan.heal_after, self._heal)
         world.at(START + HOUR, self._sweep)
-        last = max(each.after for each in [*plan.asks, *plan.replays])
+        last = max([ask.after for ask in plan.asks] + [replay.after for replay in plan.replays])
         moment = START + max(plan.heal_after, last) + HOUR  # also the last has begun by then
         world.run(moment)
         while moment < START + LONGEST and (self.unfinished() or moment < self.last_change() + REST):

@@ -31,12 +31,10 @@ def _lines(scenario: Scenario, outcome_id: str, name: str) -> list[str]:
                 f"{_at(moment)} ledger   {name}{told.status} fence {item.get('fence', {}).get('N')} {results}"
                 f" {told.reason or ''} {told.doubt or ''}"
             )
-    for queue in (scenario.queue, scenario.dead_letters):
-        for message in queue.arrived:
-            if message.id == outcome_id or message.attributes.get("OutcomeId", {}).get("StringValue") == outcome_id:
-                lines += [
-                    f"{_at(moment)} message  {queue.name} {message.id} {what}" for moment, what in message.history
-                ]
+    messages = {message.id: message for queue in (scenario.queue, scenario.dead_letters) for message in queue.arrived}
+    for message in messages.values():
+        if message.id == outcome_id or message.attributes.get("OutcomeId", {}).get("StringValue") == outcome_id:
+            lines += [f"{_at(moment)} message  {message.id} {what}" for moment, what in message.history]
     if outcome:
         numbers = {(item.type_id, item.max_to_object_ids) for item in outcome.inputs}
         heard = {one.sequence: one for one in scenario.wire.heard}
