@@ -135,7 +135,7 @@ class Scenario:
         def invoke(event: Any, done: Any) -> None:
             self.functions.invoke(function, event, SECONDS[function], done)
 
-        Mapping(self.world, queue, invoke, 10, concurrency)
+        Mapping(self.world, queue, invoke, self.plan.messages_at_once, concurrency)
 
     # ------------------------------------------------------------------------------------------------------------ play
     def play(self) -> Scenario:

@@ -6,7 +6,7 @@ import json
 
 from aws.dynamodb import deserialise
 from ledger.items import to_outcome
-from tests.simulation.evidence import canonical, key_of
+from tests.simulation.evidence import age_of, canonical, key_of
 from tests.simulation.scenario import HUBS, Scenario
 from tests.simulation.world import START
 
@@ -16,7 +16,10 @@ def story(scenario: Scenario, outcome_id: str, also: str = "") -> str:
     HubSpot's journal about their limits."""
     ids = [one for one in (outcome_id, also) if one]
     lines = [line for one in ids for line in _lines(scenario, one, f"{one} " if also else "")]
-    told = " and ".join(f"{one} of {o.requested_at:%H:%M:%S.%f}" for one in ids if (o := scenario.outcomes.get(one)))
+    outcomes = scenario.outcomes
+    renewed = [one for one, everything in scenario.replayed.items() if everything]
+    ages = {one: age_of(outcomes[one], outcomes, renewed)[0] for one in ids if one in outcomes}
+    told = " and ".join(f"{one} as old as {age:%H:%M:%S.%f}" for one, age in ages.items())
     return "\n".join([f"seed {scenario.plan.seed}, {told or outcome_id}", *sorted(dict.fromkeys(lines))])
 
 
