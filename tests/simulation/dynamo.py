@@ -56,10 +56,11 @@ class Dynamo:
     def put_item(self, *, Item: Item, ConditionExpression: str, alone: bool = True, **rest: Any) -> Item:
         self._before("put_item")
 
-        def write() -> Item:
-            return self._write("put_item", Item["id"]["S"], lambda old: dict(Item), ConditionExpression, {}, {})
-
-        self._written("put_item", write, alone=alone)
+        self._written(
+            "put_item",
+            lambda: self._write("put_item", Item["id"]["S"], lambda old: dict(Item), ConditionExpression, {}, {}),
+            alone=alone,
+        )
         return {}
 
     def update_item(

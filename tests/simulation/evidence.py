@@ -52,13 +52,13 @@ class Evidence:
         self.born: dict[str, float] = {}  # when each outcome was written for the first time
         self.begun: dict[str, float] = {}  # when it was claimed for the first time
         self.ended: dict[str, float] = {}  # when it became final
-        for moment, key, item in scenario.dynamo.writes:
-            status = item.get("status", {}).get("S")
-            self.born.setdefault(key, moment)
+        for moment, item_id, written in scenario.dynamo.writes:
+            status = written.get("status", {}).get("S")
+            self.born.setdefault(item_id, moment)
             if status == Status.RUNNING.value:
-                self.begun.setdefault(key, moment)
+                self.begun.setdefault(item_id, moment)
             if status in FINAL:
-                self.ended.setdefault(key, moment)
+                self.ended.setdefault(item_id, moment)
         self.creates: dict[Number, list[Entry]] = defaultdict(list)
         for entry in self.entries.values():
             if entry.operation == "create" and entry.hub_id is not None:
@@ -80,7 +80,7 @@ class Evidence:
         return next(iter(ages)) if len(ages) == 1 else None
 
     def sets(self, outcome: Outcome, item: InputOutcome) -> list[tuple[Set, bool]]:
-        """When a limit took a request's number since there was that request, and whether nobody else can have set it."""
+        """When a limit took a request's number since there was that request; whether nobody else can have set it."""
         key, number, age = key_of(outcome, item), item.max_to_object_ids, self.ages[outcome.id]
         return [
             (change, self.owners_by(key, number, change.moment) == {age})

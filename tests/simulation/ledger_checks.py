@@ -107,7 +107,8 @@ class LedgerChecks:
             if ask.key is None:
                 self.evidence.wrong("disagreement", outcome_id, f"{status} to one who gave no key")
             elif status == 422 and _scope(ask) in same:
-                self.evidence.wrong("disagreement", outcome_id, f"422 to {ask.key}, which asks for the same again")
+                first = min(outcomes[_scope(ask)], default="")
+                self.evidence.wrong("disagreement", first, f"422 to {ask.key}, which asks for the same again")
 
     def _outcome(self, outcome: Outcome) -> None:
         for item in outcome.inputs:

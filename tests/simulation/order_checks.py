@@ -56,7 +56,7 @@ class OrderChecks:
         return [entry for entry in self.evidence.creates[key, number] if entry.moment > since]
 
     def _nothing_older_is_applied_later(self, key: Key, history: list[Set]) -> None:
-        """Of two requests that are both APPLIED, HubSpot received the older one's number before it had the younger's."""
+        """Of two requests that are both APPLIED, HubSpot received the older one's number before it had the other's."""
         evidence = self.evidence
         applied = [
             (evidence.ages[outcome.id], outcome, item)

@@ -25,7 +25,7 @@ RUSH_CALLS = 8  # in ten seconds
 CALM_EVERY = 4  # seeds, of which one, the first, is calm on our side; others are by chance
 BUSY_EVERY, FIRST_BUSY = 50, 23  # seeds, of which one has a pair with more requests than any search goes through
 BUSY_REQUESTS = 540
-BUSY_SPAN = 90.0  # seconds in which they come
+BURSTS = 12  # in which they come, a few seconds apart
 SHARE_OF_LONGEST = 5  # its requests are tried again so often that each costs as much as five others
 MOST_RECEIVES = 1000  # as the service is deployed; enough for every outage here
 FEW_RECEIVES = 6
@@ -78,6 +78,7 @@ class Plan:
     broken_oauth: tuple[float, float] | None
     unreadable: Pair | None
     rush: bool = False
+    messages_at_once: int = 10  # that a function is invoked with at most
     retried_writes: float = 0  # share of writes to AWS that the client makes twice, as the first answer was lost
     skew: float = 0  # seconds by which a clock is wrong at most
     moved_letters: float = 0  # share of dead letters that an operator moves back to the main queue
@@ -197,17 +198,20 @@ def _be_busy(dice: Random, plan: Plan) -> None:
         1000,
     )
     plan.switches |= {"tenSecondlyLimit": None, "dailyLimit": 1_000_000, "existingLimit": "overwrite"}
+    plan.messages_at_once = 100
     _calm_down(plan)
     pair = Pair("0-1", "0-2")
     wait = {"kind": "status", "status": 477, "retryAfterSeconds": dice.choice([3 * 3600, 12 * 3600])}
     plan.faults = [{"operation": "create", "times": 1, "effect": wait}]
+    spelt_alike = dice.random() < 0.5
 
     def ask(after: float, type_id: int, number: int) -> Ask:
-        return Ask(after, "queue", "default", _spelt(dice, pair), (("HUBSPOT_DEFINED", type_id, number),))
+        names = _spelt(dice, pair, alike=spelt_alike)
+        return Ask(after, "queue", "default", names, (("HUBSPOT_DEFINED", type_id, number),))
 
     waiting, younger = ask(0, 279, 6_000), ask(30, 279, 7_000)
     numbers = dice.sample(range(1, 5_000), BUSY_REQUESTS - 2)
-    others = [ask(30 + dice.uniform(1, BUSY_SPAN), 1, number) for number in numbers]
+    others = [ask(40 + 5.0 * dice.randrange(BURSTS), 1, number) for number in numbers]
     plan.asks = sorted([waiting, younger, *others], key=lambda one: one.after)
 
 
@@ -319,9 +323,6 @@ def _ask(dice: Random, plan: Plan, requests: int) -> None:
     spelt_alike = dice.random() < 0.3
     keyed: list[tuple[Ask, Pair]] = []
 
-    def names(pair: Pair) -> tuple[str, str]:
-        return (NAMES[pair.from_type][0], NAMES[pair.to_type][0]) if spelt_alike else _spelt(dice, pair)
-
     def version() -> str:
         return VERSIONS[0] if spelt_alike else dice.choice(VERSIONS)
 
@@ -331,7 +332,8 @@ def _ask(dice: Random, plan: Plan, requests: int) -> None:
         portal = dice.choice(["default", "default", "acme"])
         inputs = _inputs(dice, portal, pair, numbers)
         key = f"key-{number}" if way == "schedule" or dice.random() < 0.3 else None
-        ask = Ask(dice.uniform(0, span), way, portal, names(pair), inputs, key, version())
+        names = _spelt(dice, pair, alike=spelt_alike)
+        ask = Ask(dice.uniform(0, span), way, portal, names, inputs, key, version())
         plan.asks.append(ask)
         if key and way != "schedule":
             keyed.append((ask, pair))
@@ -343,12 +345,15 @@ def _ask(dice: Random, plan: Plan, requests: int) -> None:
                 category, type_id, _ = inputs[-1]
                 other = numbers.new((ask.portal, pair, TypeKey(category, type_id)), 1, 4_999)
                 inputs = (*inputs[:-1], (category, type_id, other))
-            plan.asks.append(replace(ask, after=later, pair=names(pair), inputs=inputs, version=version()))
+            names = _spelt(dice, pair, alike=spelt_alike)
+            plan.asks.append(replace(ask, after=later, pair=names, inputs=inputs, version=version()))
     plan.asks.sort(key=lambda ask: ask.after)
 
 
-def _spelt(dice: Random, pair: Pair) -> tuple[str, str]:
-    """The two object types of a pair, each under any of its names."""
+def _spelt(dice: Random, pair: Pair, *, alike: bool) -> tuple[str, str]:
+    """The two object types of a pair, each under any of its names, or all `alike` under the usual one."""
+    if alike:
+        return NAMES[pair.from_type][0], NAMES[pair.to_type][0]
     return dice.choice(NAMES[pair.from_type]), dice.choice(NAMES[pair.to_type])
 
 

@@ -33,9 +33,9 @@ class Message:
 
 
 class Queue:
-    """One queue. `duplicates` is the share of receipts after which a message is visible all the same. Its clock is wrong
-    by `skew` seconds at most. `moved_back` is told each message that has become a dead letter, and whether an operator
-    has moved it back is its answer."""
+    """One queue. `duplicates` is the share of receipts after which a message is visible all the same. Its clock is
+    wrong by `skew` seconds at most. `moved_back` is told each message that has become a dead letter, and answers
+    whether an operator has moved it back."""
 
     def __init__(
         self,
@@ -86,6 +86,7 @@ class Queue:
             if self.max_receives is not None and self.dead_letters and message.receives >= self.max_receives:
                 del self.messages[message.id]
                 message.visible_at, message.receives = now, 0
+                message.history.append((now, "became a dead letter"))
                 if self.moved_back(message):
                     self.dead_letters.arrived.append(message)
                 else:

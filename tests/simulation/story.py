@@ -6,7 +6,7 @@ import json
 
 from aws.dynamodb import deserialise
 from ledger.items import to_outcome
-from tests.simulation.evidence import canonical, key_of
+from tests.simulation.evidence import age_of, canonical, key_of
 from tests.simulation.scenario import HUBS, Scenario
 from tests.simulation.world import START
 
@@ -16,7 +16,10 @@ def story(scenario: Scenario, outcome_id: str, also: str = "") -> str:
     HubSpot's journal about their limits."""
     ids = [one for one in (outcome_id, also) if one]
     lines = [line for one in ids for line in _lines(scenario, one, f"{one} " if also else "")]
-    told = " and ".join(f"{one} of {o.requested_at:%H:%M:%S.%f}" for one in ids if (o := scenario.outcomes.get(one)))
+    outcomes = scenario.outcomes
+    renewed = [one for one, everything in scenario.replayed.items() if everything]
+    ages = {one: age_of(outcomes[one], outcomes, renewed)[0] for one in ids if one in outcomes}
+    told = " and ".join(f"{one} as old as {age:%H:%M:%S.%f}" for one, age in ages.items())
     return "\n".join([f"seed {scenario.plan.seed}, {told or outcome_id}", *sorted(dict.fromkeys(lines))])
 
 
@@ -31,12 +34,10 @@ def _lines(scenario: Scenario, outcome_id: str, name: str) -> list[str]:
                 f"{_at(moment)} ledger   {name}{told.status} fence {item.get('fence', {}).get('N')} {results}"
                 f" {told.reason or ''} {told.doubt or ''}"
             )
-    for queue in (scenario.queue, scenario.dead_letters):
-        for message in queue.arrived:
-            if message.id == outcome_id or message.attributes.get("OutcomeId", {}).get("StringValue") == outcome_id:
-                lines += [
-                    f"{_at(moment)} message  {queue.name} {message.id} {what}" for moment, what in message.history
-                ]
+    messages = {message.id: message for queue in (scenario.queue, scenario.dead_letters) for message in queue.arrived}
+    for message in messages.values():
+        if message.id == outcome_id or message.attributes.get("OutcomeId", {}).get("StringValue") == outcome_id:
+            lines += [f"{_at(moment)} message  {message.id} {what}" for moment, what in message.history]
     if outcome:
         numbers = {(item.type_id, item.max_to_object_ids) for item in outcome.inputs}
         heard = {one.sequence: one for one in scenario.wire.heard}

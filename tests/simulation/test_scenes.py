@@ -43,6 +43,12 @@ def calm(asks: list[Ask], **changes: Any) -> Plan:
         "oauth": False,
         "broken_oauth": None,
         "unreadable": None,
+        "retried_writes": 0,
+        "skew": 0,
+        "moved_letters": 0,
+        "lands_late": 0,
+        "flaps": 0,
+        "replays": [],
     }
     return replace(make(1, 1), asks=asks, **{**weather, **changes})
 
