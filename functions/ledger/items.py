@@ -122,8 +122,8 @@ def pair_key(portal: str, from_type: str, to_type: str) -> str:
     return f"{portal}#{from_type}#{to_type}"
 
 
-def status_key(portal: str, status: Status) -> str:
-    """The partition of the index by status."""
+def status_key(portal: str, status: str) -> str:
+    """The partition of the index by status: of an outcome, or of a pair that is to be verified."""
     return f"{portal}#{status}"
 
 

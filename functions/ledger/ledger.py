@@ -126,7 +126,7 @@ class Ledger(Claims):
 
     def _write_if_still(self, status: Status, outcome: Outcome, values: Item, fence: int | None = None) -> None:
         """Write into an outcome that still has a status, and a fence; one that has moved on is left as it is."""
-        condition, expected = "#status = :expected", {":expected": status}
+        condition, expected = "#status = :expected", dict[str, Any]({":expected": status})
         if fence is not None:
             condition, expected = f"{condition} AND fence = :fence", {**expected, ":fence": fence}
         with suppress(ConditionFailed):

@@ -5,26 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import consumer
-from aws.dynamodb import Table
+from aws.dynamodb import Table, Written
 from aws.sqs import Queue
-from batch_create import pair_run, plan, read_back, sending
+from batch_create import handler, pair_run, plan, read_back, sending
 from batch_create.attribution import Attribution
 from batch_create.call_result import CallResult
 from batch_create.claimed_request import ClaimedRequest
+from batch_create.order import Verification
 from batch_create.pair_run import PairRun
 from batch_create.read_back import ReadBack
 from batch_create.sending import Sender
 from hubspot_api import client, retry_policy
 from ledger import ledger
 from ledger.claim import Claim, Claims
+from ledger.leases import FREE, Lease, Leases, Wanted
 from ledger.ledger import Ledger
 from ledger.locks import Locks
+from ledger.register import Applied, Register
+from model import outcomes
 from model.errors import HubSpotFailure, Unavailable
 from model.outcomes import Doubt, Result, Status
+from model.records import milliseconds
 from tokens.credentials import Credentials
 
 Put = Callable[[Any, str, Any], None]
@@ -68,6 +73,8 @@ def _conditions(put: Put, old: str, new: str) -> None:
 @bug
 def settle_without_fencing(put: Put) -> None:
     _conditions(put, "fence = :settledFence AND #status = :running", "attribute_exists(id)")
+    settlement = ledger._settlement
+    put(ledger, "_settlement", lambda outcome, fence: replace(settlement(outcome, fence), expected={}))
 
 
 @bug
@@ -209,11 +216,6 @@ def supersede_by_what_was_refused(put: Put) -> None:
 
 
 @bug
-def let_an_older_request_undo_a_younger_one(put: Put) -> None:
-    put(PairRun, "_supersede", lambda self: None)
-
-
-@bug
 def take_the_later_number_for_the_earlier_one(put: Put) -> None:
     apply = PairRun._apply
 
@@ -249,6 +251,97 @@ def put_one_input_too_many_into_a_chunk(put: Put) -> None:
 
     whole = plan.plan
     put(pair_run, "plan", chunks)
+
+
+# ---------------------------------------------------------------------------------------------------------- the order
+@bug
+def let_an_older_request_undo_a_younger_one(put: Put) -> None:
+    put(pair_run, "respect", lambda requests, demands, register, now: None)
+
+
+@bug
+def send_without_a_lease(put: Put) -> None:
+    _conditions(put, "holder = :was AND #until = :ended", "attribute_exists(id)")
+    taken = Leases.taken
+
+    def anyway(self: Leases, wanted: Wanted, written: Written, *rest: Any) -> Lease | None:
+        item = written.item or self._table.get(wanted.item_id)
+        return taken(self, wanted, replace(written, item=item and {**item, "until": FREE}), *rest)
+
+    put(Leases, "taken", anyway)
+
+
+@bug
+def let_a_lease_end_before_its_worker_does(put: Put) -> None:
+    put(handler, "LEASE_GRACE", timedelta(seconds=-55))
+
+
+@bug
+def forget_what_a_dead_holder_had_taken_a_pair_for(put: Put) -> None:
+    lease = Leases._lease
+    put(Leases, "_lease", lambda self, *rest: replace(lease(self, *rest), orphans=()))
+
+
+@bug
+def enter_a_number_as_applied_before_it_is_answered(put: Put) -> None:
+    send_once = Sender._send_once
+
+    def early(self: Sender, call_result: CallResult) -> None:
+        now = milliseconds(self.now())
+        for winner in call_result.call.winners:
+            number = winner.item.max_to_object_ids
+            self._read_back._register.apply(winner.item.key, Applied(winner.age, winner.request_id, number, now))
+        send_once(self, call_result)
+
+    put(Sender, "_send_once", early)
+
+
+@bug
+def believe_a_reading_within_the_lag(put: Put) -> None:
+    put(Register, "window", property(lambda self: 2_000))
+
+
+@bug
+def ignore_that_a_younger_request_is_unconfirmed(put: Put) -> None:
+    apply = Register.apply
+
+    def confirmed_only(self: Register, key: Any, applied: Applied) -> None:
+        if not applied.unconfirmed:
+            apply(self, key, applied)
+
+    put(Register, "apply", confirmed_only)
+
+
+@bug
+def give_a_pair_back_before_it_is_settled(put: Put) -> None:
+    run = PairRun.run
+
+    def early(self: PairRun) -> None:
+        self._deps.leases.give_back(self._lease, self._deps.clock())
+        run(self)
+
+    put(PairRun, "run", early)
+
+
+@bug
+def ignore_the_doubt_of_a_younger_request(put: Put) -> None:
+    put(Register, "in_doubt", lambda self, key, age: None)
+
+
+@bug
+def let_a_register_expire(put: Put) -> None:
+    put(Leases, "_expiry", lambda self, now: int((now + timedelta(minutes=1)).timestamp()))
+
+
+@bug
+def fold_by_spelling(put: Put) -> None:
+    put(outcomes, "object_type_id", lambda name: name)
+
+
+@bug
+def never_look_whether_a_late_call_has_undone_a_number(put: Put) -> None:
+    put(Register, "verify_at", property(lambda self: None))
+    put(Verification, "verify", lambda self, demands, own, now: None)
 
 
 # ---------------------------------------------------------------------------------------------------------- the quota

@@ -42,14 +42,14 @@ class Dynamo:
     # ------------------------------------------------------------------------------------------------------ the client
     def get_item(self, *, TableName: str, Key: Item, ConsistentRead: bool) -> Item:
         self._before("get_item")
-        item = self.items.get(Key["id"]["S"])
+        item = self._live(Key["id"]["S"])
         self._after("get_item")
         return {"Item": item} if item else {}
 
     def batch_get_item(self, *, RequestItems: Item) -> Item:
         self._before("batch_get_item")
         ((table, wanted),) = RequestItems.items()
-        found = [self.items[key["id"]["S"]] for key in wanted["Keys"] if key["id"]["S"] in self.items]
+        found = [item for key in wanted["Keys"] if (item := self._live(key["id"]["S"]))]
         self._after("batch_get_item")
         return {"Responses": {table: found}}
 
@@ -80,7 +80,7 @@ class Dynamo:
         apply = update(UpdateExpression, names)
 
         def write() -> Item:
-            old = self.items.get(Key["id"]["S"])
+            old = self._live(Key["id"]["S"])
             new = self._write(
                 "update_item",
                 Key["id"]["S"],
@@ -135,7 +135,7 @@ class Dynamo:
         names: dict[str, str],
         values: dict[str, Any],
     ) -> Item:
-        old = self.items.get(key)
+        old = self._live(key)
         if not condition(text, tuple(sorted(names.items())))(old or {}, values):
             found: dict[str, Any] = {"Item": old} if old else {}
             raise client_error(operation, "ConditionalCheckFailedException", 400, **found)
@@ -144,6 +144,14 @@ class Dynamo:
         self._index(old or {}, new)
         self.writes.append((self._clock(), key, new))
         return new
+
+    def _live(self, key: str) -> Item | None:
+        """An item, unless its time to live is over."""
+        item = self.items.get(key)
+        if item and "expiresAt" in item and float(item["expiresAt"]["N"]) < self._clock():
+            self._index(self.items.pop(key), {})
+            return None
+        return item
 
     def _index(self, old: Item, new: Item) -> None:
         then = self._clock() + self._index_lag

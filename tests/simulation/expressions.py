@@ -132,7 +132,8 @@ COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 ASSIGNMENT = re.compile(
-    r"#(\w+) = (?:list_append\(if_not_exists\(#\w+, (?P<none>:\w+)\), (?P<more>:\w+)\)|if_not_exists\(#(?P<same>\w+), (?P<first>:\w+)\)(?: \+ (?P<plus>:\w+))?|(?P<value>:\w+))"
+    r"#(\w+) = (?:list_append\(if_not_exists\(#\w+, (?P<none>:\w+)\), (?P<more>:\w+)\)"
+    r"|if_not_exists\(#(?P<same>\w+), (?P<first>:\w+)\)(?: \+ (?P<plus>:\w+))?|(?P<value>:\w+))"
 )
 
 

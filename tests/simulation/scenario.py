@@ -274,7 +274,6 @@ class Scenario:
             status = answer["statusCode"] if answer else 504
             told = answer["multiValueHeaders"] if answer else {}
             found = told.get("Outcome-Id")
-            ours = status in (409, 422) and told.get("Outcome-Status") != ["REJECTED"]  # and not HubSpot's own 422
             self.world.note("replayed", outcome_id, status)
             if found and status == 202:
                 self.accepted.setdefault(found[0], [])
