@@ -220,6 +220,10 @@ def _faults(dice: Random, intensity: float, unreadable: Pair | None) -> list[dic
     if unreadable:
         pair = {"fromObjectType": unreadable.from_type, "toObjectType": unreadable.to_type}
         orders.append({"operation": "read", **pair, "share": 1, "effect": {"kind": "status", "status": 404}})
+        # Some requests of the pair have to wait, and what others have sent can never be confirmed.
+        for effect in ({"status": 477, "retryAfterSeconds": 600}, {"status": 504, "applied": True}):
+            ordered = {"share": 0.2, "seed": dice.getrandbits(31), "effect": {"kind": "status", **effect}}
+            orders.append({"operation": "create", **pair, **ordered})
     if not intensity:
         return orders
     kinds = dice.sample(range(len(EFFECTS)), dice.randint(1, 8))
@@ -317,6 +321,8 @@ EFFECTS = (
 def _ask(dice: Random, plan: Plan, requests: int) -> None:
     pairs = [pair for pair in sorted(SEEDED_TYPES) if pair.from_type in NAMES and pair.to_type in NAMES]
     pairs = dice.sample(pairs, dice.randint(1, 8))
+    if plan.unreadable:
+        pairs = [plan.unreadable] * len(pairs) + pairs  # what can never be read back is asked for as often as the rest
     span = dice.choice([1, 60, plan.heal_after * 0.05, plan.heal_after * 0.5, plan.heal_after * 1.2])
     span = 1 if plan.rush else span
     numbers = Numbers(dice, repeated=0.1 if dice.random() < 0.25 else 0)
