@@ -75,7 +75,7 @@ class _Run:
         by_pair: dict[tuple[str, Pair], list[Request]] = defaultdict(list, {each: [] for each in verify})
         for request in requests:
             if pair := self._pair(request):
-                by_pair[request.envelope.portal, pair].append(replace(request, pair=pair))
+                by_pair[request.envelope.portal, pair].append(request if request.pair else replace(request, pair=pair))
         for portal, _ in by_pair:
             self._calls.expect(portal, 1)
         wanted = {

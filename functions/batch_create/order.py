@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from batch_create.attribution import Attribution
 from batch_create.call_result import CallResult
@@ -22,9 +22,10 @@ from runtime.telemetry import count, logger
 SOON = 30.0  # seconds until a pair that could not be read is looked at again
 
 
-def respect(requests: Mapping[str, ClaimedRequest], demands: Sequence[Demand], register: Register, now: int) -> None:
+def respect(requests: Mapping[str, ClaimedRequest], demands: Sequence[Demand], register: Register, now: int) -> bool:
     """Decide or defer the demands that must not be sent: what a younger request has set is left alone, and while a
-    younger one's send is in doubt nothing older is sent or settled."""
+    younger one's send is in doubt nothing older is sent or settled. Returns whether there were any."""
+    found = False
     youngest: dict[LimitKey, Demand] = {}
     for demand in demands:
         other = youngest.get(demand.item.key)
@@ -37,15 +38,19 @@ def respect(requests: Mapping[str, ClaimedRequest], demands: Sequence[Demand], r
             # An earlier run of it was recorded, and died before it was settled.
             result = Result.UNCONFIRMED if last.unconfirmed else Result.APPLIED
             request.decide(key, Attribution(result, "recorded by an earlier run", read=True))
+            found = True
         elif last and last.age > demand.age:
             if last.unconfirmed:
                 request.decide(key, unconfirmed_by(last.outcome_id))
             else:
                 request.supersede(key, by=last.outcome_id)
+            found = True
         elif (sent := register.in_doubt(key, demand.age)) and youngest[key].age < sent.age:
             left = (sent.at + register.window - now) / 1000
             why = f"the younger request {sent.outcome_id} was sent without a clear answer, and is to be read back first"
             request.defer(Unavailable(why, retry_after=left if left > 0 else SOON))
+            found = True
+    return found
 
 
 def unconfirmed_by(outcome_id: str) -> Attribution:
@@ -83,14 +88,14 @@ class Verification:
         pair = lease.wanted.pair
         self._address = Address(version, pair.from_type, pair.to_type)
 
-    def verify(self, demands: Sequence[Demand], own: Collection[str], now: int) -> None:
+    def verify(self, demands: Callable[[], Sequence[Demand]], own: Collection[str], now: int) -> None:
         """Read the pair if anything can be judged that matters: sends that may have undone a number, or that keep a
         demand waiting; but none of the `own` requests, which are read back by themselves."""
         register = self._lease.register
         due = [
             sent
             for sent in register.due(now)
-            if register.can_undo(sent) or (sent.outcome_id not in own and _keeps_waiting(sent, demands))
+            if register.can_undo(sent) or (sent.outcome_id not in own and _keeps_waiting(sent, demands()))
         ]
         if not due:
             return

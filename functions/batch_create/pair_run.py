@@ -34,7 +34,7 @@ class PairRun:
     def run(self) -> None:
         """Take every request as far as it goes: each is settled, final or DEFERRED."""
         verification = Verification(self._lease, self._sender, self._deps.default_api_version)
-        verification.verify(self._demands(), self._requests, self._now())
+        verification.verify(self._demands, self._requests, self._now())
         self._resolve_doubts()
         while demands := self._ordered():
             self._call(demands)
@@ -48,13 +48,17 @@ class PairRun:
 
     def _ordered(self) -> list[Demand]:
         """The demands that may be sent now."""
-        respect(self._requests, self._demands(), self._lease.register, self._now())
-        return self._demands()
+        demands = self._demands()
+        changed = respect(self._requests, demands, self._lease.register, self._now())
+        return self._demands() if changed else demands
 
     def _resolve_doubts(self) -> None:
         """Read back what an earlier run may have sent without a clear answer, before anything is sent again."""
         # In rounds: of two numbers for one limit, each round is about the younger.
-        while doubtful := [demand for demand in self._ordered() if self._requests[demand.request_id].in_doubt]:
+        while any(request.in_doubt for request in self._requests.values()):
+            doubtful = [demand for demand in self._ordered() if self._requests[demand.request_id].in_doubt]
+            if not doubtful:
+                return
             limits = by_limit(doubtful)
             for call in plan(doubtful, batch_size=len(doubtful)):
                 result = self._sender.read_back(call)

@@ -96,7 +96,7 @@ def plan(demands: Iterable[Demand], batch_size: int) -> Iterator[Call]:
             if earlier and earlier.item == demand.item:
                 # The same number may have been sent before without a clear answer: then this send is in doubt, too.
                 doubt = latest([doubt, earlier.doubt])
-            newest[demand.item.key] = replace(demand, doubt=doubt)
+            newest[demand.item.key] = demand if doubt is demand.doubt else replace(demand, doubt=doubt)
         winners = sorted(newest.values(), key=lambda demand: is_label(demand.item))
         versions = dict.fromkeys(winner.address.api_version for winner in winners)
         for version in versions:

@@ -160,12 +160,13 @@ class Claims:
         return to_outcome(items[outcome_id]), items[outcome_id].get("fence", 0), free
 
     def _running(self, request: Request, holder: str, now: datetime, lease_until: datetime) -> Item:
-        outcome = replace(new_outcome(request, Status.RUNNING), started_at=now)
+        outcome = new_outcome(request, Status.RUNNING, started_at=now)
         return self._item(outcome, now, request) | {"leaseUntil": iso(lease_until), "holder": holder}
 
     def _item(self, outcome: Outcome, now: datetime, request: Request | None = None) -> Item:
-        # A request's age is fixed here, when the ledger first hears of it; a clock that is ahead makes nobody younger.
-        outcome = replace(outcome, requested_at=min(outcome.requested_at, now))
+        if outcome.requested_at > now:
+            # An age is fixed here, when the ledger first hears of a request. A clock ahead of ours makes nobody younger.
+            outcome = replace(outcome, requested_at=now)
         item = from_outcome(outcome) | status_attributes(outcome.portal, outcome.status)
         # The id makes the sort key unique, so that a page can end between two outcomes of the same millisecond.
         item["sortKey"] = f"{iso(outcome.requested_at)}#{outcome.id}"

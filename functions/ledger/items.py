@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from model.contract import Category
 from model.outcomes import Attempt, Doubt, HubSpotResponse, InputOutcome, Outcome, Result, Status, Trigger, Verdict
-from model.records import Reader, plain, reader
+from model.records import Reader, names, parts, reader
 
 # DynamoDB refuses items over 400 KB (409,600 bytes). The rest is for what the ledger adds: keys, fence, lease.
 ITEM_BUDGET = 400_000
@@ -20,7 +21,7 @@ MESSAGE_BUDGET = 200_000
 # Compressed, a repetitive text of any size would fit; an API answer, limited to 6 MB by Lambda, would not.
 BODY_CHARACTERS = 1_000_000
 REASON_CHARACTERS = 4_000
-MOST_BYTES_A_CHARACTER = 24  # of JSON: a number of one digit is counted as 21 bytes, and as an element of a list or map
+SMALL = 50_000  # characters of all texts together: with four bytes each they leave room for all the rest
 
 # How a field is read, by its type as the class spells it.
 _LEAVES: dict[str, Reader] = {
@@ -31,6 +32,7 @@ _LEAVES: dict[str, Reader] = {
     "Trigger": Trigger,
     "Verdict": Verdict,
 }
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _input, _attempt = reader(InputOutcome, _LEAVES), reader(Attempt, _LEAVES)
 _outcome = reader(
     Outcome,
@@ -44,11 +46,20 @@ _outcome = reader(
 )
 
 
-def from_outcome(outcome: Outcome) -> dict[str, Any]:
-    """The attributes of an outcome, with texts cut and marked as cut where they must be to fit one item."""
+def from_outcome(outcome: Outcome, only: Collection[str] = ()) -> dict[str, Any]:
+    """The attributes of an outcome, or `only` some of them, with texts cut and marked as cut where they must be to fit
+    one item with the others."""
+    item = _attributes(outcome, only)
+    # Nearly every item is small, and to see so costs a fraction of counting its bytes.
+    if sum(map(_length, item.values())) <= SMALL:
+        return item
+    item = _whole(outcome)
+    return {name: part for name, part in item.items() if name in only} if only else item
+
+
+def _whole(outcome: Outcome) -> dict[str, Any]:
     item = _attributes(outcome)
-    # Nearly every item is small, and to see so costs a fifth of counting: the JSON of it tells how large it is at most.
-    if len(json.dumps(item, default=bytes.hex)) * MOST_BYTES_A_CHARACTER <= ITEM_BUDGET or size(item) <= ITEM_BUDGET:
+    if size(item) <= ITEM_BUDGET:
         return item
     allowance = MESSAGE_BUDGET // max(1, len(outcome.inputs))
     shorter = (replace(item, message=_cut_bytes(item.message or "", allowance) or None) for item in outcome.inputs)
@@ -86,13 +97,20 @@ def size(value: object) -> int:
     return 21
 
 
-def _attributes(outcome: Outcome) -> dict[str, Any]:
-    item: dict[str, Any] = plain(outcome)
+def _length(value: object) -> int:
+    if isinstance(value, (str, bytes)):
+        return len(value)
+    return sum(map(_length, value.values())) if isinstance(value, dict) else 1
+
+
+def _attributes(outcome: Outcome, only: Collection[str] = ()) -> dict[str, Any]:
+    fields = names(Outcome)
+    item = parts(outcome, [each for each in fields if each[1] in only] if only else fields)
     # One JSON text each: nobody searches for an input or an attempt, and maps take several times as long to encode.
     for name in ("inputs", "attempts"):
-        rows = item.pop(name)
-        if rows or name == "inputs":
-            item[name] = json.dumps(rows, separators=(",", ":"), ensure_ascii=False)
+        rows = item.pop(name, None)
+        if rows or (rows is not None and name == "inputs"):
+            item[name] = _json.encode(rows)
     if "reason" in item:
         item["reason"] = _cut(item["reason"], REASON_CHARACTERS)
     if outcome.hubspot and outcome.hubspot.body is not None:
@@ -101,8 +119,13 @@ def _attributes(outcome: Outcome) -> dict[str, Any]:
 
 
 def _keep_body(item: dict[str, Any], body: str, characters: int) -> None:
-    item["hubspot"]["body"] = zlib.compress(_cut(body, characters).encode(errors="replace"))
+    item["hubspot"]["body"] = _compressed(_cut(body, characters))
     item["hubspot"]["verbatim"] &= len(body) <= characters  # a body that was cut cannot be an answer
+
+
+@lru_cache(maxsize=8)  # the requests of one call have one answer
+def _compressed(text: str) -> bytes:
+    return zlib.compress(text.encode(errors="replace"))
 
 
 def _cut_bytes(text: str, most: int) -> str:

@@ -134,11 +134,12 @@ class Ledger(Claims):
 
 
 def _settlement(outcome: Outcome, fence: int) -> Change:
-    item = from_outcome(replace(outcome, attempts=outcome.attempts[-ATTEMPTS_KEPT:]))
-    settled = {name: item[name] for name in SETTLED if name in item}
+    if len(outcome.attempts) > ATTEMPTS_KEPT:
+        outcome = replace(outcome, attempts=outcome.attempts[-ATTEMPTS_KEPT:])
+    item = from_outcome(outcome, SETTLED)
     return Change(
         outcome.id,
-        {**settled, **status_attributes(outcome.portal, outcome.status), "settledFence": fence},
+        {**item, **status_attributes(outcome.portal, outcome.status), "settledFence": fence},
         remove=["leaseUntil", "holder", *(name for name in SETTLED if name not in item)],
         expected={"fence": fence, "status": Status.RUNNING},
     )

@@ -229,7 +229,7 @@ def conclude(inputs: Iterable[InputOutcome]) -> Status:
     return Status.REJECTED if results == {Result.REJECTED} else Status.PARTIAL
 
 
-def new_outcome(request: Request, status: Status) -> Outcome:
+def new_outcome(request: Request, status: Status, started_at: datetime | None = None) -> Outcome:
     """The outcome of a request for which nothing has been done yet."""
     envelope = request.envelope
     return Outcome(
@@ -242,6 +242,7 @@ def new_outcome(request: Request, status: Status) -> Outcome:
         client=request.client,
         requested_by=envelope.requested_by,
         requested_at=request.requested_at,
+        started_at=started_at,
         inputs=tuple(InputOutcome(item.category, item.type_id, item.max_to_object_ids) for item in envelope.inputs),
         api_version=request.api_version,
         replay_of=request.replay_of,

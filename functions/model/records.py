@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -46,7 +46,17 @@ def plain(value: Any) -> Any:
         return iso(value)
     if isinstance(value, str):
         return str.__str__(value)  # of an enumeration, its text
-    return {name: plain(part) for field, name in names(kind) if (part := getattr(value, field)) is not None}
+    return parts(value, names(kind))
+
+
+def parts(record: Any, fields: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Some fields of a record, by their names in JSON, as JSON's types; what is not known is left out."""
+    found: dict[str, Any] = {}
+    for field, name in fields:
+        part = getattr(record, field)
+        if part is not None:
+            found[name] = part if type(part) in _AS_THEY_ARE else plain(part)
+    return found
 
 
 def reader(kind: type[Record], readers: Mapping[str, Reader]) -> Callable[[Mapping[str, Any]], Record]:
