@@ -63,7 +63,7 @@ def test_a_key_used_for_something_else_is_noticed(ledger: Ledger, hubspot: FakeH
 def test_a_request_held_elsewhere_is_left_alone_until_its_lease_ends(
     ledger: Ledger, hubspot: FakeHubSpot, clock: Clock
 ) -> None:
-    ledger.claim(request("m-1", (3, 5)), START, START + timedelta(seconds=45))
+    ledger.claim(request("m-1", (3, 5)), "one", START, START + timedelta(seconds=45))
     work = ports(ledger, hubspot, clock)
 
     (ran,) = run([request("m-1", (3, 5))], 30, work)
@@ -108,7 +108,7 @@ def test_a_request_that_waits_is_not_run_before_its_time(ledger: Ledger, hubspot
     (second,) = run([request("m-1", (3, 5))], 30, work)
     assert second.claim_status is ClaimStatus.CLAIMED
     clock.time = second.outcome.retry_at or START
-    claim = ledger.claim(request("m-1", (3, 5)), clock(), clock())
+    claim = ledger.claim(request("m-1", (3, 5)), "one", clock(), clock())
     assert claim.fence == 3  # three claims that were taken, of six that were tried
 
 
