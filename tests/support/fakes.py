@@ -12,7 +12,6 @@ from typing import Any
 from aws.dynamodb import Table
 from batch_create.dependencies import Dependencies
 from batch_create.handler import run
-from batch_create.ports import LeasePort, LedgerPort
 from hubspot_api.client import Answer
 from hubspot_api.retry_policy import rule
 from ledger.history import History
@@ -31,6 +30,7 @@ from tests.simulation.dynamo import Dynamo
 
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 PAIR = Pair("0-3", "0-1")  # deals to contacts: of every request here that names no other
+WORKERS = count(1)  # no two workers have one name, whoever's they are
 Reply = Answer | HubSpotFailure
 Limits = dict[LimitKey, int | None]
 
@@ -223,7 +223,7 @@ class Service:
         self.ledger = Ledger(self.table, timedelta(days=400))
         self.hubspot = hubspot or FakeHubSpot()
         self.leases = leases(self.table)
-        self.ports = ports(self.ledger, self.hubspot, self.clock, leases=self.leases, **rest)
+        self.ports = ports(self.ledger, self.hubspot, self.clock, **rest)
 
     def run(self, *requests: Request, seconds: float = 30) -> list[Outcome]:
         """The outcomes as the ledger has them after one run."""
@@ -269,26 +269,24 @@ def leases(table: Table, lag: timedelta = timedelta(minutes=5)) -> Leases:
 
 
 def ports(
-    ledger: LedgerPort,
+    ledger: Ledger,
     hubspot: FakeHubSpot,
     clock: Clock,
     batch_size: int = 100,
-    leases: LeasePort | None = None,
     zone: tzinfo = UTC,
     object_types: FakeObjectTypes | None = None,
 ) -> Dependencies:
-    """Dependencies of a run whose waits pass in no time."""
-    numbers = count(1)
+    """Dependencies of a run whose waits pass in no time, with the leases in the ledger's own table."""
     return Dependencies(
         ledger=ledger,
-        leases=leases or globals()["leases"](in_memory(clock)),
+        leases=leases(ledger._table),
         object_types=object_types or FakeObjectTypes(),
         hubspot=hubspot,
         tokens=FakeTokens(),
         quota=FakeQuota(),
         clock=clock,
         jitter=lambda: 0.5,
-        new_id=lambda: f"worker-{next(numbers)}",
+        new_id=lambda: f"worker-{next(WORKERS)}",
         zone=lambda portal: zone,
         sleep=clock.advance,
         reached=lambda point: None,
