@@ -87,7 +87,8 @@ def echo(item: LimitInput, number: int | None = None) -> dict[str, Any]:
 
 @dataclass
 class FakeHubSpot:
-    """Keeps limits by their pairs, however these are spelt, and answers creates by a script of `replies`; when that is empty it applies and echoes everything.
+    """Keeps limits by their pairs, however these are spelt, and answers creates by a script of `replies`; when that is
+    empty it applies and echoes everything.
 
     A reply that is a function sees the inputs; `applies` says whether a failing create takes effect all the same.
     Reads are answered by a script too, and from what is kept when that is empty. `calls` has the order of both.
