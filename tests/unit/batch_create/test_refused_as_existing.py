@@ -13,7 +13,6 @@ from model.outcomes import Doubt, Result, Status
 from tests.support.fakes import START, FakeHubSpot, Limits, Service, answer, failed, key
 from tests.support.one_limit import ASKED, only
 
-
 WINDOW = Register(timedelta(minutes=5)).window / 1000
 
 

@@ -11,7 +11,6 @@ from model.outcomes import Doubt, Request, Result, Status
 from tests.support.fakes import START, Service, answer, echo, failed, key, request
 from tests.support.one_limit import ASKED, only
 
-
 WINDOW = Register(timedelta(minutes=5)).window / 1000
 
 
