@@ -359,7 +359,15 @@ def test_an_outcome_that_a_lagging_index_shows_under_two_statuses_is_listed_once
     table: Table, twelve: list[str], deployment: Deployment
 ) -> None:
     class Lagging(Table):
-        def query(self, index: str, partition: tuple[str, str], between: tuple[str, str], page: int) -> Iterator[Item]:
+        def query(
+            self,
+            index: str,
+            partition: tuple[str, str],
+            between: tuple[str, str],
+            page: int,
+            *,
+            oldest_first: bool = False,
+        ) -> Iterator[Item]:
             attribute, value = partition
             shown = value.replace("RUNNING", "COMPLETE")  # what is complete still stands under RUNNING as well
             return super().query(index, (attribute, shown), between, page)
