@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from aws.dynamodb import Change, Table
+from aws.dynamodb import KEYS_IN_ONE_READ, Change, Table
 from batch_create.handler import run
 from batch_create.ports import Point
 from ledger.claim import Adoption, Claim
@@ -15,7 +15,8 @@ from ledger.leases import Lease, Wanted
 from ledger.ledger import Ledger
 from model.errors import LedgerUnavailable
 from model.outcomes import Doubt, Outcome, Request, Result, Status
-from tests.support.fakes import PAIR, START, Service, answer, failed, key, request
+from tests.support.aws import Deployment
+from tests.support.fakes import PAIR, START, Clock, Service, answer, failed, key, ports, request
 
 SECOND = timedelta(seconds=1)
 OLDER, YOUNGER = request("m-1", (3, 5)), request("m-2", (3, 7), at=START + SECOND)
@@ -241,3 +242,28 @@ def test_given_an_orphan_that_hubspot_refuses_the_older_request_is_sent_only_whe
     assert scene.clock() - moment >= 5 * 60 * SECOND
     assert became(scene.run_until_final(OLDER)) == (Result.APPLIED, None)
     assert scene.hubspot.limits == {key(3): 5}
+
+
+def test_given_a_worker_that_died_with_more_requests_than_one_read_takes_the_pair_is_not_lost(
+    clock: Clock, deployment: Deployment
+) -> None:
+    scene = Scene()
+    scene.clock = clock
+    scene.table = Table(deployment.dynamodb, deployment.table)  # in memory no read is too large
+    scene.ledger = Ledger(scene.table, timedelta(days=400))
+    scene.ports = ports(scene.ledger, scene.hubspot, clock)
+    clock.advance(10)
+    many = [request(f"n-{n}", (3, n + 1), at=START + SECOND * n / 1000) for n in range(KEYS_IN_ONE_READ + 1)]
+
+    def die(reached: Point) -> None:
+        if reached is Point.BEFORE_SEND:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run(many, 30, replace(scene.ports, reached=die))
+    clock.advance(60)
+
+    (outcome,) = scene.run(OTHER)
+
+    assert outcome.status is Status.COMPLETE
+    assert scene.hubspot.limits == {key(3): len(many), key(4): 1}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,13 +13,20 @@ import pytest
 from aws.dynamodb import Change, Table
 from batch_create.handler import run
 from ledger.claim import ClaimStatus
+from ledger.history import History
+from ledger.leases import Leases
 from ledger.ledger import Ledger
+from ledger.rebuild import Rebuild
+from ledger.register import Register
 from model.errors import LedgerUnavailable
 from model.outcomes import Outcome, Status
+from model.pair import Pair
+from runtime.concurrency import MAX_THREADS
 from tests.simulation.dynamo import Dynamo
 from tests.support.fakes import (
     Clock,
     FakeHubSpot,
+    in_memory,
     ports,
     request,
 )
@@ -144,3 +152,25 @@ def test_what_became_of_a_write_of_many_that_was_not_answered_is_found_out(
     assert {(ran.claim_status, ran.outcome.status) for ran in answers} == {(ClaimStatus.CLAIMED, Status.COMPLETE)}
     assert {read(dynamo.ledger, f"m-{n}").status for n in range(number)} == {Status.COMPLETE}
     assert len(hubspot.created) == 2
+
+
+def test_a_pair_that_cannot_be_taken_now_keeps_no_other_pair_from_anybody(hubspot: FakeHubSpot, clock: Clock) -> None:
+    down = {"2-2"}
+    table = in_memory(clock)
+
+    class Throttled(Rebuild):
+        def __call__(self, portal: str, pair: Pair) -> Register:
+            if pair.to_type in down:
+                raise LedgerUnavailable("throttled")
+            return super().__call__(portal, pair)
+
+    history, lag = History(table), timedelta(minutes=5)
+    leases = Leases(table, timedelta(days=1), lag, Throttled(table, history, lag))
+    work = replace(ports(Ledger(table, timedelta(days=1)), hubspot, clock), leases=leases)
+    asked = [request(f"m-{n}", (3, 5), toObjectType=f"2-{n}") for n in range(1, 2 * MAX_THREADS + 1)]
+
+    run(asked, 30, work)
+    down.clear()
+    answers = run(asked, 30, work)
+
+    assert {ran.outcome.status for ran in answers} == {Status.COMPLETE}

@@ -418,6 +418,16 @@ def test_a_write_whose_answer_is_lost_is_made_again_by_the_client_and_stops_nobo
     assert service.hubspot.limits == {key(3): number, key(4): 5}
 
 
+# ---------------------------------------------------------------- clocks that differ
+def test_two_requests_of_a_clock_that_is_ahead_keep_their_order() -> None:
+    service = Service()
+    first, second = request("z", (3, 5), at=START + SECOND), request("a", (3, 7), at=START + 2 * SECOND)
+
+    service.run(first, second)
+
+    assert service.hubspot.limits == {key(3): 7}
+
+
 # ---------------------------------------------------------------- as a rule
 ages = st.tuples(st.integers(0, 3), st.sampled_from(["a", "b", "c", "d"]))
 NOW = milliseconds(START)

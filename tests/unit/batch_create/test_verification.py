@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from batch_create.handler import run
+from batch_create.ports import Point
 from ledger.leases import Wanted
 from ledger.register import Register, register
 from model.errors import HubSpotFailure
@@ -18,6 +19,10 @@ SECOND = timedelta(seconds=1)
 LAG = timedelta(minutes=5)
 WINDOW = Register(LAG).window / 1000
 OLDER, YOUNGER = request("m-1", (3, 5)), request("m-2", (3, 7), at=START + SECOND)
+
+
+class Killed(BaseException):
+    """Ends a worker where it stands."""
 
 
 class Scene(Service):
@@ -232,3 +237,30 @@ def test_given_a_dead_worker_what_it_may_have_sent_is_verified_when_a_younger_nu
 
     assert scene.hubspot.limits == {key(3): 7}
     assert scene.leases.due("default", scene.clock() + timedelta(days=1)) == []
+
+
+def test_given_a_worker_that_settled_and_died_what_landed_after_that_is_verified_however_long_its_lease_was() -> None:
+    scene = Service(FakeHubSpot(replies=[failed(503)], reads=[failed(503)]), batch_size=1)
+    scene.run(OLDER)  # whose call lands 100 seconds later
+    scene.clock.advance(60)
+    younger = request("m-2", (3, 7), at=scene.clock())
+    passed: list[Point] = []
+
+    def die(reached: Point) -> None:
+        passed.append(reached)
+        if passed.count(Point.BEFORE_SEND) == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run([younger, request("m-3", (4, 1), at=scene.clock())], 115, replace(scene.ports, reached=die))
+    assert became(scene.outcome(younger)) == (Result.APPLIED, None)
+    scene.clock.advance(40)
+    scene.hubspot.limits[key(3)] = 5
+    scene.clock.advance(100)
+
+    scene.run(request("m-4", (5, 1), at=scene.clock()))  # by whoever takes over
+    scene.clock.advance(WINDOW)
+    assert scene.leases.due("default", scene.clock()) == [PAIR]
+    run([], 30, scene.ports, verify=[("default", PAIR)])
+
+    assert scene.hubspot.limits[key(3)] == 7

@@ -209,3 +209,10 @@ def test_a_register_that_cannot_be_built_now_is_built_later(operation: str) -> N
 
     before.failing = ""
     assert key(3) in before.register().last
+
+
+def test_given_outcomes_of_a_custom_type_under_its_name_they_are_in_the_register_too() -> None:
+    before = Before()
+    before.has("m-1", (3, 5), spelt=("p_boat", "contacts"))
+
+    assert key(3) in before.register(Pair("2-456", "0-1")).last
