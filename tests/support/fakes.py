@@ -12,7 +12,6 @@ from typing import Any
 from aws.dynamodb import Table
 from batch_create.dependencies import Dependencies
 from batch_create.handler import run
-from batch_create.ports import LeasePort, LedgerPort
 from hubspot_api.client import Answer
 from hubspot_api.retry_policy import rule
 from ledger.history import History
@@ -24,12 +23,14 @@ from model.errors import HubSpotFailure, Refused
 from model.hubspot_answer import batch_answer
 from model.object_types import object_type_id
 from model.outcomes import Outcome, Request, Trigger
-from model.pair import Address
+from model.pair import Address, Pair
 from model.quota import Quota
 from model.validation import parse_envelope
 from tests.simulation.dynamo import Dynamo
 
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+PAIR = Pair("0-3", "0-1")  # deals to contacts: of every request here that names no other
+WORKERS = count(1)  # no two workers have one name, whoever's they are
 Reply = Answer | HubSpotFailure
 Limits = dict[LimitKey, int | None]
 
@@ -86,7 +87,8 @@ def echo(item: LimitInput, number: int | None = None) -> dict[str, Any]:
 
 @dataclass
 class FakeHubSpot:
-    """Keeps limits, and answers creates by a script of `replies`; when that is empty it applies and echoes everything.
+    """Keeps limits by their pairs, however these are spelt, and answers creates by a script of `replies`; when that is
+    empty it applies and echoes everything.
 
     A reply that is a function sees the inputs; `applies` says whether a failing create takes effect all the same.
     Reads are answered by a script too, and from what is kept when that is empty. `calls` has the order of both.
@@ -96,7 +98,7 @@ class FakeHubSpot:
     replies: list[Reply | Callable[[Sequence[LimitInput]], Reply]] = field(default_factory=list)
     reads: list[HubSpotFailure | Limits | Callable[[], Limits]] = field(default_factory=list)
     applies: bool = False
-    state: dict[tuple[str, str], Limits] = field(default_factory=dict)
+    state: dict[Pair, Limits] = field(default_factory=dict)
     created: list[tuple[Address, tuple[LimitInput, ...]]] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
     read_count: int = 0
@@ -106,8 +108,8 @@ class FakeHubSpot:
 
     @property
     def limits(self) -> Limits:
-        """What is set from deals to contacts, the pair of every request here that names no other."""
-        return self.state.setdefault(("deals", "contacts"), {})
+        """What is set for PAIR."""
+        return self.state.setdefault(PAIR, {})
 
     @property
     def sent(self) -> list[list[int]]:
@@ -118,7 +120,7 @@ class FakeHubSpot:
         self.tokens.append(token)
         self.calls.append("create")
         self.created.append((pair, tuple(inputs)))
-        limits = self.state.setdefault((pair.from_object_type, pair.to_object_type), {})
+        limits = self.state.setdefault(self._pair(pair), {})
         if not self.replies:
             limits.update({item.key: item.max_to_object_ids for item in inputs})
             return answer([echo(item) for item in inputs])
@@ -141,7 +143,7 @@ class FakeHubSpot:
             if isinstance(read, HubSpotFailure):
                 raise read
             return read() if callable(read) else read
-        return dict(self.state.get((pair.from_object_type, pair.to_object_type), {}))
+        return dict(self.state.get(self._pair(pair), {}))
 
     def object_type(self, token: str, api_version: str, name: str, seconds: float) -> str:
         assert api_version == "2026-03"
@@ -151,6 +153,13 @@ class FakeHubSpot:
         if isinstance(known, HubSpotFailure):
             raise known
         return known
+
+    def _pair(self, address: Address) -> Pair:
+        def type_id(name: str) -> str:
+            custom = self.types.get(name)
+            return object_type_id(name) or (custom if isinstance(custom, str) else name)
+
+        return Pair(type_id(address.from_object_type), type_id(address.to_object_type))
 
 
 @dataclass
@@ -215,7 +224,7 @@ class Service:
         self.ledger = Ledger(self.table, timedelta(days=400))
         self.hubspot = hubspot or FakeHubSpot()
         self.leases = leases(self.table)
-        self.ports = ports(self.ledger, self.hubspot, self.clock, leases=self.leases, **rest)
+        self.ports = ports(self.ledger, self.hubspot, self.clock, **rest)
 
     def run(self, *requests: Request, seconds: float = 30) -> list[Outcome]:
         """The outcomes as the ledger has them after one run."""
@@ -261,26 +270,24 @@ def leases(table: Table, lag: timedelta = timedelta(minutes=5)) -> Leases:
 
 
 def ports(
-    ledger: LedgerPort,
+    ledger: Ledger,
     hubspot: FakeHubSpot,
     clock: Clock,
     batch_size: int = 100,
-    leases: LeasePort | None = None,
     zone: tzinfo = UTC,
     object_types: FakeObjectTypes | None = None,
 ) -> Dependencies:
-    """Dependencies of a run whose waits pass in no time."""
-    numbers = count(1)
+    """Dependencies of a run whose waits pass in no time, with the leases in the ledger's own table."""
     return Dependencies(
         ledger=ledger,
-        leases=leases or globals()["leases"](in_memory(clock)),
+        leases=leases(ledger._table),
         object_types=object_types or FakeObjectTypes(),
         hubspot=hubspot,
         tokens=FakeTokens(),
         quota=FakeQuota(),
         clock=clock,
         jitter=lambda: 0.5,
-        new_id=lambda: f"worker-{next(numbers)}",
+        new_id=lambda: f"worker-{next(WORKERS)}",
         zone=lambda portal: zone,
         sleep=clock.advance,
         reached=lambda point: None,

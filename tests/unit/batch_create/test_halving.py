@@ -17,10 +17,13 @@ from batch_create.plan import Demand, plan
 from batch_create.sending import Sender
 from hubspot_api.client import Answer
 from ledger.ledger import Ledger
+from ledger.register import Register
 from model.contract import LimitInput, LimitKey
 from model.outcomes import Result, Status
 from model.pair import Address
+from model.records import milliseconds
 from tests.support.fakes import (
+    PAIR,
     START,
     Clock,
     FakeHubSpot,
@@ -41,10 +44,11 @@ def fates_of_one_call(number: int, hubspot: FakeHubSpot) -> dict[LimitKey, Attri
     clock = Clock()
     work = ports(Ledger(in_memory(clock), MINUTE), hubspot, clock)
     items = request("m-1", *((n, n) for n in range(1, number + 1))).envelope.inputs
-    pair = Address("2026-03", "deals", "contacts")
-    (call,) = plan([Demand("m-1", START, "default", pair, item) for item in items], number)
+    age, address = (milliseconds(START), "m-1"), Address("2026-03", "deals", "contacts")
+    (call,) = plan([Demand("m-1", age, "default", PAIR, address, item) for item in items], number)
     found: dict[LimitKey, Attribution] = {}
-    for call_result in Sender(work, START + MINUTE, AuthorisedCalls(work, START + MINUTE, urgent=False)).send(call):
+    sender = Sender(work, START + MINUTE, AuthorisedCalls(work, START + MINUTE), Register(MINUTE))
+    for call_result in sender.send(call):
         assert call_result.deferral is None
         assert all(
             found.get(k, attribution).result is attribution.result

@@ -60,10 +60,21 @@ def test_a_key_used_for_something_else_is_noticed(ledger: Ledger, hubspot: FakeH
     assert len(hubspot.created) == 1
 
 
+def test_a_key_used_for_something_else_in_the_same_batch_is_noticed(
+    ledger: Ledger, hubspot: FakeHubSpot, clock: Clock
+) -> None:
+    both = [request("m-1", (3, 5), idempotencyKey="k"), request("m-2", (3, 6), idempotencyKey="k")]
+
+    answers = run(both, 30, ports(ledger, hubspot, clock))
+
+    assert [ran.claim_status for ran in answers] == [ClaimStatus.CLAIMED, ClaimStatus.KEY_REUSED]
+    assert hubspot.limits == {key(3): 5}
+
+
 def test_a_request_held_elsewhere_is_left_alone_until_its_lease_ends(
     ledger: Ledger, hubspot: FakeHubSpot, clock: Clock
 ) -> None:
-    ledger.claim(request("m-1", (3, 5)), START, START + timedelta(seconds=45))
+    ledger.claim(request("m-1", (3, 5)), "dead", START, START + timedelta(seconds=45))
     work = ports(ledger, hubspot, clock)
 
     (ran,) = run([request("m-1", (3, 5))], 30, work)
@@ -108,7 +119,7 @@ def test_a_request_that_waits_is_not_run_before_its_time(ledger: Ledger, hubspot
     (second,) = run([request("m-1", (3, 5))], 30, work)
     assert second.claim_status is ClaimStatus.CLAIMED
     clock.time = second.outcome.retry_at or START
-    claim = ledger.claim(request("m-1", (3, 5)), clock(), clock())
+    claim = ledger.claim(request("m-1", (3, 5)), "one", clock(), clock())
     assert claim.fence == 3  # three claims that were taken, of six that were tried
 
 
@@ -134,7 +145,7 @@ def test_a_worker_that_dies_at_any_point_leaves_work_that_the_next_one_ends_with
 
     with pytest.raises(Killed):
         run([request("m-1", (3, 5))], 30, replace(ports(ledger, hubspot, clock), reached=die))
-    clock.advance(46)
+    clock.advance(60)
     run([request("m-1", (3, 5))], 30, ports(ledger, hubspot, clock))
 
     outcome = read(ledger, "m-1")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from datetime import timedelta
 from math import ceil
 from typing import Any
@@ -14,22 +14,25 @@ from hypothesis import strategies as st
 from batch_create.plan import Call, Demand, affected_demands, by_limit, latest, plan
 from model.contract import Category, LimitInput
 from model.outcomes import Doubt
-from model.pair import Pair
-from tests.support.fakes import START
+from model.pair import Address, Pair
+from model.records import milliseconds
+from tests.support.fakes import PAIR, START
 
 demands = st.lists(
     st.builds(
-        lambda number, second, portal, to, type_id, limit: Demand(
+        lambda number, second, portal, to, version, type_id, limit: Demand(
             request_id=f"r-{number}",
-            requested_at=START + timedelta(seconds=second),
+            age=(milliseconds(START) + second, f"r-{number}"),
             portal=portal,
-            pair=Pair("2026-03", "deals", to),
+            pair=Pair("0-3", to),
+            address=Address(version, "deals", to),
             item=LimitInput(category=Category.HUBSPOT_DEFINED, type_id=type_id, max_to_object_ids=limit),
         ),
         st.integers(0, 50),
         st.integers(0, 5),
         st.sampled_from(["default", "acme"]),
-        st.sampled_from(["contacts", "companies"]),
+        st.sampled_from(["0-1", "0-2"]),
+        st.sampled_from(["2026-03", "2026-09"]),
         st.integers(1, 12),
         st.integers(1, 3),
     ),
@@ -40,13 +43,14 @@ demands = st.lists(
 
 @given(demands, st.integers(1, 7))
 def test_calls_are_as_few_as_the_batch_size_allows(asked: list[Demand], size: int) -> None:
-    distinct = defaultdict(set)
-    for demand in asked:
-        distinct[demand.portal, demand.pair].add(demand.item.key)
+    latest_of = {
+        (demand.portal, demand.pair, demand.item.key): demand for demand in sorted(asked, key=lambda demand: demand.age)
+    }
+    of_one = Counter((each.portal, each.pair, each.address.api_version) for each in latest_of.values())
 
     calls = list(plan(asked, size))
 
-    assert len(calls) == sum(ceil(len(keys) / size) for keys in distinct.values())
+    assert len(calls) == sum(ceil(limits / size) for limits in of_one.values())
     assert all(1 <= len(call.inputs) <= size for call in calls)
 
 
@@ -72,7 +76,7 @@ def test_the_end_is_as_if_each_demand_had_been_sent_in_turn(asked: list[Demand],
 
 @given(demands.filter(lambda asked: len(asked) > 1))
 def test_halves_share_out_a_call_and_the_first_is_never_the_larger(asked: list[Demand]) -> None:
-    whole = Call("default", Pair("2026-03", "deals", "contacts"), tuple(asked))
+    whole = Call("default", PAIR, tuple(asked))
 
     first, second = whole.halves()
 
@@ -91,10 +95,30 @@ def test_what_is_decided_is_not_in_the_next_call(asked: list[Demand], size: int,
         assert (rest.portal, rest.pair) == (call.portal, call.pair)
 
 
+@given(demands, st.integers(1, 7))
+def test_a_call_goes_by_the_version_of_those_that_it_sends(asked: list[Demand], size: int) -> None:
+    for call in plan(asked, size):
+        assert {winner.address.api_version for winner in call.winners} == {call.address.api_version}
+
+
+def spelt(request_id: str, type_id: int, names: tuple[str, str]) -> Demand:
+    item = LimitInput(category=Category.HUBSPOT_DEFINED, type_id=type_id, max_to_object_ids=5)
+    age = (milliseconds(START), request_id)
+    return Demand(request_id, age, "default", PAIR, Address("2026-03", *names), item)
+
+
+def test_a_call_goes_by_the_callers_spelling_and_by_ids_where_callers_differ() -> None:
+    same = [spelt("r-1", 3, ("deals", "contact")), spelt("r-2", 4, ("deals", "contact"))]
+    (alike,), (different,) = plan(same, 9), plan([*same, spelt("r-3", 5, ("Deals", "contacts"))], 9)
+
+    assert alike.address == Address("2026-03", "deals", "contact")
+    assert different.address == Address("2026-03", "0-3", "0-1")
+
+
 def doubted(request_id: str, number: int, second: int, doubt: Doubt | None) -> Demand:
     item = LimitInput(category=Category.HUBSPOT_DEFINED, type_id=3, max_to_object_ids=number)
-    pair = Pair("2026-03", "deals", "contacts")
-    return Demand(request_id, START + timedelta(seconds=second), "default", pair, item, doubt)
+    age = (milliseconds(START) + second, request_id)
+    return Demand(request_id, age, "default", PAIR, Address("2026-03", "deals", "contacts"), item, doubt)
 
 
 EARLIER, LATER = Doubt(since=START), Doubt(since=START + timedelta(seconds=5), in_vain=2)

@@ -12,7 +12,7 @@ from batch_create.wait_budget import LONGEST_WAIT
 from ledger.ledger import ATTEMPTS_KEPT
 from model.errors import Uncertain
 from model.outcomes import Doubt, Request, Result, Status, Trigger, Verdict
-from tests.support.fakes import START, FakeHubSpot, Service, answer, echo, failed, key, request
+from tests.support.fakes import PAIR, START, FakeHubSpot, Service, answer, echo, failed, key, request
 from tests.support.one_limit import ASKED, SHORT, only
 
 
@@ -52,7 +52,7 @@ def test_an_echo_in_an_answer_that_is_not_finished_proves_nothing() -> None:
 
 
 def test_what_two_readings_do_not_show_is_sent_again_in_the_same_run() -> None:
-    service = Service(FakeHubSpot(replies=[failed(503)], state={("deals", "contacts"): {key(3): 9}}))
+    service = Service(FakeHubSpot(replies=[failed(503)], state={PAIR: {key(3): 9}}))
 
     (outcome,) = service.run(ASKED)
 
@@ -181,7 +181,7 @@ def test_a_spent_daily_quota_parks_a_doubt_until_it_is_full_again() -> None:
 @pytest.mark.parametrize(("there", "calls"), [(5, ["read"]), (9, ["read", "read", "create"])])
 def test_what_a_dead_worker_may_have_sent_is_read_before_anything_is_sent(there: int, calls: list[str]) -> None:
     service = Service()
-    service.ledger.claim(ASKED, START, START + timedelta(seconds=45))
+    service.ledger.claim(ASKED, "one", START, START + timedelta(seconds=45))
     service.hubspot.limits[key(3)] = there
     service.clock.advance(46)
 
@@ -192,7 +192,7 @@ def test_what_a_dead_worker_may_have_sent_is_read_before_anything_is_sent(there:
 
 
 def test_the_doubt_that_a_request_brings_with_it_is_cleared_up_first() -> None:
-    service = Service(FakeHubSpot(state={("deals", "contacts"): {key(3): 5}}))
+    service = Service(FakeHubSpot(state={PAIR: {key(3): 5}}))
     replayed = Request(ASKED.envelope, Trigger.WEBHOOK, "m-2", START, doubt=Doubt(since=START))
 
     (outcome,) = service.run(replayed)

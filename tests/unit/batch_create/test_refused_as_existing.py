@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from batch_create.read_back import READ_LAG
+from ledger.register import Register
 from model.errors import HubSpotFailure
 from model.outcomes import Doubt, Result, Status
 from tests.support.fakes import START, FakeHubSpot, Limits, Service, answer, failed, key
 from tests.support.one_limit import ASKED, only
+
+WINDOW = Register(timedelta(minutes=5)).window / 1000
 
 
 def refused_whole(message: str) -> Any:
@@ -120,7 +122,7 @@ def test_a_refusal_after_a_doubt_is_believed_only_when_reads_cannot_lag_behind_t
 
     (first,) = service.run(ASKED)
     assert first.status is Status.DEFERRED
-    assert first.retry_at == START + timedelta(seconds=READ_LAG)
+    assert first.retry_at == START + timedelta(seconds=WINDOW)
 
     service.clock.time = first.retry_at
     (second,) = service.run(ASKED)
@@ -132,7 +134,7 @@ def test_a_reading_is_as_old_as_its_call_however_late_its_reader_wakes_up(mode: 
     service = Service(FakeHubSpot(replies=[failed(503), mode("typeId 3 is bad")]))
 
     def read_and_stand_still() -> Limits:
-        service.clock.advance(2 * READ_LAG)
+        service.clock.advance(2 * WINDOW)
         return {}
 
     service.hubspot.reads = [{}, {}, read_and_stand_still]
@@ -147,7 +149,7 @@ def test_a_doubt_is_as_young_as_its_answer_however_late_it_was_sent(mode: Any) -
     service = Service(FakeHubSpot(reads=[{}] * 3))
 
     def stand_still_and_send(inputs: Any) -> HubSpotFailure:
-        service.clock.advance(2 * READ_LAG)
+        service.clock.advance(2 * WINDOW)
         return failed(503)
 
     service.hubspot.replies = [stand_still_and_send, mode("typeId 3 is bad")]

@@ -6,9 +6,12 @@ from datetime import timedelta
 
 import pytest
 
+from ledger.register import Register
 from model.outcomes import Doubt, Request, Result, Status
 from tests.support.fakes import START, Service, answer, echo, failed, key, request
 from tests.support.one_limit import ASKED, only
+
+WINDOW = Register(timedelta(minutes=5)).window / 1000
 
 
 def in_doubt(service: Service, *requests: Request) -> None:
@@ -77,6 +80,7 @@ def test_an_older_number_that_was_seen_is_not_sent_again_when_the_younger_one_is
     older, younger = request("m-1", (3, 5), (4, 2)), request("m-2", (3, 7), at=START + timedelta(seconds=1))
     service = Service()
     in_doubt(service, older, younger)
+    service.clock.advance(WINDOW)
     service.hubspot.limits[key(3)] = 5
     sent = len(service.hubspot.created)
     service.hubspot.replies = [
@@ -99,7 +103,7 @@ def test_what_is_refused_after_a_send_in_doubt_is_rejected_only_if_nothing_could
     in_doubt(service, ASKED)
     if there:  # by somebody else, perhaps after ours
         service.hubspot.limits[key(3)] = there
-    service.clock.advance(60)  # no reading is older than HubSpot's lag any more
+    service.clock.advance(WINDOW)  # by now a reading tells what became of the send
     service.hubspot.replies = [lambda inputs: answer([], errors=[{"message": "typeId 3 is too high"}])]
 
     (outcome,) = service.run(ASKED)

@@ -102,7 +102,7 @@ def test_a_body_is_cut_with_a_visible_mark_only_beyond_a_million_characters() ->
 
 def test_dynamodb_takes_the_largest_outcome(ledger: Ledger) -> None:
     asked = request("o-1", *((2**31 - n, 2**31 - 1) for n in range(1, 501)))
-    claim = ledger.claim(asked, START, START)
+    claim = ledger.claim(asked, "one", START, START)
 
     ledger.settle(replace(outcome(500, "é" * 2000, noise(900_000), attempts=50), id="o-1"), claim.fence)
 

@@ -30,16 +30,16 @@ def finish(ledger: Ledger, outcome: Outcome, fence: int, status: Status = Status
 
 
 def test_a_claim_and_a_settlement_are_two_writes(ledger: Ledger, deployment: Deployment) -> None:
-    claim = ledger.claim(request("m-1", (3, 5)), START, LEASE)
+    claim = ledger.claim(request("m-1", (3, 5)), "one", START, LEASE)
     finish(ledger, claim.outcome, claim.fence)
 
     item = deployment.dynamodb.get_item(TableName=deployment.table, Key={"id": {"S": "m-1"}})["Item"]
     assert (claim.claim_status, claim.fence, claim.abandoned) == (ClaimStatus.CLAIMED, 1, False)
-    assert item["pairKey"] == {"S": "default#deals#contacts"}
+    assert item["pairKey"] == {"S": "default#0-3#0-1"}
     assert item["statusKey"] == {"S": "default#COMPLETE"}
     assert item["sortKey"] == {"S": f"{iso(START)}#m-1"}
     assert item["expiresAt"] == {"N": str(int((START + timedelta(days=400)).timestamp()))}
-    assert "leaseUntil" not in item
+    assert item.keys() & {"leaseUntil", "holder"} == set()
 
 
 def test_what_was_first_written_stays_when_the_queue_takes_over(ledger: Ledger) -> None:
@@ -47,7 +47,7 @@ def test_what_was_first_written_stays_when_the_queue_takes_over(ledger: Ledger) 
     ledger.accept(asked, START)
 
     later = request("m-1", (3, 5), at=START + timedelta(hours=1))
-    claim = ledger.claim(later, START, LEASE)
+    claim = ledger.claim(later, "one", START, LEASE)
 
     assert claim.outcome.requested_at == START
     assert claim.outcome.status is Status.RUNNING
@@ -58,7 +58,7 @@ def test_an_accepted_request_can_be_accepted_again_while_it_waits(ledger: Ledger
 
     assert [ledger.accept(asked, START).claim_status for _ in range(2)] == [ClaimStatus.CLAIMED, ClaimStatus.QUEUED]
 
-    claim = ledger.claim(asked, START, LEASE)
+    claim = ledger.claim(asked, "one", START, LEASE)
     assert ledger.accept(asked, START).claim_status is ClaimStatus.LEASED
     assert ledger.accept(request("m-1", (3, 6)), START).claim_status is ClaimStatus.KEY_REUSED
     finish(ledger, claim.outcome, claim.fence)
@@ -67,32 +67,33 @@ def test_an_accepted_request_can_be_accepted_again_while_it_waits(ledger: Ledger
 
 def test_of_many_claims_in_one_write_those_of_new_requests_are_made(ledger: Ledger) -> None:
     known, queued = request("m-1", (3, 5)), replace(request("m-2", (3, 5)), outcome_id="m-2")
-    ledger.claim(known, START, LEASE)
+    ledger.claim(known, "one", START, LEASE)
     ledger.accept(queued, START)
     new = request("m-3", (3, 5), (4, 6))
     reused = request("m-3", (3, 7))  # the same id for something else
 
-    claims = ledger.claim_new([known, queued, new, reused], START, LEASE)
+    claims = ledger.claim_new([known, queued, new], "one", START, LEASE)
 
-    assert [claim is not None for claim in claims] == [False, False, True, False]
-    alone = ledger.claim(request("m-4", (3, 5), (4, 6)), START, LEASE)
+    assert [claim is not None for claim in claims] == [False, False, True]
+    alone = ledger.claim(request("m-4", (3, 5), (4, 6)), "one", START, LEASE)
     assert claims[2] == replace(alone, outcome=replace(alone.outcome, id="m-3"))
     assert ledger.get("m-3") == claims[2].outcome
-    assert ledger.claim(reused, START, LEASE).claim_status is ClaimStatus.KEY_REUSED
+    assert ledger.claim_new([reused], "two", START, LEASE) == [None]
+    assert ledger.claim(reused, "two", START, LEASE).claim_status is ClaimStatus.KEY_REUSED
 
 
 def test_where_no_request_can_be_new_nothing_is_written(ledger: Ledger) -> None:
     queued = [replace(request(f"m-{n}", (3, 5)), outcome_id=f"m-{n}") for n in range(2)]
 
-    assert ledger.claim_new(queued, START, LEASE) == [None, None]
+    assert ledger.claim_new(queued, "one", START, LEASE) == [None, None]
 
 
 def test_of_many_settlements_in_one_write_only_a_holders_are_made(ledger: Ledger) -> None:
     asked = [request(f"m-{number}", (3, 5)) for number in range(3)]
-    claims = [claim for claim in ledger.claim_new(asked, START, LEASE) if claim]
+    claims = [claim for claim in ledger.claim_new(asked, "one", START, LEASE) if claim]
     done = [replace(claim.outcome, status=Status.COMPLETE, finished_at=START) for claim in claims]
     ledger.settle(replace(done[1], status=Status.DEFERRED, retry_at=START, reason="503"), 1)
-    ledger.claim(asked[1], LEASE, LEASE)  # by another holder
+    ledger.claim(asked[1], "two", LEASE, LEASE)
 
     assert ledger.settle_many([(outcome, 1) for outcome in done]) == [True, False, True]
 
@@ -104,7 +105,7 @@ def test_of_many_settlements_in_one_write_only_a_holders_are_made(ledger: Ledger
 
 def test_a_settlement_among_many_leaves_the_same_item_as_one_alone(ledger: Ledger, deployment: Deployment) -> None:
     asked = [replace(request(f"m-{number}", (3, 5), (4, 6)), doubt=Doubt(since=START)) for number in range(4)]
-    claims = [ledger.claim(each, START, LEASE) for each in asked]
+    claims = [ledger.claim(each, "one", START, LEASE) for each in asked]
     said = HubSpotResponse(http_status=207, body='{"status":"COMPLETE"}')
     attempt = Attempt(at=START, call="batch_create", verdict=Verdict.ANSWERED)
     complete: dict[str, Any] = {
@@ -132,12 +133,12 @@ def test_a_settlement_among_many_leaves_the_same_item_as_one_alone(ledger: Ledge
 
 
 def test_a_deferred_request_can_be_claimed_again_and_was_not_abandoned(ledger: Ledger) -> None:
-    first = ledger.claim(request("m-1", (3, 5)), START, LEASE)
+    first = ledger.claim(request("m-1", (3, 5)), "one", START, LEASE)
     deferred = replace(first.outcome, status=Status.DEFERRED, retry_at=LEASE, reason="503")
     ledger.settle(deferred, first.fence)
     assert ledger.get("m-1") == deferred
 
-    second = ledger.claim(request("m-1", (3, 5)), LEASE, LEASE)
+    second = ledger.claim(request("m-1", (3, 5)), "two", LEASE, LEASE)
 
     assert (second.fence, second.abandoned) == (2, False)
     assert second.outcome.retry_at is None
@@ -145,7 +146,7 @@ def test_a_deferred_request_can_be_claimed_again_and_was_not_abandoned(ledger: L
 
 
 def test_a_deferred_request_is_parked_until_its_time_and_its_fence_does_not_grow(ledger: Ledger) -> None:
-    first = ledger.claim(request("m-1", (3, 5)), START, LEASE)
+    first = ledger.claim(request("m-1", (3, 5)), "one", START, LEASE)
     told: dict[str, Any] = {
         "status": Status.DEFERRED,
         "retry_at": LEASE,
@@ -156,11 +157,11 @@ def test_a_deferred_request_is_parked_until_its_time_and_its_fence_does_not_grow
     ledger.settle(deferred, first.fence)
 
     for early in (START, LEASE - timedelta(milliseconds=1)):
-        claim = ledger.claim(request("m-1", (3, 5)), early, LEASE)
+        claim = ledger.claim(request("m-1", (3, 5)), "two", early, LEASE)
         assert (claim.claim_status, claim.outcome) == (ClaimStatus.DEFERRED, deferred)
     assert ledger.accept(request("m-1", (3, 5)), START).claim_status is ClaimStatus.DEFERRED
 
-    second = ledger.claim(request("m-1", (3, 5)), LEASE, LEASE)
+    second = ledger.claim(request("m-1", (3, 5)), "two", LEASE, LEASE)
     assert (second.claim_status, second.fence) == (ClaimStatus.CLAIMED, 2)
     assert second.outcome.doubt == deferred.doubt  # a claim forgets nothing that the next run must know
 
@@ -169,7 +170,8 @@ def test_a_doubt_is_forgotten_only_by_a_settlement_that_says_so(ledger: Ledger) 
     replay = replace(request("m-1", (3, 5)), doubt=Doubt(since=START), replay_of="m-0")
     ledger.accept(replay, START)
 
-    claim = ledger.claim(request("m-1", (3, 5)), START, LEASE)  # as its message in the queue asks, which has no doubt
+    # As its message in the queue asks, which has no doubt.
+    claim = ledger.claim(request("m-1", (3, 5)), "one", START, LEASE)
     assert (claim.outcome.doubt, claim.outcome.replay_of) == (Doubt(since=START), "m-0")
 
     finish(ledger, replace(claim.outcome, doubt=None), claim.fence)
@@ -179,7 +181,7 @@ def test_a_doubt_is_forgotten_only_by_a_settlement_that_says_so(ledger: Ledger) 
 
 
 def test_a_replay_is_linked_to_what_it_replays(ledger: Ledger) -> None:
-    claim = ledger.claim(request("m-1", (3, 5)), START, LEASE)
+    claim = ledger.claim(request("m-1", (3, 5)), "one", START, LEASE)
     done = finish(ledger, claim.outcome, claim.fence, Status.REJECTED)
 
     ledger.link(done, "m-2")
@@ -199,27 +201,70 @@ def test_what_is_no_longer_there_is_not_made_again_by_a_link_or_a_sweep(ledger: 
 
 
 def test_an_abandoned_request_is_taken_over_after_its_lease_and_the_late_holder_is_fenced_off(ledger: Ledger) -> None:
-    first = ledger.claim(request("m-1", (3, 5)), START, LEASE)
-    assert ledger.claim(request("m-1", (3, 5)), LEASE, LEASE).claim_status is ClaimStatus.LEASED
+    first = ledger.claim(request("m-1", (3, 5)), "one", START, LEASE)
+    assert ledger.claim(request("m-1", (3, 5)), "two", LEASE, LEASE).claim_status is ClaimStatus.LEASED
 
-    second = ledger.claim(request("m-1", (3, 5)), LEASE + timedelta(milliseconds=1), LEASE)
+    second = ledger.claim(request("m-1", (3, 5)), "two", LEASE + timedelta(milliseconds=1), LEASE)
 
     assert (second.fence, second.abandoned) == (2, True)
     with pytest.raises(LeaseLost):
         finish(ledger, first.outcome, first.fence, Status.REJECTED)
     finish(ledger, second.outcome, second.fence)
     with pytest.raises(LeaseLost):
-        finish(ledger, second.outcome, second.fence, Status.REJECTED)
+        finish(ledger, first.outcome, first.fence, Status.REJECTED)
     kept = ledger.get("m-1")
     assert kept is not None
     assert kept.status is Status.COMPLETE
+
+
+def test_a_settlement_whose_answer_was_lost_can_be_made_again_and_changes_nothing(ledger: Ledger) -> None:
+    claim = ledger.claim(request("m-1", (3, 5)), "one", START, LEASE)
+    done = finish(ledger, claim.outcome, claim.fence)
+
+    finish(ledger, claim.outcome, claim.fence)
+
+    assert ledger.get("m-1") == done
+
+
+def test_a_claim_whose_answer_was_lost_is_ones_own_and_nobody_elses(ledger: Ledger) -> None:
+    first = ledger.claim(request("m-1", (3, 5)), "one", START, LEASE)
+
+    assert ledger.claim(request("m-1", (3, 5)), "two", START, LEASE).claim_status is ClaimStatus.LEASED
+    assert ledger.claim(request("m-1", (3, 5)), "one", START, LEASE) == first
+
+    finish(ledger, first.outcome, first.fence)
+    assert ledger.claim(request("m-1", (3, 5)), "one", START, LEASE).claim_status is ClaimStatus.FINAL
+
+
+def test_a_clock_that_is_ahead_makes_no_request_younger(ledger: Ledger) -> None:
+    ahead = request("m-1", (3, 5), at=START + timedelta(hours=1))
+
+    assert ledger.claim(ahead, "one", START, LEASE).outcome.requested_at == START
+    (claim,) = ledger.claim_new([replace(ahead, own_id="m-2")], "one", START, LEASE)
+    assert claim is not None
+    assert claim.outcome.requested_at == START
+
+
+def test_what_waited_in_vain_is_queued_again_with_its_doubt_unless_another_has_it(ledger: Ledger) -> None:
+    claim = ledger.claim(request("m-1", (3, 5)), "one", START, LEASE)
+    doubtful = replace(claim.outcome, doubt=Doubt(since=START))
+
+    ledger.requeue(doubtful, claim.fence)
+    second = ledger.claim(request("m-1", (3, 5)), "two", START, LEASE)
+    assert (second.claim_status, second.abandoned) == (ClaimStatus.CLAIMED, False)
+    assert second.outcome.doubt == Doubt(since=START)
+
+    ledger.requeue(doubtful, claim.fence)  # late
+    kept = ledger.get("m-1")
+    assert kept is not None
+    assert kept.status is Status.RUNNING
 
 
 def test_what_could_not_be_queued_is_given_up_unless_it_has_begun(ledger: Ledger) -> None:
     waiting, begun = request("m-1", (3, 5)), request("m-2", (3, 5))
     for asked in (waiting, begun):
         ledger.accept(asked, START)
-    ledger.claim(begun, START, LEASE)
+    ledger.claim(begun, "one", START, LEASE)
 
     for asked in (waiting, begun):
         claim = ledger.accept(asked, START)
@@ -229,7 +274,7 @@ def test_what_could_not_be_queued_is_given_up_unless_it_has_begun(ledger: Ledger
 
 
 def test_only_the_latest_50_attempts_are_kept(ledger: Ledger) -> None:
-    claim = ledger.claim(request("m-1", (3, 5)), START, LEASE)
+    claim = ledger.claim(request("m-1", (3, 5)), "one", START, LEASE)
     attempts = tuple(Attempt(at=START, call=f"create {n}", verdict=Verdict.UNCERTAIN) for n in range(60))
     finish(ledger, replace(claim.outcome, attempts=attempts), claim.fence)
 
@@ -257,10 +302,11 @@ def test_a_table_that_cannot_be_reached_is_said_to_be(error: Exception) -> None:
     client: Any = Unreachable()
     ledger = Ledger(Table(client, "outcomes"), timedelta(days=1))
 
+    assert ledger.claim_new([request("m-1", (3, 5))], "one", START, LEASE) == [None]  # each is to be claimed alone
     with pytest.raises(LedgerUnavailable, match="put_item failed"):
-        ledger.claim_new([request("m-1", (3, 5))], START, LEASE)
+        ledger.accept(request("m-1", (3, 5)), START)
     with pytest.raises(LedgerUnavailable, match="update_item failed"):
-        ledger.claim(request("m-1", (3, 5)), START, LEASE)
+        ledger.claim(request("m-1", (3, 5)), "one", START, LEASE)
     with pytest.raises(LedgerUnavailable, match="get_item failed"):
         ledger.get("m-1")
 
@@ -272,7 +318,7 @@ def twelve(ledger: Ledger) -> list[str]:
     for n in range(12):
         to = "companies" if n % 3 == 0 else "contacts"
         asked = request(f"m-{n:02}", (3, 5), at=START + timedelta(seconds=n), toObjectType=to)
-        claim = ledger.claim(asked, START, LEASE)
+        claim = ledger.claim(asked, "one", asked.requested_at, LEASE)
         finish(ledger, claim.outcome, claim.fence, Status.REJECTED if n % 5 == 0 else Status.COMPLETE)
         ids.append(asked.id)
     return ids[::-1]
@@ -296,9 +342,9 @@ def test_pages_hold_every_outcome_once_and_newest_first(table: Table, twelve: li
     contacts = [i for i in twelve if int(i[2:]) % 3]
 
     assert everything(history, limit=limit) == twelve
-    assert everything(history, limit=limit, pair=("deals", "contacts")) == contacts
+    assert everything(history, limit=limit, pair=("0-3", "0-1")) == contacts
     assert everything(history, limit=limit, status=Status.REJECTED) == [i for i in twelve if int(i[2:]) % 5 == 0]
-    assert everything(history, limit=limit, pair=("deals", "contacts"), status=Status.REJECTED) == [
+    assert everything(history, limit=limit, pair=("0-3", "0-1"), status=Status.REJECTED) == [
         i for i in contacts if int(i[2:]) % 5 == 0
     ]
     assert everything(history, limit=limit, since=iso(START + timedelta(seconds=8))) == twelve[:4]
@@ -313,7 +359,15 @@ def test_an_outcome_that_a_lagging_index_shows_under_two_statuses_is_listed_once
     table: Table, twelve: list[str], deployment: Deployment
 ) -> None:
     class Lagging(Table):
-        def query(self, index: str, partition: tuple[str, str], between: tuple[str, str], page: int) -> Iterator[Item]:
+        def query(
+            self,
+            index: str,
+            partition: tuple[str, str],
+            between: tuple[str, str],
+            page: int,
+            *,
+            oldest_first: bool = False,
+        ) -> Iterator[Item]:
             attribute, value = partition
             shown = value.replace("RUNNING", "COMPLETE")  # what is complete still stands under RUNNING as well
             return super().query(index, (attribute, shown), between, page)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ledger.replay import DONE, NotReplayable, continued, replay
 from model.contract import Category
 from model.outcomes import Doubt, InputOutcome, Outcome, Request, Result, Status, Trigger, conclude, new_outcome
+from model.records import milliseconds
 from tests.support.fakes import START, request
 
 LATER = START + timedelta(days=1)
@@ -88,19 +89,16 @@ def test_a_replay_is_a_new_request_that_knows_whose_it_is() -> None:
     assert made.id != "o-1"
 
 
-def test_every_replay_of_one_outcome_has_one_id_and_no_other_outcomes() -> None:
+@pytest.mark.parametrize("everything", [True, False])
+def test_every_replay_of_one_outcome_has_one_id_and_no_other_outcomes(everything: bool) -> None:
     outcome = over({3: Result.REJECTED, 4: Result.APPLIED})
 
-    ids = {
-        replay(outcome, client, now, everything=e).id
-        for client in "ab"
-        for now in (START, LATER)
-        for e in (False, True)
-    }
+    ids = {replay(outcome, client, now, everything=everything).id for client in "ab" for now in (START, LATER)}
     other = replayed(replace(outcome, id="o-2"))
 
     assert len(ids) == 1
     assert other.id not in ids
+    assert replayed(outcome, everything=not everything).id not in ids  # as it asks for something else
     again = replace(new_outcome(replayed(outcome), Status.REJECTED), finished_at=START)
     assert replayed(again).id not in ids
 
@@ -110,7 +108,19 @@ def test_what_was_not_proved_is_read_back_before_it_is_replayed(status: Status) 
     made = replayed(over({3: Result.REJECTED}, status), everything=True)
 
     unproven = status in (Status.FAILED, Status.UNCONFIRMED)
-    assert made.doubt == (Doubt(since=LATER) if unproven else None)
+    assert made.doubt == (Doubt(since=START) if unproven else None)
+
+
+def test_a_replay_is_as_old_as_what_it_replays_unless_it_is_for_everything() -> None:
+    outcome = over({3: Result.REJECTED})
+
+    def age(made: Request) -> object:
+        return new_outcome(made, Status.QUEUED).age
+
+    left, whole = replayed(outcome), replayed(outcome, everything=True)
+    again = replace(new_outcome(left, Status.REJECTED), finished_at=START)
+    assert age(left) == age(replayed(again)) == outcome.age
+    assert age(whole) == (milliseconds(LATER), whole.id)
 
 
 @pytest.mark.parametrize("status", [status for status in Status if not status.final])
