@@ -71,12 +71,13 @@ class Table:
 
     def get_many(self, ids: Sequence[str]) -> Iterator[Item]:
         """Those of the items that exist, in any order."""
-        keys = [{"id": {"S": item_id}} for item_id in ids]
-        wanted: dict[str, Any] = {self._name: {"Keys": keys, "ConsistentRead": True}}
-        while wanted:
-            answer = self._call("batch_get_item", RequestItems=wanted)
-            yield from map(deserialise, answer["Responses"].get(self._name, []))
-            wanted = answer.get("UnprocessedKeys") or {}  # one answer ends at 16 MB
+        for start in range(0, len(ids), KEYS_IN_ONE_READ):
+            keys = [{"id": {"S": item_id}} for item_id in ids[start : start + KEYS_IN_ONE_READ]]
+            wanted: dict[str, Any] = {self._name: {"Keys": keys, "ConsistentRead": True}}
+            while wanted:
+                answer = self._call("batch_get_item", RequestItems=wanted)
+                yield from map(deserialise, answer["Responses"].get(self._name, []))
+                wanted = answer.get("UnprocessedKeys") or {}  # one answer ends at 16 MB
 
     def put_new(self, item: Item) -> None:
         """Write an item unless its id is taken. Raises ConditionFailed."""

@@ -11,7 +11,7 @@ from batch_create.plan import chunks
 from batch_create.ports import Point
 from batch_create.settling import unsettled
 from ledger.claim import CLAIMED_TOGETHER, Claim, ClaimStatus
-from ledger.leases import Lease, Wanted
+from ledger.leases import Lease, Taken, Wanted
 from model.errors import LedgerUnavailable
 from model.outcomes import Request, Status, new_outcome
 from runtime.telemetry import logger
@@ -65,17 +65,17 @@ class Claiming:
             self._deps.reached(Point.AFTER_CLAIM)
         self._know(request, claim, now)
 
-    def with_pair(self, request: Request, wanted: Wanted) -> Lease | None:
-        """Claim a new request and take its pair, in one write. Raises LedgerUnavailable."""
+    def with_pair(self, request: Request, wanted: Wanted) -> Taken:
+        """Claim a new request and take its pair, in one write."""
         self._deps.reached(Point.BEFORE_CLAIM)
         now, deps = self._deps.clock(), self._deps
-        claim, lease = deps.ledger.claim_and_take(request, wanted, deps.leases, self.holder, now, self.until)
-        if claim or lease:
+        claim, taken = deps.ledger.claim_and_take(request, wanted, deps.leases, self.holder, now, self.until)
+        if claim or isinstance(taken, Lease):
             deps.reached(Point.AFTER_CLAIM)
         self._know(request, claim, now)
         if request.id not in self.known:
             self.one(request)
-        return lease
+        return taken
 
     def ledger_unavailable(self, requests: Iterable[Request], error: LedgerUnavailable) -> None:
         """Note that the ledger could not be asked about requests."""

@@ -19,9 +19,9 @@ from batch_create.sending import Sender
 from batch_create.settling import settle
 from batch_create.waiting import Denied, Waiting
 from ledger.claim import Claim
-from ledger.leases import Lease, Wanted
+from ledger.leases import Lease, Taken, Wanted
 from ledger.register import conservative
-from model.errors import HubSpotFailure, LedgerUnavailable, Refused, Unavailable
+from model.errors import HubSpotFailure, Refused, Unavailable
 from model.outcomes import Request
 from model.pair import Pair
 from model.records import milliseconds
@@ -59,6 +59,11 @@ def _same(one: Request, other: Request) -> bool:
     return one is other or one.envelope == other.envelope or one.fingerprint == other.fingerprint
 
 
+def _wanted(portal: str, pair: Pair, requests: Sequence[Request]) -> Wanted:
+    spelt = frozenset((each.envelope.from_object_type, each.envelope.to_object_type) for each in requests)
+    return Wanted(portal, pair, tuple(each.id for each in requests), spelt)
+
+
 class _Run:
     """One run, in one holder's name."""
 
@@ -79,8 +84,7 @@ class _Run:
         for portal, _ in by_pair:
             self._calls.expect(portal, 1)
         wanted = {
-            Wanted(portal, pair, tuple(each.id for each in by_pair[portal, pair])): by_pair[portal, pair]
-            for portal, pair in round_robin(by_pair)
+            _wanted(portal, pair, by_pair[portal, pair]): by_pair[portal, pair] for portal, pair in round_robin(by_pair)
         }
         self._waiting.wait(self._take(wanted), self._seconds())
         return self._claiming.answers()
@@ -111,16 +115,17 @@ class _Run:
         denied: dict[Wanted, Sequence[Request]] = {}
 
         def take_some(some: Sequence[Wanted]) -> None:
-            try:
-                leases = self._leases({each: wanted[each] for each in some})
-            except LedgerUnavailable as error:
-                self._claiming.ledger_unavailable([request for each in some for request in wanted[each]], error)
-                return
-            held = [(each, lease) for each, lease in zip(some, leases, strict=True) if lease]
-            denied.update((each, wanted[each]) for each, lease in zip(some, leases, strict=True) if not lease)
-            self._claiming.many([request for each, _ in held for request in wanted[each]])
-            for each, lease in held:
-                self._run(wanted[each], lease)
+            held: list[Lease] = []
+            for each, taken in zip(some, self._leases({each: wanted[each] for each in some}), strict=True):
+                if isinstance(taken, Lease):
+                    held.append(taken)
+                    continue
+                denied[each] = wanted[each]
+                if taken:
+                    self._claiming.ledger_unavailable(wanted[each], taken)
+            self._claiming.many([request for lease in held for request in wanted[lease.wanted]])
+            for lease in held:
+                self._run(wanted[lease.wanted], lease)
 
         together = max(1, min(PAIRS_TOGETHER, -(-len(wanted) // MAX_THREADS)))
         self._deps.side_by_side([partial(take_some, some) for some in chunks(list(wanted), together)])
@@ -131,7 +136,7 @@ class _Run:
         own = {request.outcome.id for request in self._claiming.own(requests)}
         return [each for each in requests if each.id in own or each.id not in self._claiming.known]
 
-    def _leases(self, wanted: Denied) -> Sequence[Lease | None]:
+    def _leases(self, wanted: Denied) -> Sequence[Taken]:
         ((first, requests), *more) = wanted.items()
         alone = not more and len(requests) == 1 and requests[0].outcome_id is None
         if alone and requests[0].id not in self._claiming.known:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 
 from batch_create.attribution import Attribution
-from batch_create.call_result import CallResult
+from batch_create.call_result import CallResult, Limits
 from batch_create.claimed_request import ClaimedRequest
 from batch_create.plan import Call, Demand
 from batch_create.read_back import proven
@@ -62,16 +63,19 @@ def unconfirmed_by(outcome_id: str) -> Attribution:
 def record(result: CallResult, register: Register, now: int, *, sent: bool) -> None:
     """Enter into the register what a call has come to. `sent` is false where a pair was only read."""
     in_doubt = sent and result.doubt is not None and not result.doubt.refused
+    # What a reading has proved may have been sent at any time before.
+    sent_at = milliseconds(result.attempts[0].at) if sent and result.attempts else 0
     for winner in result.call.winners:
         key, number = winner.item.key, winner.item.max_to_object_ids
         attribution = result.attributions.get(key)
         became = proven(attribution).result if attribution else None
         if became in (Result.APPLIED, Result.UNCHANGED, Result.UNCONFIRMED):
+            since = 0 if attribution and attribution.read else sent_at
             unconfirmed = became is Result.UNCONFIRMED
-            register.apply(key, Applied(winner.age, winner.request_id, number, now, unconfirmed))
+            register.apply(key, Applied(winner.age, winner.request_id, number, since, now, unconfirmed))
         if became is Result.REJECTED:
             register.withdraw(key, winner.request_id, number)
-        elif in_doubt and became is not Result.APPLIED:
+        elif (in_doubt and became is None) or (sent and became is Result.UNCONFIRMED):
             register.send(Sent(key, winner.age, winner.request_id, number, now))
 
 
@@ -99,15 +103,13 @@ class Verification:
         ]
         if not due:
             return
-        call = self._call({sent.key: Applied(sent.age, sent.outcome_id, sent.number, sent.at) for sent in due})
-        result = CallResult(call)
         try:
-            read = self._sender.calls.read(call, result)
+            read = self._read({sent.key: _possibly(sent, now) for sent in due})
         except Refused as failure:
             # It can never be read: then a younger request's number may be there for good.
             logger.error("pair cannot be verified", pair=str(self._lease.wanted.pair), error=str(failure))
             for sent in due:
-                register.apply(sent.key, Applied(sent.age, sent.outcome_id, sent.number, sent.at, unconfirmed=True))
+                register.apply(sent.key, replace(_possibly(sent, now), unconfirmed=True))
             register.forget([sent.key for sent in due], now)
             return
         except HubSpotFailure as failure:
@@ -119,7 +121,7 @@ class Verification:
             last, there = register.last.get(key), read.get(key)
             youngest = max(of_one, key=lambda sent: sent.age)
             if there == youngest.number and (last is None or youngest.age > last.age):
-                register.apply(key, Applied(youngest.age, youngest.outcome_id, youngest.number, now))
+                register.apply(key, _possibly(youngest, now))
             elif last and there != last.number and there in {sent.number for sent in of_one if sent.age < last.age}:
                 undone[key] = last
                 continue
@@ -127,6 +129,32 @@ class Verification:
         logger.info("pair verified", pair=str(self._lease.wanted.pair), limits=len(due), undone=len(undone))
         if undone:
             self._put_back(undone)
+
+    def await_landings(self, requests: Mapping[str, ClaimedRequest], demands: Sequence[Demand], now: int) -> None:
+        """Let demands wait for which an older request's call may still land: afterwards, it would undo them. Where a
+        caller waits, a pair that can be read is enough: what has landed late is put back then."""
+        register, readable = self._lease.register, None
+        for demand in demands:
+            number, request = demand.item.max_to_object_ids, requests[demand.request_id]
+            until = register.may_land(demand.item.key, demand.age, number, now)
+            if until and request.interactive and readable is None:
+                readable = self._is_readable(demand)
+            if until and not (request.interactive and readable):
+                why = "an older request's call came to no clear answer, and may still take effect"
+                request.defer(Unavailable(why, retry_after=(until - now) / 1000))
+
+    def _is_readable(self, demand: Demand) -> bool:
+        number = demand.item.max_to_object_ids
+        try:
+            self._read({demand.item.key: Applied(demand.age, demand.request_id, number, 0, 0)})
+        except HubSpotFailure as failure:
+            logger.warning("pair not readable", pair=str(self._lease.wanted.pair), error=str(failure))
+            return False
+        return True
+
+    def _read(self, numbers: Mapping[LimitKey, Applied]) -> Limits:
+        call = self._call(numbers)
+        return self._sender.calls.read(call, CallResult(call))
 
     def _put_back(self, undone: Mapping[LimitKey, Applied]) -> None:
         count("LimitPutBack", portal=self._lease.wanted.portal)
@@ -154,6 +182,11 @@ class Verification:
             for key, applied in numbers.items()
         ]
         return Call(wanted.portal, wanted.pair, tuple(winners))
+
+
+def _possibly(sent: Sent, now: int) -> Applied:
+    """A send that was applied, at some time until now."""
+    return Applied(sent.age, sent.outcome_id, sent.number, 0, now)
 
 
 def _keeps_waiting(sent: Sent, demands: Sequence[Demand]) -> bool:

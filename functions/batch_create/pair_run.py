@@ -11,7 +11,7 @@ from batch_create.claimed_request import ClaimedRequest
 from batch_create.dependencies import Dependencies
 from batch_create.order import Verification, record, respect, unconfirmed_by
 from batch_create.plan import Demand, DemandsByLimit, affected_demands, by_limit, is_label, plan
-from batch_create.read_back import proven
+from batch_create.read_back import confirmed, proven
 from batch_create.sending import Sender
 from batch_create.settling import settle
 from ledger.leases import Lease
@@ -36,6 +36,8 @@ class PairRun:
         verification = Verification(self._lease, self._sender, self._deps.default_api_version)
         verification.verify(self._demands, self._requests, self._now())
         self._resolve_doubts()
+        if self._lease.register.sends:
+            verification.await_landings(self._requests, self._ordered(), self._now())
         while demands := self._ordered():
             self._call(demands)
         settle(self._requests.values(), self._deps, self._lease)
@@ -63,9 +65,14 @@ class PairRun:
             for call in plan(doubtful, batch_size=len(doubtful)):
                 result = self._sender.read_back(call)
                 for demand, _ in affected_demands(call, limits):
-                    number = result.read.get(demand.item.key)
-                    if number is not None and number != demand.item.max_to_object_ids:
-                        self._requests[demand.request_id].note_previous(demand.item.key, number)
+                    key, number = demand.item.key, result.read.get(demand.item.key)
+                    request = self._requests[demand.request_id]
+                    if number is None or self._lease.register.explains(key, number, self._now()):
+                        continue
+                    if number == demand.item.max_to_object_ids:
+                        request.decide(key, confirmed(demand.doubt))  # also the older of two numbers
+                    else:
+                        request.note_previous(key, number)
                 if result.doubt and result.doubt.cleared:
                     result.deferral = None  # it is sent in this run
                 self._apply(result, limits, looked_up=True)

@@ -47,15 +47,17 @@ class Waiting:
 
     def wait(self, denied: Denied, seconds: float) -> None:
         """Wait until each has been run, here or by another worker, for so many seconds and LONGEST at most."""
-        for wanted, requests in denied.items():
-            for each in self._claiming.own(requests):
-                self._enter(wanted, each)
-        waited = 0.0
+        waited, looks = 0.0, LOOKS
         while denied and waited < min(LONGEST, seconds):
-            pause = LOOKS * (0.5 + self._deps.jitter())
+            for wanted, requests in denied.items():
+                for each in self._claiming.own(requests):
+                    self._enter(wanted, each)
+            pause = looks * (0.5 + self._deps.jitter())
             self._deps.sleep(pause)
             waited += pause
             denied = self._look(denied)
+            if not self._entered:  # nobody waits for an answer, and each look costs a write
+                looks = min(2 * looks, LONGEST / 4)
         for requests in denied.values():
             for request in requests:
                 self._give_up(request)
@@ -67,6 +69,8 @@ class Waiting:
         return self.standing(wanted, request) not in (Standing.ADOPTED, Standing.DONE)
 
     def _enter(self, wanted: Wanted, request: ClaimedRequest) -> None:
+        if request.outcome.id in self._entered:
+            return
         self._entered.add(request.outcome.id)
         try:
             self._deps.leases.wait_for(wanted, request.outcome.id, request.fence)

@@ -9,13 +9,16 @@ from enum import StrEnum
 
 from aws.dynamodb import STATEMENTS_IN_ONE_WRITE, Change, ConditionFailed, Item, Put, Table, Written
 from ledger.items import from_outcome, pair_key, status_attributes, to_outcome
-from ledger.leases import Lease, Leases, Wanted
+from ledger.leases import Lease, Leases, Taken, Wanted
 from model.errors import LedgerUnavailable
 from model.outcomes import Outcome, Request, Status, new_outcome
 from model.records import iso, milliseconds
 
 CLAIMED_TOGETHER = STATEMENTS_IN_ONE_WRITE  # requests that one write takes
 RUNNING = ("status", "statusKey", "leaseUntil", "holder", "fingerprint", "pairKey")  # what each claim writes anew
+
+# By so much another clock may be ahead of ours and still be right: requests by one clock keep its order.
+CLOCKS_DIFFER = timedelta(seconds=5)
 
 
 class ClaimStatus(StrEnum):
@@ -87,8 +90,9 @@ class Claims:
 
     def claim_and_take(
         self, request: Request, wanted: Wanted, leases: Leases, holder: str, now: datetime, lease_until: datetime
-    ) -> tuple[Claim | None, Lease | None]:
-        """Take a request that the ledger does not know yet and its pair, in one write: each of them, or None."""
+    ) -> tuple[Claim | None, Taken]:
+        """Take a request that the ledger does not know yet and its pair, in one write. None for a request that it knows
+        already, or that could not be written: `claim` is for these."""
         item = self._running(request, holder, now, lease_until) | {"fence": 1}
         claim, lease = self._table.write_many([Put(item), leases.statement(wanted, holder, now, lease_until)])
         return _claimed(item, claim, lease_until), leases.taken(wanted, lease, holder, now, lease_until)
@@ -164,8 +168,8 @@ class Claims:
         return self._item(outcome, now, request) | {"leaseUntil": iso(lease_until), "holder": holder}
 
     def _item(self, outcome: Outcome, now: datetime, request: Request | None = None) -> Item:
-        if outcome.requested_at > now:
-            # An age is fixed here, when the ledger first hears of a request. A clock ahead of ours makes nobody younger.
+        if outcome.requested_at > now + CLOCKS_DIFFER:
+            # An age is fixed here, when the ledger first hears of a request. A clock that is wrong makes nobody younger.
             outcome = replace(outcome, requested_at=now)
         item = from_outcome(outcome) | status_attributes(outcome.portal, outcome.status)
         # The id makes the sort key unique, so that a page can end between two outcomes of the same millisecond.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -21,7 +21,7 @@ OLDEST, NEWEST = "0", "~"  # below and above every sort key, which begin with a 
 @dataclass(frozen=True)
 class Filter:
     """Which outcomes of a portal are wanted: of a pair (by its types' ids), of a status, since a time, `after` an
-    earlier page. With `any_spelling`, also those filed under names of the two types that are spelt differently."""
+    earlier page."""
 
     portal: str
     pair: tuple[str, str] | None = None
@@ -29,7 +29,6 @@ class Filter:
     since: str = OLDEST
     after: str = NEWEST
     limit: int = 50
-    any_spelling: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,6 +81,13 @@ class History:
                 yield key, outcome_id
             last = key
 
+    def outcomes(self, pair_keys: Iterable[str]) -> Iterator[Outcome]:
+        """All outcomes of some partitions of the index by pair, in no order."""
+        for key in pair_keys:
+            rows = self._table.query("by-pair", ("pairKey", key), (OLDEST, NEWEST), KEYS_IN_ONE_READ)
+            while ids := [row["id"] for row in islice(rows, KEYS_IN_ONE_READ)]:
+                yield from map(to_outcome, self._table.get_many(ids))
+
     def has_any_before(self, portal: str) -> bool:
         """Whether a portal has outcomes that were written before pairs had registers."""
         for status in Status:
@@ -103,9 +109,5 @@ class History:
 def pair_keys(wanted: Filter) -> list[str]:
     """The partitions of a pair. Outcomes of older versions are filed under their types' names, as they were spelt."""
     from_type, to_type = wanted.pair or ("", "")
-    from_names, to_names = spellings(from_type), spellings(to_type)
-    if wanted.any_spelling:
-        named = [(one, other) for one in from_names for other in to_names]
-    else:
-        named = [(from_type, to_type), *zip(from_names[1:], to_names[1:], strict=False)]
+    named = [(from_type, to_type), *zip(spellings(from_type)[1:], spellings(to_type)[1:], strict=False)]
     return list(dict.fromkeys(pair_key(wanted.portal, *names) for names in named))

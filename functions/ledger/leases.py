@@ -27,11 +27,12 @@ TRIES = 3  # to take a lease that others take and give back meanwhile
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A pair that a worker wants to send for, and the outcomes that it wants to send."""
+    """A pair that a worker wants to send for, and the outcomes that it wants to send, which spell its types so."""
 
     portal: str
     pair: Pair
     outcome_ids: tuple[str, ...] = ()
+    spelt: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def item_id(self) -> str:
@@ -52,12 +53,15 @@ class Lease:
     waiting: tuple[tuple[str, int], ...] = ()
 
 
+Taken = Lease | LedgerUnavailable | None  # None where another worker holds the pair
+
+
 class Leases:
     """Takes pairs and gives them back. `lag` is how long HubSpot's reads may lag behind; `rebuild` makes the register
-    of a pair that has none yet. Every method raises LedgerUnavailable when the table cannot be reached."""
+    of a pair that has none yet. Every other method raises LedgerUnavailable when the table cannot be reached."""
 
     def __init__(
-        self, table: Table, retention: timedelta, lag: timedelta, rebuild: Callable[[str, Pair], Register]
+        self, table: Table, retention: timedelta, lag: timedelta, rebuild: Callable[[Wanted, datetime], Register]
     ) -> None:
         self._table = table
         self._retention = retention
@@ -69,13 +73,19 @@ class Leases:
         values = self._held(wanted, holder, now, until) | {"waiting": []}
         return Change(wanted.item_id, values, (), {"until": FREE}, old=True)
 
-    def take_many(self, wanted: Sequence[Wanted], holder: str, now: datetime, until: datetime) -> list[Lease | None]:
-        """Take pairs, in as few writes as DynamoDB allows. None for one that another worker holds."""
+    def take_many(self, wanted: Sequence[Wanted], holder: str, now: datetime, until: datetime) -> list[Taken]:
+        """Take pairs, in as few writes as DynamoDB allows."""
         written = self._table.write_many([self.statement(each, holder, now, until) for each in wanted])
         return [self.taken(each, answer, holder, now, until) for each, answer in zip(wanted, written, strict=True)]
 
-    def taken(self, wanted: Wanted, written: Written, holder: str, now: datetime, until: datetime) -> Lease | None:
-        """The lease, from the answer to `statement`. What it leaves open is looked up and tried again."""
+    def taken(self, wanted: Wanted, written: Written, holder: str, now: datetime, until: datetime) -> Taken:
+        """What came of `statement`, by its answer. What that leaves open is looked up and tried again."""
+        try:
+            return self._taken(wanted, written, holder, now, until)
+        except LedgerUnavailable as error:
+            return error  # not raised: other pairs were taken by the same write
+
+    def _taken(self, wanted: Wanted, written: Written, holder: str, now: datetime, until: datetime) -> Lease | None:
         item = written.item
         if written.done:
             # DynamoDB's guide does not say that a batch answers RETURNING: without an answer the item is read.
@@ -97,7 +107,7 @@ class Leases:
     ) -> Lease | None:
         values = self._held(wanted, holder, now, until) | {"waiting": []}
         if item is None:
-            found = self._rebuild(wanted.portal, wanted.pair)
+            found = self._rebuild(wanted, now)
             values["register"] = found.as_text()
             self._table.update(wanted.item_id, values, condition="attribute_not_exists(id)", condition_values={})
             return Lease(wanted, holder, until, found)

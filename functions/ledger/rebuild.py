@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from aws.dynamodb import ConditionFailed, Table
-from ledger.history import NEWEST, Filter, History
+from ledger.history import History
+from ledger.items import pair_key
+from ledger.leases import Wanted
 from ledger.register import Register, conservative
-from model.outcomes import Outcome
-from model.pair import Pair
+from model.object_types import spellings
+from model.outcomes import Outcome, Status
 from model.records import milliseconds
 
 PREFIX = "history#"  # and a portal's name: whether it has outcomes of before
-TOGETHER = 100  # outcomes in one page
 
 
 class Rebuild:
@@ -24,19 +25,12 @@ class Rebuild:
         self._lag = lag
         self._has_history: dict[str, bool] = {}
 
-    def __call__(self, portal: str, pair: Pair) -> Register:
-        """The register of a pair that has none. Raises LedgerUnavailable."""
+    def __call__(self, wanted: Wanted, now: datetime) -> Register:
+        """The register of a pair that has none: of all its outcomes, as many as there are. Raises LedgerUnavailable."""
         found = Register(self._lag)
-        if not self._is_old(portal):
-            return found
-        after: str | None = NEWEST
-        while after is not None:
-            page = self._history.page(
-                Filter(portal, (pair.from_type, pair.to_type), after=after, limit=TOGETHER, any_spelling=True)
-            )
-            for outcome in page.outcomes:
-                _enter(found, outcome)
-            after = page.after
+        if self._is_old(wanted.portal):
+            for outcome in self._history.outcomes(_partitions(wanted)):
+                _enter(found, outcome, milliseconds(now))
         return found
 
     def _is_old(self, portal: str) -> bool:
@@ -54,9 +48,18 @@ class Rebuild:
         return self._has_history[portal]
 
 
-def _enter(register: Register, outcome: Outcome) -> None:
-    at = milliseconds(outcome.finished_at or outcome.requested_at)
-    register.enter(outcome, at)
-    if outcome.doubt:
-        for sent in conservative(outcome, milliseconds(outcome.doubt.since)):
+def _partitions(wanted: Wanted) -> list[str]:
+    """The partitions of the index by pair that can hold its outcomes: they were filed by the names of their types, as
+    these were spelt. A custom type's other names are known to HubSpot alone, so that here its requests' own are taken.
+    """
+    pair = wanted.pair
+    from_names = dict.fromkeys([*spellings(pair.from_type), *(spelt[0] for spelt in sorted(wanted.spelt))])
+    to_names = dict.fromkeys([*spellings(pair.to_type), *(spelt[1] for spelt in sorted(wanted.spelt))])
+    return [pair_key(wanted.portal, one, other) for one in from_names for other in to_names]
+
+
+def _enter(register: Register, outcome: Outcome, now: int) -> None:
+    register.enter(outcome, milliseconds(outcome.finished_at) if outcome.finished_at else now)
+    if outcome.doubt or outcome.status is Status.RUNNING:
+        for sent in conservative(outcome, milliseconds(outcome.doubt.since) if outcome.doubt else now):
             register.send(sent)

@@ -6,29 +6,31 @@ It decides only what is not sent. What HubSpot holds it does not know: others ma
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from model.contract import LimitKey
 from model.outcomes import Age, Outcome, Result
+from model.records import milliseconds
 
 # HubSpot may carry out a call this long after it was sent, though it was cut off or answered by a gateway: ours, as
 # HubSpot names no time; its own limit for an answer is 30 s, and a minute between two clocks is far more than AWS has.
 LANDING = timedelta(seconds=130)
-# Between a call and its answer: by so much a number may have been applied before we were told.
-CALL = timedelta(seconds=25)
 SETTERS = (Result.APPLIED, Result.UNCHANGED, Result.UNCONFIRMED)
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The number of the youngest request that HubSpot accepted for a limit, since `at` (epoch milliseconds).
-    `unconfirmed` where it was sent and nobody can say whether it was accepted: older requests leave it alone, too."""
+    """The number of the youngest request that HubSpot accepted for a limit: not before `sent_at`, and by `at` (epoch
+    milliseconds). `unconfirmed` where it was sent and nobody can say whether it was accepted: older requests leave it
+    alone, too."""
 
     age: Age
     outcome_id: str
     number: int
+    sent_at: int
     at: int
     unconfirmed: bool = False
 
@@ -69,6 +71,15 @@ class Register:
         younger = (sent for sent in self.sends if sent.key == key and sent.age > age)
         return max(younger, key=lambda sent: sent.age, default=None)
 
+    def may_land(self, key: LimitKey, age: Age, number: int, now: int) -> int | None:
+        """Until when (epoch milliseconds) an older request's send of another number may still take effect."""
+        older = (
+            sent.at + _ms(LANDING)
+            for sent in self.sends
+            if sent.key == key and sent.age < age and sent.number != number
+        )
+        return max((until for until in older if until > now), default=None)
+
     def explains(self, key: LimitKey, number: int, now: int) -> bool:
         """Whether a reading that shows a number may be older than another number that was applied since: then it does
         not prove that the number is there."""
@@ -96,11 +107,13 @@ class Register:
         self.sends = [sent for sent in self.sends if (sent.key, sent.outcome_id, sent.number) != gone]
 
     def enter(self, outcome: Outcome, at: int) -> None:
-        """Enter what a settled outcome says of its limits, as of a time."""
+        """Enter what a settled outcome says of its limits, as of a time at the latest."""
+        sent_at = milliseconds(min([attempt.at for attempt in outcome.attempts], default=outcome.requested_at))
         for item in outcome.inputs:
             if item.result in SETTERS:
                 unconfirmed = item.result is Result.UNCONFIRMED
-                self.apply(item.key, Applied(outcome.age, outcome.id, item.max_to_object_ids, at, unconfirmed))
+                number = item.max_to_object_ids
+                self.apply(item.key, Applied(outcome.age, outcome.id, number, sent_at, at, unconfirmed))
 
     def forget(self, keys: Iterable[LimitKey], due_by: int) -> None:
         """Forget the sends of these limits whose window was over by then: a reading has told what became of them."""
@@ -140,15 +153,19 @@ class Register:
     @staticmethod
     def _is_after(last: Applied, sent: Sent) -> bool:
         """Whether a number was certainly applied after a send had landed."""
-        return not last.unconfirmed and last.at - _ms(CALL) >= sent.at + _ms(LANDING)
+        return not last.unconfirmed and last.sent_at >= sent.at + _ms(LANDING)
 
     # ------------------------------------------------------------------------------------------------ as text
     def as_text(self) -> str:
         """As the pair's item keeps it: packed, as each claim and each settlement writes it anew."""
-        last = {_name(key): _packed(each.age, each.outcome_id, each.number, each.at) for key, each in self.last.items()}
-        for key, each in self.last.items():
-            if each.unconfirmed:
-                last[_name(key)].append(1)
+        last = {
+            _name(key): [
+                *_packed(each.age, each.outcome_id, each.number, each.at),
+                each.at - each.sent_at,
+                *([1] if each.unconfirmed else []),
+            ]
+            for key, each in self.last.items()
+        }
         sends = [[_name(sent.key), *_packed(sent.age, sent.outcome_id, sent.number, sent.at)] for sent in self.sends]
         return json.dumps([last, sends], separators=(",", ":"))
 
@@ -158,7 +175,7 @@ def register(text: str, lag: timedelta) -> Register:
     last, sends = json.loads(text) if text else ({}, [])
     return Register(
         lag,
-        {_key(name): Applied(*_unpacked(fields), unconfirmed=len(fields) > 5) for name, fields in last.items()},
+        {_key(name): _applied(fields) for name, fields in last.items()},
         [Sent(_key(name), *_unpacked(fields)) for name, *fields in sends],
     )
 
@@ -167,6 +184,11 @@ def conservative(outcome: Outcome, at: int) -> Iterator[Sent]:
     """What a worker that died may have sent for an outcome, until then at the latest."""
     for item in outcome.inputs:
         yield Sent(item.key, outcome.age, outcome.id, item.max_to_object_ids, at)
+
+
+def _applied(fields: Sequence[Any]) -> Applied:
+    age, outcome_id, number, at = _unpacked(fields)
+    return Applied(age, outcome_id, number, at - int(fields[5]), at, unconfirmed=len(fields) > 6)
 
 
 def _packed(age: Age, outcome_id: str, number: int, at: int) -> list[str | int]:

@@ -290,7 +290,7 @@ def enter_a_number_as_applied_before_it_is_answered(put: Put) -> None:
         now = milliseconds(self.now())
         for winner in call_result.call.winners:
             number = winner.item.max_to_object_ids
-            self._read_back._register.apply(winner.item.key, Applied(winner.age, winner.request_id, number, now))
+            self._read_back._register.apply(winner.item.key, Applied(winner.age, winner.request_id, number, now, now))
         send_once(self, call_result)
 
     put(Sender, "_send_once", early)

@@ -12,6 +12,7 @@ from tests.simulation.expressions import condition, number_or_text, update
 from tests.support import partiql
 
 Item = dict[str, Any]
+MOST_KEYS = 100
 Shown = tuple[float, float]
 
 
@@ -49,6 +50,8 @@ class Dynamo:
     def batch_get_item(self, *, RequestItems: Item) -> Item:
         self._before("batch_get_item")
         ((table, wanted),) = RequestItems.items()
+        if len(wanted["Keys"]) > MOST_KEYS:
+            raise client_error("batch_get_item", "ValidationException")
         found = [item for key in wanted["Keys"] if (item := self._live(key["id"]["S"]))]
         self._after("batch_get_item")
         return {"Responses": {table: found}}

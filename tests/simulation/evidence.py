@@ -15,7 +15,7 @@ from tests.simulation.scenario import HUBS, Scenario
 from tests.simulation.transport import Key, Set
 
 Number = tuple[Key, int]
-Age = tuple[datetime, str]
+Age = tuple[int, str]
 FINAL = {status.value for status in Status if status.final}
 
 

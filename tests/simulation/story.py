@@ -19,7 +19,7 @@ def story(scenario: Scenario, outcome_id: str, also: str = "") -> str:
     outcomes = scenario.outcomes
     renewed = [one for one, everything in scenario.replayed.items() if everything]
     ages = {one: age_of(outcomes[one], outcomes, renewed)[0] for one in ids if one in outcomes}
-    told = " and ".join(f"{one} as old as {age:%H:%M:%S.%f}" for one, age in ages.items())
+    told = " and ".join(f"{one} as old as {_at(age / 1000).strip()}" for one, age in ages.items())
     return "\n".join([f"seed {scenario.plan.seed}, {told or outcome_id}", *sorted(dict.fromkeys(lines))])
 
 

@@ -447,7 +447,7 @@ def test_a_demand_is_overtaken_exactly_by_the_youngest_that_set_its_limit(
     for (at, own_id), type_id in others.items():
         if (at, own_id) != age:
             name = f"{own_id}-{at}"  # the same letters can be of several ages
-            register.apply(key(type_id), Applied((NOW + at, own_id), name, 9, NOW))
+            register.apply(key(type_id), Applied((NOW + at, own_id), name, 9, NOW, NOW))
     asked = claimed(age[1], age[0])
 
     respect({asked.outcome.id: asked}, list(asked.demands()), register, NOW)

@@ -118,7 +118,7 @@ def test_of_many_pairs_only_those_are_denied_that_others_hold(ledger: Ledger) ->
 
 def test_given_a_pair_that_is_given_back_when_another_takes_it_the_register_is_there(ledger: Ledger) -> None:
     lease = take(ledger.leases, "one", wanted("m-1"))
-    lease.register.apply(key(3), Applied((NOW, "m-1"), "m-1", 5, NOW))
+    lease.register.apply(key(3), Applied((NOW, "m-1"), "m-1", 5, NOW, NOW))
     assert ledger.leases.give_back(lease, START)
 
     following = take(ledger.leases, "two", wanted("m-2"))
@@ -195,7 +195,7 @@ class Silent(Dynamo):
 def test_given_an_answer_without_the_item_when_a_pair_was_taken_its_register_is_read() -> None:
     leases = Ledger(Silent).leases
     lease = take(leases, "one")
-    lease.register.apply(key(3), Applied((NOW, "m-1"), "m-1", 5, NOW))
+    lease.register.apply(key(3), Applied((NOW, "m-1"), "m-1", 5, NOW, NOW))
     leases.give_back(lease, START)
 
     following = take(leases, "two", wanted("m-2"))
@@ -249,7 +249,7 @@ def test_given_a_lease_whose_register_was_recorded_nothing_is_left_for_the_next(
 
 def test_a_holder_that_comes_late_gives_nothing_back_and_records_nothing(ledger: Ledger) -> None:
     late = take(ledger.leases, "late", wanted("m-1"))
-    late.register.apply(key(3), Applied((NOW, "m-1"), "m-1", 5, NOW))
+    late.register.apply(key(3), Applied((NOW, "m-1"), "m-1", 5, NOW, NOW))
     take(ledger.leases, "next", wanted("m-2"), OVER)
     before = ledger.item
 
@@ -304,8 +304,8 @@ def test_given_some_that_wait_when_the_holder_dies_whoever_takes_over_knows_them
 def in_doubt(ledger: Ledger) -> Lease:
     """A lease under which an older request's call can land over a younger one's number."""
     lease = take(ledger.leases, "one")
-    lease.register.apply(key(3), Applied((NOW, "m-2"), "m-2", 7, NOW))
-    lease.register.send(Sent(key(3), (NOW - 1, "m-1"), "m-1", 5, NOW))
+    lease.register.apply(key(3), Applied((NOW, "m-2"), "m-2", 7, NOW, NOW))
+    lease.register.send(Sent(key(3), (NOW - 1, "m-1"), "m-1", 5, NOW, NOW))
     return lease
 
 

@@ -92,7 +92,7 @@ class Before:
 
 
 def applied(own_id: str, number: int, second: int = 0) -> Applied:
-    return Applied((NOW + 1000 * second, own_id), own_id, number, NOW + 1000 * second)
+    return Applied((NOW + 1000 * second, own_id), own_id, number, NOW + 1000 * second, NOW + 1000 * second)
 
 
 def test_given_outcomes_under_several_spellings_the_youngest_of_each_limit_is_in_the_register() -> None:

@@ -31,7 +31,7 @@ numbers = st.integers(1, 4)
 @st.composite
 def applications(draw: st.DrawFn) -> Applied:
     age = draw(ages)
-    return Applied(age, draw(st.just(age[1]) | ids), draw(numbers), draw(times), draw(st.booleans()))
+    return Applied(age, draw(st.just(age[1]) | ids), draw(numbers), draw(times), draw(times), draw(st.booleans()))
 
 
 @st.composite
@@ -47,7 +47,7 @@ registers = st.builds(
 
 def applied(number: int, at: int, *, made: int = 1, unconfirmed: bool = False) -> Applied:
     """What the request that was made at a time has set."""
-    return Applied((made, f"m-{made}"), f"m-{made}", number, at, unconfirmed)
+    return Applied((made, f"m-{made}"), f"m-{made}", number, at, at, unconfirmed)
 
 
 def sent(number: int, at: int, *, made: int = 0) -> Sent:
@@ -71,7 +71,7 @@ def test_no_text_is_an_empty_register() -> None:
 
 def test_a_hundred_limits_are_packed_into_few_bytes() -> None:
     age = (NOW, "5fd1b2a0-2f0e-4b7e-9a8e-0d6f6f0b8a11")
-    full = Register(LAG, {key(n): Applied(age, age[1], 5, NOW) for n in range(100)})
+    full = Register(LAG, {key(n): Applied(age, age[1], 5, NOW, NOW) for n in range(100)})
 
     assert len(full.as_text()) < 100 * 110
 
@@ -239,7 +239,7 @@ def test_an_outcome_enters_what_it_has_set(result: Result) -> None:
 
     assert (key(3) in whole.last) == (result in SETTERS)
     if result in SETTERS:
-        expected = Applied((NOW, "m-1"), "m-1", 5, NOW, unconfirmed=result is Result.UNCONFIRMED)
+        expected = Applied((NOW, "m-1"), "m-1", 5, NOW, NOW, unconfirmed=result is Result.UNCONFIRMED)
         assert whole.last[key(3)] == expected
 
 
