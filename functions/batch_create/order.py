@@ -89,6 +89,7 @@ class Verification:
     def __init__(self, lease: Lease, sender: Sender, version: str) -> None:
         self._lease = lease
         self._sender = sender
+        self.readable: bool | None = None  # not tried yet
         pair = lease.wanted.pair
         self._address = Address(version, pair.from_type, pair.to_type)
 
@@ -131,30 +132,30 @@ class Verification:
             self._put_back(undone)
 
     def await_landings(self, requests: Mapping[str, ClaimedRequest], demands: Sequence[Demand], now: int) -> None:
-        """Let demands wait for which an older request's call may still land: afterwards, it would undo them. Where a
-        caller waits, a pair that can be read is enough: what has landed late is put back then."""
-        register, readable = self._lease.register, None
+        """Where an older request's call may still land over a number, that can be put back only if the pair can be
+        read. If it cannot, let the demand wait until nothing can land any more."""
+        register = self._lease.register
         for demand in demands:
-            number, request = demand.item.max_to_object_ids, requests[demand.request_id]
-            until = register.may_land(demand.item.key, demand.age, number, now)
-            if until and request.interactive and readable is None:
-                readable = self._is_readable(demand)
-            if until and not (request.interactive and readable):
+            until = register.may_land(demand.item.key, demand.age, demand.item.max_to_object_ids, now)
+            if until and not self._is_readable(demand):
                 why = "an older request's call came to no clear answer, and may still take effect"
-                request.defer(Unavailable(why, retry_after=(until - now) / 1000))
+                requests[demand.request_id].defer(Unavailable(why, retry_after=(until - now) / 1000))
 
     def _is_readable(self, demand: Demand) -> bool:
-        number = demand.item.max_to_object_ids
-        try:
-            self._read({demand.item.key: Applied(demand.age, demand.request_id, number, 0, 0)})
-        except HubSpotFailure as failure:
-            logger.warning("pair not readable", pair=str(self._lease.wanted.pair), error=str(failure))
-            return False
-        return True
+        if self.readable is None:
+            number = demand.item.max_to_object_ids
+            try:
+                self._read({demand.item.key: Applied(demand.age, demand.request_id, number, 0, 0)})
+            except HubSpotFailure as failure:
+                logger.warning("pair not readable", pair=str(self._lease.wanted.pair), error=str(failure))
+                self.readable = False
+        return bool(self.readable)
 
     def _read(self, numbers: Mapping[LimitKey, Applied]) -> Limits:
         call = self._call(numbers)
-        return self._sender.calls.read(call, CallResult(call))
+        read = self._sender.calls.read(call, CallResult(call))
+        self.readable = True
+        return read
 
     def _put_back(self, undone: Mapping[LimitKey, Applied]) -> None:
         count("LimitPutBack", portal=self._lease.wanted.portal)

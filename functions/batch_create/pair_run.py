@@ -30,14 +30,14 @@ class PairRun:
         self._deps = deps
         self._expected = 1  # call, which each pair is expected to make
         self._sent_twice: set[LimitKey] = set()
+        self._verification = Verification(lease, sender, deps.default_api_version)
 
     def run(self) -> None:
         """Take every request as far as it goes: each is settled, final or DEFERRED."""
-        verification = Verification(self._lease, self._sender, self._deps.default_api_version)
-        verification.verify(self._demands, self._requests, self._now())
+        self._verification.verify(self._demands, self._requests, self._now())
         self._resolve_doubts()
         if self._lease.register.sends:
-            verification.await_landings(self._requests, self._ordered(), self._now())
+            self._verification.await_landings(self._requests, self._ordered(), self._now())
         while demands := self._ordered():
             self._call(demands)
         settle(self._requests.values(), self._deps, self._lease)
@@ -64,6 +64,7 @@ class PairRun:
             limits = by_limit(doubtful)
             for call in plan(doubtful, batch_size=len(doubtful)):
                 result = self._sender.read_back(call)
+                self._verification.readable = bool(result.read) or None
                 for demand, _ in affected_demands(call, limits):
                     key, number = demand.item.key, result.read.get(demand.item.key)
                     request = self._requests[demand.request_id]

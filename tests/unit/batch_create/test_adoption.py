@@ -49,7 +49,7 @@ class Scene(Service):
         if not self.table.get(Wanted("default", PAIR).item_id):
             self.ready()
         (lease,) = self.leases.take_many([Wanted("default", PAIR, ids)], holder, now, until)
-        assert lease is not None
+        assert isinstance(lease, Lease)
         claims = [self.ledger.claim(each, holder, now, until) for each in asked]
         if settled:
             for claim in claims:
@@ -62,7 +62,7 @@ class Scene(Service):
     def ready(self) -> None:
         """Let the pair have been held before."""
         (lease,) = self.leases.take_many([Wanted("default", PAIR)], "first", START, START)
-        assert lease is not None
+        assert isinstance(lease, Lease)
         assert self.leases.give_back(lease, START)
 
 
@@ -136,7 +136,7 @@ def test_given_a_worker_that_recorded_a_request_and_died_before_it_was_settled_i
     scene.ready()
     now, until = START, START + 45 * SECOND
     (lease,) = scene.leases.take_many([Wanted("default", PAIR, ("m-1",))], "dead", now, until)
-    assert lease is not None
+    assert isinstance(lease, Lease)
     claim = scene.ledger.claim(OLDER, "dead", now, until)
     done = tuple(replace(item, result=Result.APPLIED) for item in claim.outcome.inputs)
     lease.register.enter(replace(claim.outcome, inputs=done), 0)

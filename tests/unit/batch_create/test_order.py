@@ -17,7 +17,7 @@ from batch_create.handler import run
 from batch_create.order import respect
 from hubspot_api.client import Answer
 from ledger.claim import Claim, ClaimStatus
-from ledger.leases import Wanted
+from ledger.leases import Lease, Wanted
 from ledger.ledger import Ledger
 from ledger.register import Applied, Register
 from ledger.replay import replay
@@ -285,7 +285,7 @@ def test_a_younger_request_that_is_settled_while_the_older_waits_for_the_pair_ha
     service = Service()
     service.run(request("m-0", (4, 1)))
     (lease,) = service.leases.take_many([Wanted("default", PAIR)], "another", START, START + timedelta(minutes=1))
-    assert lease is not None
+    assert isinstance(lease, Lease)
     work, ran = service.ports, list[Outcome]()
 
     def sleep(seconds: float) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from batch_create.handler import run
 from batch_create.ports import Point
-from ledger.leases import Wanted
+from ledger.leases import Lease, Wanted
 from ledger.register import Register, register
 from model.errors import HubSpotFailure
 from model.outcomes import Doubt, Outcome, Result, Status
@@ -208,7 +208,7 @@ def test_given_a_pair_that_another_worker_holds_it_stays_due() -> None:
     scene.clock.advance(WINDOW)
     now = scene.clock()
     (lease,) = scene.leases.take_many([Wanted("default", PAIR)], "another", now, now + 60 * SECOND)
-    assert lease is not None
+    assert isinstance(lease, Lease)
 
     scene.verify()
     assert scene.hubspot.calls == []

@@ -41,7 +41,7 @@ class Scene(Service):
         until = self.clock() + timedelta(seconds=seconds)
         wanted = Wanted("default", PAIR, outcome_ids)
         (lease,) = self.leases.take_many([wanted], f"holder {outcome_ids}", self.clock(), until)
-        assert lease is not None
+        assert isinstance(lease, Lease)
         self.holder = lease
         return lease
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import string
 from dataclasses import replace
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 
 from api.response import readable
 from aws.dynamodb import deserialise, serialise
-from ledger.items import BODY_CHARACTERS, MOST_BYTES_A_CHARACTER, from_outcome, size, to_outcome
+from ledger.items import BODY_CHARACTERS, from_outcome, size, to_outcome
 from ledger.ledger import Ledger
 from model.contract import Category
 from model.outcomes import (
@@ -117,11 +116,6 @@ plain = st.recursive(
     lambda children: st.lists(children, max_size=4) | st.dictionaries(st.text(), children, max_size=4),
     max_leaves=12,
 )
-
-
-@given(st.dictionaries(st.text(min_size=1), plain, max_size=5))
-def test_no_value_has_more_bytes_than_its_json_allows_for(item: dict[str, Any]) -> None:
-    assert size(item) <= MOST_BYTES_A_CHARACTER * len(json.dumps(item, default=bytes.hex))
 
 
 @given(st.dictionaries(st.text(min_size=1), plain, max_size=5))

@@ -64,7 +64,7 @@ def taken(leases: Leases, holder: str, what: Wanted | None = None, now: Any = ST
 
 def take(leases: Leases, holder: str, what: Wanted | None = None, now: Any = START) -> Lease:
     lease = taken(leases, holder, what, now)
-    assert lease is not None
+    assert isinstance(lease, Lease)
     return lease
 
 

@@ -13,8 +13,8 @@ import pytest
 from aws.dynamodb import Item, Table
 from ledger.history import History
 from ledger.items import from_outcome, pair_key, status_attributes
-from ledger.leases import Leases, Wanted
-from ledger.rebuild import PREFIX, TOGETHER, Rebuild
+from ledger.leases import Lease, Leases, Wanted
+from ledger.rebuild import PREFIX, Rebuild
 from ledger.register import Applied, Register, Sent
 from model.errors import LedgerUnavailable
 from model.outcomes import Doubt, Outcome, Result, Status, new_outcome
@@ -69,7 +69,7 @@ class Before:
         """The register of a pair that is held for the first time, or again."""
         leases = self.leases
         (lease,) = leases.take_many([Wanted(portal, pair)], "one", LATER, LATER)
-        assert lease is not None
+        assert isinstance(lease, Lease)
         assert leases.give_back(lease, LATER)
         return lease.register
 
@@ -125,7 +125,7 @@ def test_given_an_outcome_only_what_it_has_set_or_may_have_set_is_in_the_registe
 def test_given_many_outcomes_the_oldest_is_found_too() -> None:
     before = Before()
     before.has("m-old", (3, 7))
-    for n in range(2 * TOGETHER + 50):
+    for n in range(250):
         before.has(
             f"m-{n:03}", (100 + n % 40, 1), second=1 + n, spelt=[("deals", "contacts"), ("0-3", "contact")][n % 2]
         )
