@@ -8,6 +8,7 @@ knows what may have been sent.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -182,13 +183,14 @@ class Leases:
     # --------------------------------------------------------------------------------------------------------- waiting
     def wait_for(self, wanted: Wanted, outcome_id: str, fence: int) -> None:
         """Let the next holder of a pair send an outcome as well."""
-        self._table.update(
-            wanted.item_id,
-            {},
-            append={"waiting": [f"{outcome_id} {fence}"]},
-            condition="attribute_exists(id)",
-            condition_values={},
-        )
+        with suppress(ConditionFailed):  # nobody has ever held it: it is to be taken, and not to be waited for
+            self._table.update(
+                wanted.item_id,
+                {},
+                append={"waiting": [f"{outcome_id} {fence}"]},
+                condition="attribute_exists(id)",
+                condition_values={},
+            )
 
     def due(self, portal: str, now: datetime) -> list[Pair]:
         """The pairs of a portal that are to be read: a late call may have undone a younger request's number."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,13 +14,12 @@ from aws.dynamodb import Change, Table
 from batch_create.handler import run
 from ledger.claim import ClaimStatus
 from ledger.history import History
-from ledger.leases import Leases
+from ledger.leases import Leases, Wanted
 from ledger.ledger import Ledger
 from ledger.rebuild import Rebuild
 from ledger.register import Register
 from model.errors import LedgerUnavailable
 from model.outcomes import Outcome, Status
-from model.pair import Pair
 from runtime.concurrency import MAX_THREADS
 from tests.simulation.dynamo import Dynamo
 from tests.support.fakes import (
@@ -159,10 +158,10 @@ def test_a_pair_that_cannot_be_taken_now_keeps_no_other_pair_from_anybody(hubspo
     table = in_memory(clock)
 
     class Throttled(Rebuild):
-        def __call__(self, portal: str, pair: Pair) -> Register:
-            if pair.to_type in down:
+        def __call__(self, wanted: Wanted, now: datetime) -> Register:
+            if wanted.pair.to_type in down:
                 raise LedgerUnavailable("throttled")
-            return super().__call__(portal, pair)
+            return super().__call__(wanted, now)
 
     history, lag = History(table), timedelta(minutes=5)
     leases = Leases(table, timedelta(days=1), lag, Throttled(table, history, lag))

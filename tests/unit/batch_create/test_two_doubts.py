@@ -6,12 +6,13 @@ from datetime import timedelta
 
 import pytest
 
-from ledger.register import Register
+from ledger.register import LANDING, Register
 from model.outcomes import Doubt, Request, Result, Status
 from tests.support.fakes import START, Service, answer, echo, failed, key, request
 from tests.support.one_limit import ASKED, only
 
 WINDOW = Register(timedelta(minutes=5)).window / 1000
+LANDED = LANDING.total_seconds() + 1
 
 
 def in_doubt(service: Service, *requests: Request) -> None:
@@ -20,7 +21,7 @@ def in_doubt(service: Service, *requests: Request) -> None:
         service.hubspot.replies, service.hubspot.reads = [failed(503)], [failed(503)]
         (outcome,) = service.run(asked)
         assert outcome.doubt == Doubt(since=service.clock())
-        service.clock.advance(1)
+        service.clock.advance(LANDED)  # else the younger would not be sent, as nothing can be read
     service.clock.advance(60)
 
 

@@ -29,8 +29,9 @@ numbers = st.integers(1, 4)
 
 @st.composite
 def applications(draw: st.DrawFn) -> Applied:
-    age = draw(ages)
-    return Applied(age, draw(st.just(age[1]) | ids), draw(numbers), draw(times), draw(times), draw(st.booleans()))
+    age, at = draw(ages), draw(times)
+    sent_at = at - draw(st.integers(0, 20_000))
+    return Applied(age, draw(st.just(age[1]) | ids), draw(numbers), sent_at, at, draw(st.booleans()))
 
 
 @st.composite
@@ -188,7 +189,7 @@ def test_nothing_that_can_undo_a_number_is_pruned(whole: Register, now: int, dat
         landed = each.at + data.draw(st.integers(0, LANDS))
         assert landed <= now
         # The number was applied at some time between the call and its answer, or, unconfirmed, perhaps never.
-        set_at = last.at - data.draw(st.integers(0, 20_000))
+        set_at = data.draw(st.integers(last.sent_at, last.at))
         stands = not last.unconfirmed and set_at >= landed
         assert (last.number if stands else each.number) == last.number
 
