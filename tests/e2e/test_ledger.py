@@ -20,9 +20,9 @@ def test_claims_and_settlements_of_many_are_made_for_those_they_may_be_made_for(
     now, run = datetime.now(UTC), uuid4().hex
     lease = now + timedelta(minutes=1)
     asked = [replace(request(f"{run}-{n}", (3, 5), (4, 6), at=now), doubt=Doubt(since=now)) for n in range(25)]
-    alone = ledger.claim(asked[0], now, lease)
+    alone = ledger.claim(asked[0], "worker", now, lease)
 
-    claims = ledger.claim_new(asked, now, lease)
+    claims = ledger.claim_new(asked, "worker", now, lease)
 
     assert alone.claim_status is ClaimStatus.CLAIMED
     assert [claim is not None for claim in claims] == [False] + [True] * 24

@@ -146,7 +146,7 @@ def test_a_misconfigured_portal_defers_its_messages(
 def test_a_message_whose_request_runs_elsewhere_waits_for_the_lease(
     functions: Deployment, hubspot: FakeHubSpot, visibility: Visibility, clock: Clock
 ) -> None:
-    production.ledger().claim(request("message-0", (3, 5)), clock(), clock() + timedelta(seconds=50))
+    production.ledger().claim(request("message-0", (3, 5)), "worker", clock(), clock() + timedelta(seconds=50))
 
     assert consume(sqs_event({"body": envelope((3, 5))})) == ["message-0"]
     assert visibility.postponed == {"handle-0": timedelta(seconds=50)}

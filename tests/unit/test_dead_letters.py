@@ -111,7 +111,7 @@ def test_what_a_deferred_request_has_in_doubt_becomes_unconfirmed_and_what_is_de
 
 
 def test_a_request_that_somebody_still_runs_is_kept_until_its_lease_ends(functions: Deployment, clock: Clock) -> None:
-    claim = production.ledger().claim(ASKED, START, START + timedelta(seconds=45))
+    claim = production.ledger().claim(ASKED, "worker", START, START + timedelta(seconds=45))
 
     assert settle(LETTER) == ["message-0"]
     assert read() == claim.outcome
@@ -125,7 +125,7 @@ def test_a_request_that_somebody_still_runs_is_kept_until_its_lease_ends(functio
 
 
 def test_a_worker_that_was_given_up_cannot_settle_any_more(functions: Deployment, clock: Clock) -> None:
-    claim = production.ledger().claim(ASKED, START, START + timedelta(seconds=45))
+    claim = production.ledger().claim(ASKED, "worker", START, START + timedelta(seconds=45))
     clock.advance(46)
     settle(LETTER)
     before = read()
@@ -143,7 +143,7 @@ def test_a_request_that_is_taken_up_at_the_same_moment_is_kept(
 
     def after_another(self: Table, *arguments: Any, **rest: Any) -> Any:
         monkeypatch.setattr(Table, "update", update)
-        production.ledger().claim(ASKED, START, START + timedelta(seconds=45))
+        production.ledger().claim(ASKED, "worker", START, START + timedelta(seconds=45))
         return update(self, *arguments, **rest)
 
     monkeypatch.setattr(Table, "update", after_another)
@@ -301,7 +301,7 @@ def test_without_the_ledger_the_queue_keeps_the_message(
 
 
 def test_messages_of_a_batch_do_not_touch_each_other(functions: Deployment, clock: Clock) -> None:
-    production.ledger().claim(request("message-1", (3, 5)), clock(), clock() + timedelta(seconds=45))
+    production.ledger().claim(request("message-1", (3, 5)), "worker", clock(), clock() + timedelta(seconds=45))
 
     kept = settle(sqs_event({"body": "{"}, {"body": envelope((3, 5))}, {"body": envelope((3, 5))}))
 
@@ -340,7 +340,7 @@ def test_an_outcome_of_any_size_can_be_given_up() -> None:
     ledger = Ledger(table, timedelta(days=1))
     asked = request("m-1", *((n, 1) for n in range(1, 501)))
     noise = "".join(random.Random(1).choices(string.printable, k=330_000))  # about all that fits beside the inputs
-    claim = ledger.claim(asked, START, START + timedelta(seconds=45))
+    claim = ledger.claim(asked, "worker", START, START + timedelta(seconds=45))
     large = HubSpotResponse(http_status=503, body=noise)
     told: dict[str, Any] = {"status": Status.DEFERRED, "retry_at": START, "reason": "503", "hubspot": large}
     ledger.settle(replace(claim.outcome, **told), claim.fence)

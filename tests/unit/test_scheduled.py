@@ -85,7 +85,7 @@ def test_a_request_that_waits_for_its_time_is_looked_after_by_the_queue(
 
 def test_a_request_held_elsewhere_is_looked_after_by_the_queue(functions: Deployment, clock: Clock) -> None:
     held = request("invocation-1", (3, 5))
-    production.ledger().claim(held, clock(), clock() + timedelta(seconds=50))
+    production.ledger().claim(held, "worker", clock(), clock() + timedelta(seconds=50))
 
     assert invoke(envelope((3, 5)))["status"] == "RUNNING"
     attributes = functions.sqs.get_queue_attributes(QueueUrl=functions.queue_url, AttributeNames=["All"])["Attributes"]

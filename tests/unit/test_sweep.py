@@ -53,7 +53,7 @@ def accepted_and_never_sent(hubspot: FakeHubSpot) -> timedelta:
 
 
 def begun_by_a_worker_that_died(hubspot: FakeHubSpot) -> timedelta:
-    production.ledger().claim(ASKED, START, START + LEASE)
+    production.ledger().claim(ASKED, "worker", START, START + LEASE)
     return LEASE
 
 
@@ -110,7 +110,7 @@ def test_what_was_put_back_is_left_to_the_queue_for_12_hours(
 
 @pytest.mark.parametrize("status", [status for status in Status if status.final])
 def test_what_is_over_is_never_swept(functions: Deployment, clock: Clock, status: Status) -> None:
-    claim = production.ledger().claim(ASKED, START, START + LEASE)
+    claim = production.ledger().claim(ASKED, "worker", START, START + LEASE)
     production.ledger().settle(replace(claim.outcome, status=status, finished_at=START), claim.fence)
     clock.advance(1_000_000)
 
@@ -198,7 +198,7 @@ def test_of_hundreds_each_is_found_once_whatever_its_status() -> None:
     for number in range(250):
         asked = request(f"m-{number}", (3, 5), at=START + SECOND * number)
         if number % 5 == 4:
-            claim = ledger.claim(asked, START, START + LEASE)
+            claim = ledger.claim(asked, "worker", START, START + LEASE)
             told: dict[str, Any] = (
                 {"status": Status.DEFERRED, "retry_at": START, "reason": "503"} if number % 10 == 4 else {}
             )
@@ -215,14 +215,23 @@ def test_of_hundreds_each_is_found_once_whatever_its_status() -> None:
 
 def test_what_a_lagging_index_still_shows_as_running_is_not_stuck() -> None:
     class Lagging(Table):
-        def query(self, index: str, partition: tuple[str, str], between: tuple[str, str], page: int) -> Iterator[Item]:
+        def query(
+            self,
+            index: str,
+            partition: tuple[str, str],
+            between: tuple[str, str],
+            page: int,
+            *,
+            oldest_first: bool = False,
+        ) -> Iterator[Item]:
             attribute, value = partition
-            return super().query(index, (attribute, value.replace("RUNNING", "COMPLETE")), between, page)
+            lagging = (attribute, value.replace("RUNNING", "COMPLETE"))
+            return super().query(index, lagging, between, page, oldest_first=oldest_first)
 
     clock = Clock()
     table: Any = in_memory(clock)
     ledger = Ledger(Lagging(table._client, "outcomes"), timedelta(days=1))
-    claim = ledger.claim(ASKED, START, START + LEASE)
+    claim = ledger.claim(ASKED, "worker", START, START + LEASE)
     clock.advance(3600)
     ledger.settle(replace(claim.outcome, status=Status.COMPLETE, finished_at=clock()), claim.fence)
 

@@ -330,7 +330,7 @@ def test_what_is_not_over_is_409(functions: Deployment, hubspot: FakeHubSpot, cl
     if status is Status.QUEUED:
         production.ledger().accept(asked, clock())
     elif status is Status.RUNNING:
-        production.ledger().claim(asked, clock(), clock() + timedelta(seconds=45))
+        production.ledger().claim(asked, "worker", clock(), clock() + timedelta(seconds=45))
     else:
         hubspot.replies = [failed(429)]
         consume({"body": envelope((3, 5)), "messageId": "m-1"})

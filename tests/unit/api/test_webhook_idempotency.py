@@ -64,4 +64,4 @@ def test_an_idempotency_key_whose_request_runs_is_409_until_its_lease_ends(
         call(event)
     status, _, headers = call(event)
 
-    assert (status, headers["Retry-After"], headers["Outcome-Status"]) == (409, "37", "RUNNING")
+    assert (status, headers["Retry-After"], headers["Outcome-Status"]) == (409, "42", "RUNNING")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import pytest
 
@@ -97,6 +98,10 @@ def test_what_could_not_be_settled_goes_on_in_the_queue(
     def unreachable(*_: object) -> None:
         raise LedgerUnavailable("throttled")
 
+    def unwritten(self: Ledger, settled: Sequence[object], also: Sequence[object] = ()) -> list[bool]:
+        return [False] * (len(settled) + len(also))
+
+    monkeypatch.setattr(Ledger, "settle_many", unwritten)
     monkeypatch.setattr(Ledger, "settle", unreachable)
 
     status, _, headers = call(api_event("POST", PATH, body=BODY))
