@@ -309,6 +309,17 @@ def test_messages_of_a_batch_do_not_touch_each_other(functions: Deployment, cloc
     assert [read(f"message-{n}").status for n in range(3)] == [Status.FAILED, Status.RUNNING, Status.FAILED]
 
 
+def test_a_verification_that_was_given_up_is_left_as_the_sweep_asks_again(
+    functions: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = {"body": "a pair to be verified", "messageAttributes": attributes(Verify="default#0-3#0-1")}
+
+    assert settle(sqs_event(asked)) == []
+
+    assert production.ledger().get("message-0") is None
+    assert "OutcomeFailed" not in capsys.readouterr().out
+
+
 def test_an_empty_batch_is_answered(functions: Deployment) -> None:
     assert settle({"Records": []}) == []
 
