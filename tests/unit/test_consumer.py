@@ -212,6 +212,23 @@ def test_a_message_that_comes_before_its_time_is_postponed_to_it_and_not_run(
     assert item["fence"] == {"N": "2"}
 
 
+def test_a_message_whose_custom_type_hubspot_does_not_tell_any_more_comes_back(
+    functions: Deployment, hubspot: FakeHubSpot, visibility: Visibility, clock: Clock
+) -> None:
+    hubspot.types, hubspot.replies = {"p_boat": "2-9"}, [failed(477, retry_after=3600)]
+    message = sqs_event({"body": {**envelope((3, 5)), "toObjectType": "p_boat"}})
+    assert consume(message) == ["message-0"]
+
+    clock.advance(2 * 86_400)  # what HubSpot has told is forgotten after a day
+    hubspot.types = {"p_boat": failed(503)}
+    assert consume(message) == ["message-0"]
+
+    hubspot.types = {"p_boat": "2-9"}
+    clock.advance(86_400)
+    assert consume(message) == []
+    assert read("message-0").status is Status.COMPLETE
+
+
 def test_a_spent_daily_quota_hides_a_message_until_it_is_full_again(
     functions: Deployment, hubspot: FakeHubSpot, visibility: Visibility, clock: Clock
 ) -> None:
@@ -375,6 +392,17 @@ def test_without_the_ledger_a_verification_does_not_come_back(
     monkeypatch.setattr(Table, "_call", unreachable)
 
     assert consume(sqs_event(VERIFICATION)) == []
+
+
+def test_a_verification_for_a_portal_that_is_not_ours_leaves_nothing(
+    functions: Deployment, hubspot: FakeHubSpot
+) -> None:
+    asked = {**VERIFICATION, "messageAttributes": attributes(Verify="nobody#0-3#0-1")}
+
+    assert consume(sqs_event(asked)) == []
+
+    assert hubspot.calls == []
+    assert functions.dynamodb.scan(TableName=functions.table)["Items"] == []
 
 
 def test_a_verification_and_a_request_of_its_pair_share_a_batch(

@@ -96,6 +96,19 @@ def test_a_deferred_request_fails_with_what_it_waited_for_as_its_reason(
     assert (read().attempts, read().hubspot) == (waiting.attempts, waiting.hubspot)
 
 
+def test_a_deferred_request_for_a_custom_type_fails_though_nobody_here_knows_its_id(
+    functions: Deployment, hubspot: FakeHubSpot, clock: Clock
+) -> None:
+    hubspot.types, hubspot.replies = {"p_boat": "2-9"}, [failed(429)]
+    message = sqs_event({"body": {**envelope((3, 5)), "toObjectType": "p_boat"}})
+    consumer.handler(message, Context(time_left=60_000))
+    assert read().status is Status.DEFERRED
+
+    assert settle(message) == []
+
+    assert has_failed(read(), clock)
+
+
 def test_what_a_deferred_request_has_in_doubt_becomes_unconfirmed_and_what_is_decided_stays(
     functions: Deployment, hubspot: FakeHubSpot, clock: Clock
 ) -> None:
