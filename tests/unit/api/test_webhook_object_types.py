@@ -27,7 +27,7 @@ BOATS = PATH.replace("contacts", "p_boat")  # which `guest` may use
 def as_guest(method: str, path: str, **query: str) -> Reply:
     body = BODY if method == "POST" else None
     event = api_event(method, path, body=body, query=query or None, Authorization="Bearer guest-key")
-    event["requestContext"]["requestTimeEpoch"] = milliseconds(webhook.now())
+    event["requestContext"]["requestTimeEpoch"] = milliseconds(production.now())
     return call(event)
 
 
