@@ -13,6 +13,7 @@ from math import ceil
 
 from aws.dynamodb import STATEMENTS_IN_ONE_WRITE
 from aws.secrets_manager import MEMORY
+from batch_create.handler import PAIRS_TOGETHER
 from bench import prices
 from bench.prices import MILLION, Price
 from bench.units import Measured, measure
@@ -27,7 +28,6 @@ OUTCOME_MONTHS, LOG_MONTHS = 400 / 30.4, 90 / 30.4  # cdk.json: outcomeRetention
 ALARMS = 16  # and one for each portal: infra/alarms.py
 METRICS = 6  # that a busy stack counts: runtime/telemetry.py
 QUEUES, POLLERS, LONG_POLL = 2, 5, 20  # of Lambda, seconds: Lambda Developer Guide, "Using Lambda with Amazon SQS"
-READ_BYTES = 4_096  # of a read unit
 SAMPLED = 0.05  # of invocations, and the first of each second, which counts for little: AWS X-Ray Developer Guide
 
 
@@ -88,12 +88,23 @@ def gigabyte_seconds(seconds: float, memory_mib: int) -> float:
 def batch_seconds(messages: int, calls: int, memory_mib: int, seconds: Seconds = MEASURED) -> float:
     """How long an invocation takes for messages that need so many calls, each of another pair. It waits for four
     claims, calls or settlements at once, and its processor works on one after the other; ten calls need a write to a
-    bucket. That DynamoDB does many writes of one call at once is not counted on."""
-    waits = 2 * ceil(messages / MAX_THREADS) * seconds.write + ceil(calls / MAX_THREADS) * seconds.hubspot
-    claims = ceil(messages / STATEMENTS_IN_ONE_WRITE)
-    settlements = calls * ceil(messages / calls / STATEMENTS_IN_ONE_WRITE)
-    processor = messages * seconds.processor + (claims + settlements) * seconds.sending
+    bucket. Each pair is taken and given back. That DynamoDB does many writes of one call at once is not counted on."""
+    writes = 2 * (ceil(messages / MAX_THREADS) + ceil(calls / MAX_THREADS))
+    waits = writes * seconds.write + ceil(calls / MAX_THREADS) * seconds.hubspot
+    processor = messages * seconds.processor + writing_calls(messages, calls) * seconds.sending
     return work(processor, memory_mib) + waits + ceil(calls / 10) * seconds.write
+
+
+def writing_calls(messages: int, calls: int) -> int:
+    """Calls of DynamoDB for messages of so many pairs. A message alone is claimed and its pair taken in one; else a few
+    pairs are taken in one, and their messages claimed in others. What settles a pair's messages gives it back as well.
+    """
+    settlements = calls * ceil((messages / calls + 1) / STATEMENTS_IN_ONE_WRITE)
+    if messages == 1:
+        return 1 + settlements
+    together = max(1, min(PAIRS_TOGETHER, ceil(calls / MAX_THREADS)))
+    takes = ceil(calls / together)
+    return takes + takes * ceil(messages / takes / STATEMENTS_IN_ONE_WRITE) + settlements
 
 
 def ours(name: str, measured: Measured, messages: int, calls: int, entry: Counts) -> Way:
@@ -102,7 +113,7 @@ def ours(name: str, measured: Measured, messages: int, calls: int, entry: Counts
     counts = {
         prices.LAMBDA_REQUEST: 1 / messages,
         prices.LAMBDA_SECOND: gigabyte_seconds(duration, MEMORY_MIB) / messages,
-        prices.WRITE_UNIT: measured.units + ceil(calls / 10) / messages,
+        prices.WRITE_UNIT: measured.units + (measured.pair_units * calls + ceil(calls / 10)) / messages,
         prices.LOG: _logged(messages),
         prices.TRACE: SAMPLED / messages,
         **entry,
@@ -165,10 +176,9 @@ def ways(measured: Measured) -> list[Way]:
 
 
 def again(measured: Measured) -> float:
-    """Dollars for a million further runs of requests that wait: the same writes, a hidden message, and the search for
-    younger requests, which reads an index and up to 30 outcomes."""
-    reads = 0.5 + 30 * ceil(measured.settle.size / READ_BYTES)
-    counts = {prices.WRITE_UNIT: measured.units, prices.READ_UNIT: reads, prices.SQS_REQUEST: 1 + 1 / 10}
+    """Dollars for a million further runs of requests that wait, each of another pair: the same writes, and a hidden
+    message."""
+    counts = {prices.WRITE_UNIT: measured.units + measured.pair_units, prices.SQS_REQUEST: 1 + 1 / 10}
     return sum(price.dollars * number for price, number in counts.items()) * MILLION
 
 

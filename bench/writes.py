@@ -49,9 +49,11 @@ class Gathering:
         return {}
 
     def update_item(self, **asked: Any) -> dict[str, Any]:
-        """Keep an update, which in a transaction returns nothing."""
+        """Keep an update. In a transaction it returns nothing; what it makes of an item that is new is told here."""
         self.writes.append({"Update": {name: value for name, value in asked.items() if name != "ReturnValues"}})
-        return {}
+        names, values = asked["ExpressionAttributeNames"].values(), asked["ExpressionAttributeValues"]
+        made = {name: values[f":{name}"] for name in names if f":{name}" in values}
+        return {"Attributes": {**asked["Key"], **made, "fence": {"N": "1"}}}
 
 
 def measure(quick: bool) -> Section:
@@ -90,7 +92,7 @@ def one_by_one(ledger: Ledger, requests: Sequence[Request]) -> None:
     """Claim each, then settle each."""
 
     def claim(some: Sequence[Request]) -> list[Outcome]:
-        return [ledger.claim(each, now(), now() + LEASE).outcome for each in some]
+        return [ledger.claim(each, "worker", now(), now() + LEASE).outcome for each in some]
 
     def settle(some: Sequence[Outcome]) -> None:
         for outcome in some:
@@ -103,7 +105,7 @@ def many(ledger: Ledger, requests: Sequence[Request]) -> None:
     """Claim and settle as many in one call as there may be."""
 
     def claim(some: Sequence[Request]) -> list[Outcome]:
-        return [claim.outcome for claim in ledger.claim_new(some, now(), now() + LEASE) if claim]
+        return [claim.outcome for claim in ledger.claim_new(some, "worker", now(), now() + LEASE) if claim]
 
     def settle(some: Sequence[Outcome]) -> None:
         ledger.settle_many([(outcome, 1) for outcome in some])
@@ -117,7 +119,7 @@ def transactions(client: Any, table: str, requests: Sequence[Request]) -> None:
     def claim(some: Sequence[Request]) -> list[Outcome]:
         gathering: Any = Gathering()
         ledger = Ledger(Table(gathering, table), KEPT)
-        outcomes = [ledger.claim(each, now(), now() + LEASE).outcome for each in some]
+        outcomes = [ledger.claim(each, "worker", now(), now() + LEASE).outcome for each in some]
         client.transact_write_items(TransactItems=gathering.writes)
         return outcomes
 

@@ -1,4 +1,5 @@
-"""One invocation of the consumer in virtual time: claim, plan, call and settle, by the rules of the service itself.
+"""One invocation of the consumer in virtual time: take pairs, claim, plan, call, settle and give the pairs back, by the
+rules of the service itself.
 
 What is planned is `plan`'s; what a status asks for, and when a request is tried again, is the retry policy's. Only
 what things take is the model's.
@@ -13,7 +14,7 @@ from datetime import UTC, timedelta
 
 from aws.secrets_manager import MEMORY
 from batch_create.authorised_call import LONGEST_SLOT_WAIT
-from batch_create.claimed_request import LATE
+from batch_create.handler import PAIRS_TOGETHER
 from batch_create.plan import plan, round_robin
 from batch_create.read_back import PAUSE
 from batch_create.sending import SENDS
@@ -24,13 +25,13 @@ from bench.simulation.portals import START, Message, Portal
 from consumer import RESERVE
 from hubspot_api.retry_policy import not_before
 from model.errors import HubSpotFailure, QuotaExhausted, Uncertain
-from model.pair import Address
+from model.pair import Pair
 from quota.bucket import HANDFUL
 from runtime.concurrency import MAX_THREADS
 
 APPLIED = 0.5  # chance that what was answered 5xx has been applied all the same; nobody knows
 
-Key = tuple[str, Address]  # the portal's name, and what its calls are for
+Key = tuple[str, Pair]  # the portal's name, and what its calls are for
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Invocation:
         self._down: dict[str, tuple[float, HubSpotFailure]] = {}  # from when on
         self._slots: dict[str, list[float]] = defaultdict(list)
         self._ahead: Counter[str] = Counter()
-        self._patience = LONGEST_WAIT
+        self._waits_left = LONGEST_WAIT
         self._deadline = 0.0
 
     def run(self, messages: list[Message], start: float) -> Ended:
@@ -62,11 +63,21 @@ class Invocation:
         for message in messages:
             groups[message.portal.name, message.pair].append(message)
         self._ahead = Counter(portal for portal, _ in groups)
-        threads = [self._claim(messages, start)] * min(MAX_THREADS, len(groups))
+        threads = [self._claim(messages, self._take(len(groups), start))] * min(MAX_THREADS, len(groups))
         for key in round_robin(groups):
-            heapq.heappush(threads, self._lane(groups[key], heapq.heappop(threads), ended))
+            heapq.heappush(threads, self._run_pair(groups[key], heapq.heappop(threads), ended))
         # However many threads wait, the processor has done the work of one after the other.
         return replace(ended, at=max(*threads, start + len(messages) * 2 * self._model.work))
+
+    def _take(self, pairs: int, now: float) -> float:
+        """Take the pairs, many in one write, as far as they go together. No other invocation has them: one that would
+        wait for them is not modelled."""
+        for number in range(pairs):
+            if number % (MAX_THREADS * PAIRS_TOGETHER) == 0:
+                now = self._written(self._model.units.lease, now)
+            else:
+                self._model.table.write(self._model.units.lease, now)
+        return now
 
     def _claim(self, messages: list[Message], now: float) -> float:
         for number, message in enumerate(messages):
@@ -78,16 +89,15 @@ class Invocation:
                 self._model.table.write(self._model.units.claim, now)
         return now
 
-    def _lane(self, group: list[Message], now: float, ended: Ended) -> float:
+    def _run_pair(self, group: list[Message], now: float, ended: Ended) -> float:
         """The messages of one pair, on their way to being settled."""
-        self._patience = LONGEST_WAIT
+        self._waits_left = LONGEST_WAIT
         portal, began = group[0].portal, now
         failure: HubSpotFailure | None = None
         send = True
         if any(message.doubtful for message in group):
             now, failure, send = self._look_up(portal, now)
         if send:
-            now = self._look_behind(group, now)
             demands = [demand for message in group for demand in message.demands()]
             for _ in plan(demands, self._model.batch_size):
                 now, failed = self._make(portal, now)
@@ -100,17 +110,13 @@ class Invocation:
                 ended.done.append((message, now))
             else:
                 ended.deferred.append((message, self._again(failure, message, now)))
+        self._model.table.write(self._model.units.lease, now)  # the pair is given back with the settlements
         return now
 
     def _written(self, units: float, now: float) -> float:
         taken = self._model.table.write(units, now)
         self._model.spent.seconds["ledger"] += taken - now + self._model.durations.dynamodb
         return taken + self._model.durations.dynamodb
-
-    def _look_behind(self, group: list[Message], now: float) -> float:
-        """The search for younger requests, where one of a pair has waited: a query and a read."""
-        late = any(message.runs > 1 or now - message.sent > LATE.total_seconds() for message in group)
-        return now + 2 * self._model.durations.dynamodb if late else now
 
     def _again(self, failure: HubSpotFailure, message: Message, now: float) -> float:
         moment = START + timedelta(seconds=now)
@@ -146,9 +152,9 @@ class Invocation:
         raise AssertionError("the last reading has returned")
 
     def _waited(self, seconds: float, now: float) -> bool:
-        if seconds > min(self._patience, self._deadline - now - CALL_SECONDS):
+        if seconds > min(self._waits_left, self._deadline - now - CALL_SECONDS):
             return False
-        self._patience -= seconds
+        self._waits_left -= seconds
         return True
 
     def _call(self, portal: Portal, now: float) -> tuple[float, HubSpotFailure | None]:

@@ -27,16 +27,18 @@ class Durations:
 @dataclass(frozen=True)
 class Units:
     """Write units of a request of four limits, as `python -m bench.units` measures them: those of the table, and of the
-    index by status, which needs as many. The index by pair needs fewer and never is the bottleneck."""
+    index by status, which needs as many. The index by pair needs fewer and never is the bottleneck. `lease` is to take
+    a pair, and again to give it back."""
 
     claim: float = 1
     settle: float = 2
+    lease: float = 1
     bucket: float = 1
 
 
 @dataclass
 class Spent:
-    """What all invocations have used: `seconds` of functions, and of lanes by what they waited for."""
+    """What all invocations have used: `seconds` of functions, and of pairs by what they waited for."""
 
     calls: int = 0
     secrets: Counter[int] = field(default_factory=Counter)  # by second

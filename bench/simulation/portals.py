@@ -11,9 +11,11 @@ from random import Random
 
 from batch_create.plan import Demand
 from model.contract import Category, LimitInput
-from model.pair import Address
+from model.pair import Address, Pair
+from model.records import milliseconds
 
 START = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)  # any working day
+VERSION = "2026-03"  # of the API
 WINDOW = 10.0  # seconds of HubSpot's rolling quota
 # HubSpot's usage limits: calls per window of Free and Starter, Professional and Enterprise, and with the API add-on.
 # How a fleet is made up of them is an assumption, as are the shares below.
@@ -63,7 +65,7 @@ class Message:
 
     id: str
     portal: Portal
-    pair: Address
+    pair: Pair
     inputs: tuple[LimitInput, ...]
     sent: float
     runs: int = 0
@@ -72,8 +74,9 @@ class Message:
 
     def demands(self) -> list[Demand]:
         """Its inputs, as `plan` takes them."""
-        at = START + timedelta(seconds=self.sent)
-        return [Demand(self.id, at, self.portal.name, self.pair, item) for item in self.inputs]
+        age = milliseconds(START + timedelta(seconds=self.sent)), self.id
+        address = Address(VERSION, self.pair.from_type, self.pair.to_type)
+        return [Demand(self.id, age, self.portal.name, self.pair, address, item) for item in self.inputs]
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ class Asking:
     """Makes messages. All share the same pairs and limits, as a file that is applied to every portal does."""
 
     def __init__(self, pairs: int, limits: int) -> None:
-        self._pairs = [Address("2026-03", f"2-{number}", "contacts") for number in range(pairs)]
+        self._pairs = [Pair(f"2-{number}", "0-1") for number in range(pairs)]
         self._inputs = tuple(
             LimitInput(category=Category.USER_DEFINED, type_id=number + 1, max_to_object_ids=5)
             for number in range(limits)

@@ -92,6 +92,7 @@ def functions(
         production.settings,
         production.secret_store,
         production.ledger,
+        production.leases,
         production.history,
         production.queue,
         production.authentication,

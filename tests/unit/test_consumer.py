@@ -13,13 +13,16 @@ import consumer
 import production
 from aws.dynamodb import Table
 from hubspot_api.client import Answer
+from ledger.leases import Lease, Wanted
 from ledger.ledger import Ledger
 from model.contract import LimitInput
 from model.errors import HubSpotFailure, LedgerUnavailable, QueueUnavailable
 from model.outcomes import Outcome, Result, Status, Trigger
+from model.pair import Pair
+from model.records import milliseconds
 from tests.support.aws import Deployment
-from tests.support.events import Context, load, sqs_event
-from tests.support.fakes import Clock, FakeHubSpot, answer, echo, envelope, failed, request
+from tests.support.events import Context, attributes, load, sqs_event
+from tests.support.fakes import Clock, FakeHubSpot, answer, echo, envelope, failed, key, request
 
 
 def consume(event: dict[str, Any]) -> list[str]:
@@ -51,6 +54,39 @@ def visibility(monkeypatch: pytest.MonkeyPatch) -> Visibility:
     made = Visibility()
     monkeypatch.setattr(consumer, "queue", lambda: made)
     return made
+
+
+DEALS_TO_CONTACTS = Pair("0-3", "0-1")
+VERIFICATION = {"body": "a pair to be verified", "messageAttributes": attributes(Verify="default#0-3#0-1")}
+
+
+def held(pair: Pair, clock: Clock) -> Lease:
+    """A pair in another worker's hands, for a minute."""
+    wanted = [Wanted("default", pair)]
+    (lease,) = production.leases().take_many(wanted, "another worker", clock(), clock() + timedelta(minutes=1))
+    assert lease is not None
+    return lease
+
+
+def sent(message_id: str, at: datetime, *limits: tuple[int, int]) -> dict[str, Any]:
+    """A message that was sent at a time."""
+    return {
+        "body": envelope(*limits),
+        "messageId": message_id,
+        "attributes": {"SentTimestamp": str(milliseconds(at))},
+    }
+
+
+def may_be_undone(hubspot: FakeHubSpot, clock: Clock) -> None:
+    """A younger request's number is set, and an older one's call may land after it: now a reading tells."""
+    hubspot.state["0-3", "0-1"] = hubspot.limits  # it is read by its types' ids
+    hubspot.replies, hubspot.reads = [failed(503)], [failed(503)]
+    consume(sqs_event(sent("older", clock(), (3, 5))))
+    clock.advance(10)
+    consume(sqs_event(sent("younger", clock(), (3, 9))))
+    assert hubspot.limits == {key(3): 9}
+    clock.advance(3600)
+    hubspot.calls.clear()
 
 
 def test_a_message_is_run_and_acknowledged(functions: Deployment) -> None:
@@ -146,7 +182,7 @@ def test_a_misconfigured_portal_defers_its_messages(
 def test_a_message_whose_request_runs_elsewhere_waits_for_the_lease(
     functions: Deployment, hubspot: FakeHubSpot, visibility: Visibility, clock: Clock
 ) -> None:
-    production.ledger().claim(request("message-0", (3, 5)), clock(), clock() + timedelta(seconds=50))
+    production.ledger().claim(request("message-0", (3, 5)), "worker", clock(), clock() + timedelta(seconds=50))
 
     assert consume(sqs_event({"body": envelope((3, 5))})) == ["message-0"]
     assert visibility.postponed == {"handle-0": timedelta(seconds=50)}
@@ -174,6 +210,23 @@ def test_a_message_that_comes_before_its_time_is_postponed_to_it_and_not_run(
     # Had its fence grown with each early delivery, its pauses would have grown too.
     item = functions.dynamodb.get_item(TableName=functions.table, Key={"id": {"S": "message-0"}})["Item"]
     assert item["fence"] == {"N": "2"}
+
+
+def test_a_message_whose_custom_type_hubspot_does_not_tell_any_more_comes_back(
+    functions: Deployment, hubspot: FakeHubSpot, visibility: Visibility, clock: Clock
+) -> None:
+    hubspot.types, hubspot.replies = {"p_boat": "2-9"}, [failed(477, retry_after=3600)]
+    message = sqs_event({"body": {**envelope((3, 5)), "toObjectType": "p_boat"}})
+    assert consume(message) == ["message-0"]
+
+    clock.advance(2 * 86_400)  # what HubSpot has told is forgotten after a day
+    hubspot.types = {"p_boat": failed(503)}
+    assert consume(message) == ["message-0"]
+
+    hubspot.types = {"p_boat": "2-9"}
+    clock.advance(86_400)
+    assert consume(message) == []
+    assert read("message-0").status is Status.COMPLETE
 
 
 def test_a_spent_daily_quota_hides_a_message_until_it_is_full_again(
@@ -236,6 +289,132 @@ def test_a_key_that_belongs_to_another_request_is_rejected_under_the_message(
     assert read("other").status is Status.REJECTED
     assert "belongs to another request" in (read("other").reason or "")
     assert len(hubspot.created) == 1
+
+
+# -------------------------------------------------------------------------------------- pairs that another worker holds
+def test_a_message_whose_pair_another_worker_holds_is_queued_again_and_comes_in_two_seconds(
+    functions: Deployment, hubspot: FakeHubSpot, visibility: Visibility, clock: Clock
+) -> None:
+    held(DEALS_TO_CONTACTS, clock)
+
+    assert consume(sqs_event({"body": envelope((3, 5))})) == ["message-0"]
+
+    assert visibility.postponed == {"handle-0": timedelta(seconds=2)}
+    assert read("message-0").status is Status.QUEUED
+    assert hubspot.calls == []
+
+
+def test_messages_whose_pair_another_worker_holds_come_again_in_two_seconds_and_nothing_is_claimed_of_them(
+    functions: Deployment, hubspot: FakeHubSpot, visibility: Visibility, clock: Clock
+) -> None:
+    held(DEALS_TO_CONTACTS, clock)
+
+    assert consume(sqs_event(*[{"body": envelope((3, 5))}] * 2)) == ["message-0", "message-1"]
+
+    assert visibility.postponed == {f"handle-{n}": timedelta(seconds=2) for n in range(2)}
+    assert [production.ledger().get(f"message-{n}") for n in range(2)] == [None, None]
+    assert hubspot.calls == []
+
+
+def test_once_the_pair_is_given_back_its_messages_are_run(
+    functions: Deployment, hubspot: FakeHubSpot, visibility: Visibility, clock: Clock
+) -> None:
+    lease = held(DEALS_TO_CONTACTS, clock)
+    consume(sqs_event({"body": envelope((3, 5))}))
+
+    assert production.leases().give_back(lease, clock())
+
+    assert consume(sqs_event({"body": envelope((3, 5))})) == []
+    assert read("message-0").status is Status.COMPLETE
+
+
+# ---------------------------------------------------------------------------------------------- pairs that are verified
+def test_a_pair_that_is_to_be_verified_is_read_and_what_a_late_call_has_undone_is_set_again(
+    functions: Deployment, hubspot: FakeHubSpot, clock: Clock
+) -> None:
+    may_be_undone(hubspot, clock)
+    hubspot.limits[key(3)] = 5  # the older request's call has landed after the younger one's
+
+    assert consume(sqs_event(VERIFICATION)) == []
+
+    assert hubspot.calls == ["read", "create"]
+    assert hubspot.limits == {key(3): 9}
+
+
+def test_a_pair_that_stands_as_it_should_is_read_once(
+    functions: Deployment, hubspot: FakeHubSpot, clock: Clock
+) -> None:
+    may_be_undone(hubspot, clock)
+
+    assert [consume(sqs_event(VERIFICATION)) for _ in range(2)] == [[], []]
+
+    assert hubspot.calls == ["read"]
+    assert production.leases().due("default", clock()) == []
+
+
+def test_what_somebody_else_has_set_is_not_set_again(functions: Deployment, hubspot: FakeHubSpot, clock: Clock) -> None:
+    may_be_undone(hubspot, clock)
+    hubspot.limits[key(3)] = 7
+
+    consume(sqs_event(VERIFICATION))
+
+    assert hubspot.calls == ["read"]
+
+
+def test_a_pair_that_cannot_be_read_is_left_to_the_next_sweep(
+    functions: Deployment, hubspot: FakeHubSpot, clock: Clock
+) -> None:
+    may_be_undone(hubspot, clock)
+    hubspot.reads = [failed(503)]
+
+    assert consume(sqs_event(VERIFICATION)) == []
+
+    assert production.leases().due("default", clock()) == [DEALS_TO_CONTACTS]
+
+
+def test_a_pair_that_another_worker_holds_is_not_verified_and_its_message_does_not_come_back(
+    functions: Deployment, hubspot: FakeHubSpot, clock: Clock
+) -> None:
+    may_be_undone(hubspot, clock)
+    held(DEALS_TO_CONTACTS, clock)
+
+    assert consume(sqs_event(VERIFICATION)) == []
+
+    assert hubspot.calls == []
+
+
+def test_without_the_ledger_a_verification_does_not_come_back(
+    functions: Deployment, hubspot: FakeHubSpot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: object, **__: object) -> None:
+        raise LedgerUnavailable("throttled")
+
+    monkeypatch.setattr(Table, "_call", unreachable)
+
+    assert consume(sqs_event(VERIFICATION)) == []
+
+
+def test_a_verification_for_a_portal_that_is_not_ours_leaves_nothing(
+    functions: Deployment, hubspot: FakeHubSpot
+) -> None:
+    asked = {**VERIFICATION, "messageAttributes": attributes(Verify="nobody#0-3#0-1")}
+
+    assert consume(sqs_event(asked)) == []
+
+    assert hubspot.calls == []
+    assert functions.dynamodb.scan(TableName=functions.table)["Items"] == []
+
+
+def test_a_verification_and_a_request_of_its_pair_share_a_batch(
+    functions: Deployment, hubspot: FakeHubSpot, clock: Clock
+) -> None:
+    may_be_undone(hubspot, clock)
+
+    assert consume(sqs_event(VERIFICATION, {"body": envelope((4, 5))})) == []
+
+    assert hubspot.calls == ["read", "create"]
+    assert read("message-1").status is Status.COMPLETE
+    assert production.ledger().get("message-0") is None
 
 
 def test_an_empty_batch_is_answered(functions: Deployment) -> None:

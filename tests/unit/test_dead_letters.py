@@ -96,6 +96,19 @@ def test_a_deferred_request_fails_with_what_it_waited_for_as_its_reason(
     assert (read().attempts, read().hubspot) == (waiting.attempts, waiting.hubspot)
 
 
+def test_a_deferred_request_for_a_custom_type_fails_though_nobody_here_knows_its_id(
+    functions: Deployment, hubspot: FakeHubSpot, clock: Clock
+) -> None:
+    hubspot.types, hubspot.replies = {"p_boat": "2-9"}, [failed(429)]
+    message = sqs_event({"body": {**envelope((3, 5)), "toObjectType": "p_boat"}})
+    consumer.handler(message, Context(time_left=60_000))
+    assert read().status is Status.DEFERRED
+
+    assert settle(message) == []
+
+    assert has_failed(read(), clock)
+
+
 def test_what_a_deferred_request_has_in_doubt_becomes_unconfirmed_and_what_is_decided_stays(
     functions: Deployment, hubspot: FakeHubSpot, clock: Clock
 ) -> None:
@@ -111,7 +124,7 @@ def test_what_a_deferred_request_has_in_doubt_becomes_unconfirmed_and_what_is_de
 
 
 def test_a_request_that_somebody_still_runs_is_kept_until_its_lease_ends(functions: Deployment, clock: Clock) -> None:
-    claim = production.ledger().claim(ASKED, START, START + timedelta(seconds=45))
+    claim = production.ledger().claim(ASKED, "worker", START, START + timedelta(seconds=45))
 
     assert settle(LETTER) == ["message-0"]
     assert read() == claim.outcome
@@ -125,7 +138,7 @@ def test_a_request_that_somebody_still_runs_is_kept_until_its_lease_ends(functio
 
 
 def test_a_worker_that_was_given_up_cannot_settle_any_more(functions: Deployment, clock: Clock) -> None:
-    claim = production.ledger().claim(ASKED, START, START + timedelta(seconds=45))
+    claim = production.ledger().claim(ASKED, "worker", START, START + timedelta(seconds=45))
     clock.advance(46)
     settle(LETTER)
     before = read()
@@ -143,7 +156,7 @@ def test_a_request_that_is_taken_up_at_the_same_moment_is_kept(
 
     def after_another(self: Table, *arguments: Any, **rest: Any) -> Any:
         monkeypatch.setattr(Table, "update", update)
-        production.ledger().claim(ASKED, START, START + timedelta(seconds=45))
+        production.ledger().claim(ASKED, "worker", START, START + timedelta(seconds=45))
         return update(self, *arguments, **rest)
 
     monkeypatch.setattr(Table, "update", after_another)
@@ -301,12 +314,23 @@ def test_without_the_ledger_the_queue_keeps_the_message(
 
 
 def test_messages_of_a_batch_do_not_touch_each_other(functions: Deployment, clock: Clock) -> None:
-    production.ledger().claim(request("message-1", (3, 5)), clock(), clock() + timedelta(seconds=45))
+    production.ledger().claim(request("message-1", (3, 5)), "worker", clock(), clock() + timedelta(seconds=45))
 
     kept = settle(sqs_event({"body": "{"}, {"body": envelope((3, 5))}, {"body": envelope((3, 5))}))
 
     assert kept == ["message-1"]
     assert [read(f"message-{n}").status for n in range(3)] == [Status.FAILED, Status.RUNNING, Status.FAILED]
+
+
+def test_a_verification_that_was_given_up_is_left_as_the_sweep_asks_again(
+    functions: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = {"body": "a pair to be verified", "messageAttributes": attributes(Verify="default#0-3#0-1")}
+
+    assert settle(sqs_event(asked)) == []
+
+    assert production.ledger().get("message-0") is None
+    assert "OutcomeFailed" not in capsys.readouterr().out
 
 
 def test_an_empty_batch_is_answered(functions: Deployment) -> None:
@@ -340,7 +364,7 @@ def test_an_outcome_of_any_size_can_be_given_up() -> None:
     ledger = Ledger(table, timedelta(days=1))
     asked = request("m-1", *((n, 1) for n in range(1, 501)))
     noise = "".join(random.Random(1).choices(string.printable, k=330_000))  # about all that fits beside the inputs
-    claim = ledger.claim(asked, START, START + timedelta(seconds=45))
+    claim = ledger.claim(asked, "worker", START, START + timedelta(seconds=45))
     large = HubSpotResponse(http_status=503, body=noise)
     told: dict[str, Any] = {"status": Status.DEFERRED, "retry_at": START, "reason": "503", "hubspot": large}
     ledger.settle(replace(claim.outcome, **told), claim.fence)

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from envelopes import attribute, from_event, from_message, sent_at
+from envelopes import attribute, from_event, from_message, sent_at, to_verify
 from model.contract import ContractError
 from model.outcomes import Trigger
+from model.pair import Pair
 from tests.support.events import attributes, load, sqs_event
 from tests.support.fakes import START, envelope
 
@@ -34,6 +35,17 @@ def test_a_message_that_continues_an_outcome_is_named_by_it_whatever_its_key() -
     given = message(body=envelope((3, 5), idempotencyKey="k"), messageAttributes=attributes(OutcomeId="o-7"))
 
     assert from_message(given, PORTALS).id == "o-7"
+
+
+def test_a_message_of_the_sweeps_names_a_portal_and_a_pair() -> None:
+    given = message(body="a pair to be verified", messageAttributes=attributes(Verify="acme#0-3#2-9"))
+
+    assert to_verify(given) == ("acme", Pair("0-3", "2-9"))
+
+
+@pytest.mark.parametrize("given", [{}, {"OutcomeId": "o-7"}, {"Verify": ""}, {"Verify": "acme"}, {"Verify": "a#b#c#d"}])
+def test_any_other_message_names_none(given: dict[str, str]) -> None:
+    assert to_verify(message(messageAttributes=attributes(**given))) is None
 
 
 def test_a_key_names_the_request_whoever_delivers_it() -> None:

@@ -19,7 +19,7 @@ READY = {
     "consumer": "from production import production; production()",
     "scheduled": "from production import production; production()",
     "dead_letters": "from production import ledger; ledger()",
-    "sweep": "from production import ledger, queue; ledger(); queue()",
+    "sweep": "from production import leases, ledger, queue; leases(); ledger(); queue()",
 }
 ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "eu-central-1",

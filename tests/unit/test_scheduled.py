@@ -9,9 +9,11 @@ import pytest
 
 import production
 import scheduled
+from ledger.leases import Wanted
 from model.contract import ContractError
 from model.errors import QueueUnavailable
 from model.outcomes import Outcome, Trigger
+from model.pair import Pair
 from tests.support.aws import Deployment
 from tests.support.events import Context, load
 from tests.support.fakes import Clock, FakeHubSpot, envelope, failed, request
@@ -85,9 +87,22 @@ def test_a_request_that_waits_for_its_time_is_looked_after_by_the_queue(
 
 def test_a_request_held_elsewhere_is_looked_after_by_the_queue(functions: Deployment, clock: Clock) -> None:
     held = request("invocation-1", (3, 5))
-    production.ledger().claim(held, clock(), clock() + timedelta(seconds=50))
+    production.ledger().claim(held, "worker", clock(), clock() + timedelta(seconds=50))
 
     assert invoke(envelope((3, 5)))["status"] == "RUNNING"
+    attributes = functions.sqs.get_queue_attributes(QueueUrl=functions.queue_url, AttributeNames=["All"])["Attributes"]
+    assert attributes["ApproximateNumberOfMessagesDelayed"] == "1"
+
+
+def test_a_request_whose_pair_is_held_elsewhere_is_looked_after_by_the_queue(
+    functions: Deployment, hubspot: FakeHubSpot, clock: Clock
+) -> None:
+    pair = Wanted("default", Pair("0-3", "0-1"))
+    production.leases().take_many([pair], "another worker", clock(), clock() + timedelta(minutes=1))
+
+    assert invoke(envelope((3, 5))) == {"outcomeId": "invocation-1", "status": "QUEUED"}
+
+    assert hubspot.calls == []
     attributes = functions.sqs.get_queue_attributes(QueueUrl=functions.queue_url, AttributeNames=["All"])["Attributes"]
     assert attributes["ApproximateNumberOfMessagesDelayed"] == "1"
 

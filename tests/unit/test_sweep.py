@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ import sweep
 from aws.dynamodb import Item, Table
 from batch_create.handler import run
 from ledger.ledger import STUCK_AFTER, SWEPT_AGAIN_AFTER, Ledger
+from ledger.register import LANDING
 from model.errors import LedgerUnavailable, QueueUnavailable
 from model.outcomes import Doubt, Outcome, Request, Result, Status, Trigger
 from tests.support.aws import Deployment
@@ -53,7 +55,7 @@ def accepted_and_never_sent(hubspot: FakeHubSpot) -> timedelta:
 
 
 def begun_by_a_worker_that_died(hubspot: FakeHubSpot) -> timedelta:
-    production.ledger().claim(ASKED, START, START + LEASE)
+    production.ledger().claim(ASKED, "worker", START, START + LEASE)
     return LEASE
 
 
@@ -110,7 +112,7 @@ def test_what_was_put_back_is_left_to_the_queue_for_12_hours(
 
 @pytest.mark.parametrize("status", [status for status in Status if status.final])
 def test_what_is_over_is_never_swept(functions: Deployment, clock: Clock, status: Status) -> None:
-    claim = production.ledger().claim(ASKED, START, START + LEASE)
+    claim = production.ledger().claim(ASKED, "worker", START, START + LEASE)
     production.ledger().settle(replace(claim.outcome, status=status, finished_at=START), claim.fence)
     clock.advance(1_000_000)
 
@@ -134,6 +136,82 @@ def test_a_sweep_whose_time_is_up_leaves_the_rest_to_the_next(functions: Deploym
 
     assert swept(time_left=9_999) == 0
     assert swept(time_left=10_000) == 3
+
+
+# ---------------------------------------------------------------------------------------------- pairs that are verified
+def may_be_undone(hubspot: FakeHubSpot, clock: Clock, portal: str = "default") -> datetime:
+    """A younger request's number is set, and an older one's call may land after it. When a reading tells."""
+    hubspot.state["0-3", "0-1"] = hubspot.limits  # it is read by its types' ids
+    hubspot.replies, hubspot.reads = [failed(503)], [failed(503)]
+    (older,) = run([request(f"older-{portal}", (3, 5), portal=portal, at=clock())], 30, production.production())
+    assert older.outcome.doubt is not None
+    clock.advance(10)
+    run([request(f"younger-{portal}", (3, 9), portal=portal, at=clock())], 30, production.production())
+    lag = timedelta(seconds=production.settings().read_lag_seconds)
+    return older.outcome.doubt.since + LANDING + lag
+
+
+def asked_to_verify(functions: Deployment) -> list[str]:
+    sent = (message["MessageAttributes"] for message in functions.messages())
+    return [each["Verify"]["StringValue"] for each in sent if "Verify" in each]
+
+
+def test_a_pair_is_asked_to_be_verified_from_when_on_a_reading_tells(
+    functions: Deployment, hubspot: FakeHubSpot, clock: Clock
+) -> None:
+    clock.time = may_be_undone(hubspot, clock) - 60 * SECOND
+    assert swept() == 0
+    assert asked_to_verify(functions) == []
+
+    clock.time += 61 * SECOND
+    assert swept() == 0
+
+    assert asked_to_verify(functions) == ["default#0-3#0-1"]
+    (message,) = functions.messages()
+    with pytest.raises(ValueError, match="Expecting value"):
+        json.loads(message["Body"])
+
+
+def test_a_pair_is_asked_to_be_verified_until_it_is(functions: Deployment, hubspot: FakeHubSpot, clock: Clock) -> None:
+    clock.time = may_be_undone(hubspot, clock) + SECOND
+    swept()
+    swept()
+    assert asked_to_verify(functions) == ["default#0-3#0-1"] * 2
+    hubspot.limits["HUBSPOT_DEFINED", 3] = 5  # a late call
+
+    message = {"body": "a pair to be verified", "messageAttributes": attributes(Verify="default#0-3#0-1")}
+    assert consumer.handler(sqs_event(message), Context(time_left=60_000)) == {"batchItemFailures": []}
+    assert hubspot.limits == {("HUBSPOT_DEFINED", 3): 9}
+
+    # Another reading shows that it stands, and then no more is asked for.
+    for _ in range(5):
+        clock.advance(1200)
+        consumer.handler(sqs_event(message), Context(time_left=60_000))
+    before = len(asked_to_verify(functions))
+    swept()
+    assert len(asked_to_verify(functions)) == before
+
+
+def test_every_portals_pairs_are_asked_to_be_verified(
+    functions: Deployment, hubspot: FakeHubSpot, clock: Clock
+) -> None:
+    may_be_undone(hubspot, clock)
+    clock.time = may_be_undone(hubspot, clock, "acme") + SECOND
+
+    swept()
+
+    assert sorted(asked_to_verify(functions)) == ["acme#0-3#0-1", "default#0-3#0-1"]
+
+
+def test_a_sweep_whose_time_is_up_leaves_verifications_to_the_next(
+    functions: Deployment, hubspot: FakeHubSpot, clock: Clock
+) -> None:
+    clock.time = may_be_undone(hubspot, clock) + SECOND
+
+    swept(time_left=9_999)
+    assert asked_to_verify(functions) == []
+    swept(time_left=10_000)
+    assert asked_to_verify(functions) == ["default#0-3#0-1"]
 
 
 # --------------------------------------------------------------------------------------------------- when it goes wrong
@@ -198,7 +276,7 @@ def test_of_hundreds_each_is_found_once_whatever_its_status() -> None:
     for number in range(250):
         asked = request(f"m-{number}", (3, 5), at=START + SECOND * number)
         if number % 5 == 4:
-            claim = ledger.claim(asked, START, START + LEASE)
+            claim = ledger.claim(asked, "worker", START, START + LEASE)
             told: dict[str, Any] = (
                 {"status": Status.DEFERRED, "retry_at": START, "reason": "503"} if number % 10 == 4 else {}
             )
@@ -215,14 +293,23 @@ def test_of_hundreds_each_is_found_once_whatever_its_status() -> None:
 
 def test_what_a_lagging_index_still_shows_as_running_is_not_stuck() -> None:
     class Lagging(Table):
-        def query(self, index: str, partition: tuple[str, str], between: tuple[str, str], page: int) -> Iterator[Item]:
+        def query(
+            self,
+            index: str,
+            partition: tuple[str, str],
+            between: tuple[str, str],
+            page: int,
+            *,
+            oldest_first: bool = False,
+        ) -> Iterator[Item]:
             attribute, value = partition
-            return super().query(index, (attribute, value.replace("RUNNING", "COMPLETE")), between, page)
+            lagging = (attribute, value.replace("RUNNING", "COMPLETE"))
+            return super().query(index, lagging, between, page, oldest_first=oldest_first)
 
     clock = Clock()
     table: Any = in_memory(clock)
     ledger = Ledger(Lagging(table._client, "outcomes"), timedelta(days=1))
-    claim = ledger.claim(ASKED, START, START + LEASE)
+    claim = ledger.claim(ASKED, "worker", START, START + LEASE)
     clock.advance(3600)
     ledger.settle(replace(claim.outcome, status=Status.COMPLETE, finished_at=clock()), claim.fence)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from dataclasses import replace as changed
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,9 +16,11 @@ import sweep
 import webhook
 from hubspot_api.client import Answer
 from ledger.ledger import Ledger
+from ledger.replay import replay as as_request
 from model.contract import LimitInput
 from model.errors import QueueUnavailable
 from model.outcomes import Outcome, Result, Status
+from model.records import milliseconds
 from tests.support.aws import Deployment
 from tests.support.events import Context, api_event, attributes, sqs_event
 from tests.support.fakes import Clock, FakeHubSpot, answer, echo, envelope, failed, key, request
@@ -187,18 +190,78 @@ def test_a_replay_of_what_was_refused_needs_no_reading(functions: Deployment, hu
     assert hubspot.calls == ["create"]
 
 
-def test_a_replay_is_younger_than_what_happened_since_and_wins(
+# ------------------------------------------------------------------------------------------------------ how old it is
+def sent(message_id: str, at: datetime, *limits: tuple[int, int]) -> dict[str, Any]:
+    """A message that was sent at a time."""
+    attributes = {"SentTimestamp": str(milliseconds(at))}
+    return {"body": envelope(*limits), "messageId": message_id, "attributes": attributes}
+
+
+def test_a_replay_is_as_old_as_its_original_and_leaves_what_was_asked_for_since(
     functions: Deployment, hubspot: FakeHubSpot, clock: Clock
 ) -> None:
     old_id = partial(hubspot)
     clock.advance(60)
-    consume({"body": envelope((4, 9)), "messageId": "since"})
+    consume(sent("since", clock(), (4, 9)))
     clock.advance(60)
 
-    replay(old_id)
+    _, _, headers = replay(old_id)
+    deliver(functions)
+
+    new = read(headers["Outcome-Id"])
+    assert hubspot.limits[key(4)] == 9
+    assert new.age == read(old_id).age
+    assert [(item.result, item.superseded_by) for item in new.inputs] == [(Result.SUPERSEDED, "since")]
+    assert new.requested_at == clock()
+
+
+def test_a_replay_of_all_is_younger_than_what_happened_since_and_wins(
+    functions: Deployment, hubspot: FakeHubSpot, clock: Clock
+) -> None:
+    old_id = partial(hubspot)
+    clock.advance(60)
+    consume(sent("since", clock(), (4, 9)))
+    clock.advance(60)
+
+    replay(old_id, {"all": "true"})
     deliver(functions)
 
     assert hubspot.limits[key(4)] == 5
+
+
+def test_a_replay_of_a_replay_is_as_old_as_the_first_of_them(
+    functions: Deployment, hubspot: FakeHubSpot, clock: Clock
+) -> None:
+    old_id = partial(hubspot)
+    clock.advance(60)
+    consume(sent("since", clock(), (5, 9)))
+    hubspot.replies = [refuse(4)]
+    clock.advance(60)
+    second = replay(old_id)[2]["Outcome-Id"]
+    deliver(functions)
+    assert read(second).status is Status.REJECTED
+    clock.advance(60)
+
+    third = replay(second)[2]["Outcome-Id"]
+    deliver(functions)
+
+    assert read(third).status is Status.COMPLETE
+    assert read(third).age == read(old_id).age
+
+
+def test_what_comes_after_an_original_and_before_its_replay_is_the_younger_even_if_it_runs_last(
+    functions: Deployment, hubspot: FakeHubSpot, clock: Clock
+) -> None:
+    old_id = partial(hubspot)
+    between = sent("between", clock() + timedelta(seconds=30), (4, 9))
+    clock.advance(60)
+    replay(old_id)
+    deliver(functions)
+    assert hubspot.limits[key(4)] == 5
+
+    consume(between)
+
+    assert hubspot.limits[key(4)] == 9
 
 
 # ---------------------------------------------------------------------------------------------------------- asked twice
@@ -222,18 +285,36 @@ def test_asking_twice_replays_once(functions: Deployment, hubspot: FakeHubSpot) 
 
 
 @pytest.mark.parametrize(("first", "second"), [({}, {"all": "true"}), ({"all": "true"}, {})])
-def test_another_replay_for_other_inputs_is_refused_and_says_what_to_replay_instead(
+def test_a_replay_of_all_has_an_id_of_its_own(
     functions: Deployment, hubspot: FakeHubSpot, first: dict[str, str], second: dict[str, str]
 ) -> None:
     old_id = partial(hubspot)
-    new_id = replay(old_id, first)[2]["Outcome-Id"]
-    before = read(new_id)
+    (one, other) = (replay(old_id, query)[2] for query in (first, second))
 
-    message = not_replayable(replay(old_id, second))
+    assert one["Outcome-Id"] != other["Outcome-Id"]
+    assert "Idempotency-Replayed" not in other
+    assert read(old_id).replayed_by == other["Outcome-Id"]
+    assert {read(made["Outcome-Id"]).replay_of for made in (one, other)} == {old_id}
+    # And each is made once.
+    again = [replay(old_id, query)[2]["Outcome-Id"] for query in (first, second)]
+    assert again == [one["Outcome-Id"], other["Outcome-Id"]]
 
-    assert message == f"it was replayed before, for other inputs: replay outcome {new_id} instead."
-    assert read(new_id) == before
-    assert read(old_id).replayed_by == new_id
+
+def test_another_replay_for_other_inputs_is_refused_and_says_what_to_replay_instead(
+    functions: Deployment, hubspot: FakeHubSpot, clock: Clock
+) -> None:
+    old_id = partial(hubspot)
+    # In older versions a replay of all had the same id as one of what is left.
+    left = as_request(read(old_id), "crm", clock(), everything=False)
+    of_all = as_request(read(old_id), "crm", clock(), everything=True)
+    production.ledger().accept(changed(of_all, own_id=left.id), clock())
+    before = read(left.id)
+
+    message = not_replayable(replay(old_id))
+
+    assert message == f"it was replayed before, for other inputs: replay outcome {left.id} instead."
+    assert read(left.id) == before
+    assert read(old_id).replayed_by is None
 
 
 def test_a_replay_of_a_replay_is_a_third_outcome(functions: Deployment, hubspot: FakeHubSpot) -> None:
@@ -330,7 +411,7 @@ def test_what_is_not_over_is_409(functions: Deployment, hubspot: FakeHubSpot, cl
     if status is Status.QUEUED:
         production.ledger().accept(asked, clock())
     elif status is Status.RUNNING:
-        production.ledger().claim(asked, clock(), clock() + timedelta(seconds=45))
+        production.ledger().claim(asked, "worker", clock(), clock() + timedelta(seconds=45))
     else:
         hubspot.replies = [failed(429)]
         consume({"body": envelope((3, 5)), "messageId": "m-1"})

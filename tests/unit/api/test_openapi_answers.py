@@ -47,7 +47,7 @@ def test_what_api_gateway_refuses_of_a_route_is_described(method: str, path: str
 
 def test_an_outcome_has_the_fields_of_the_code() -> None:
     taken = facts(model(Outcome))
-    for hidden in ("apiVersion", "doubt"):
+    for hidden in ("apiVersion", "doubt", "orderedAs"):
         del taken["properties"][hidden]
     del taken["properties"]["hubspot"]["properties"]["verbatim"]
     taken["properties"]["hubspot"]["properties"]["body"] = {}  # whatever JSON it holds
@@ -105,6 +105,7 @@ def full(**changes: Any) -> Outcome:
         attempts=(attempt,),
         doubt=doubt,
         api_version="2026-03",
+        ordered_as="1795424400000#o-0",
     )
     return replace(known, **changes)
 

@@ -22,7 +22,7 @@ def test_without_the_ledger_nothing_is_taken_and_it_can_be_sent_again(
     def unreachable(*_: object, **__: object) -> None:
         raise LedgerUnavailable("throttled")
 
-    for claim in ("claim", "claim_new"):
+    for claim in ("claim", "claim_new", "claim_and_take"):
         monkeypatch.setattr(Ledger, claim, unreachable)
 
     status, error, headers = call(api_event("POST", PATH, body=BODY))

@@ -15,6 +15,7 @@ from batch_create.handler import run
 from ledger.claim import Claim
 from model.object_types import object_type_id
 from model.outcomes import Request
+from model.records import milliseconds
 from tests.support.aws import Deployment
 from tests.support.events import api_event
 from tests.support.fakes import Clock, FakeHubSpot, failed
@@ -25,7 +26,9 @@ BOATS = PATH.replace("contacts", "p_boat")  # which `guest` may use
 
 def as_guest(method: str, path: str, **query: str) -> Reply:
     body = BODY if method == "POST" else None
-    return call(api_event(method, path, body=body, query=query or None, Authorization="Bearer guest-key"))
+    event = api_event(method, path, body=body, query=query or None, Authorization="Bearer guest-key")
+    event["requestContext"]["requestTimeEpoch"] = milliseconds(production.now())
+    return call(event)
 
 
 @pytest.fixture(autouse=True)
@@ -44,11 +47,13 @@ def test_hubspots_own_types_are_compared_without_asking(functions: Deployment, h
     [("p_boat", ["p_boat"]), ("p7_boat", ["p7_boat", "p_boat"]), ("2-9", ["p_boat"])],
 )
 def test_given_a_custom_type_when_it_is_first_used_hubspot_is_asked_for_what_must_be_compared_and_not_again(
-    functions: Deployment, hubspot: FakeHubSpot, name: str, asked: list[str]
+    functions: Deployment, hubspot: FakeHubSpot, clock: Clock, name: str, asked: list[str]
 ) -> None:
     path = PATH.replace("contacts", name)
 
-    assert [as_guest("POST", path)[0] for _ in range(2)] == [201, 201]
+    for _ in range(2):
+        assert as_guest("POST", path)[0] == 201
+        clock.advance(1)
     production.object_types.cache_clear()  # another environment
     assert as_guest("POST", path)[0] == 201
 
@@ -78,12 +83,28 @@ def test_a_type_of_which_hubspot_does_not_tell_the_id_is_403(
 
 
 def test_a_client_of_all_types_needs_no_id(functions: Deployment, hubspot: FakeHubSpot) -> None:
-    assert call(api_event("POST", BOATS, body=BODY))[0] == 201
-    assert hubspot.types_asked == []
+    hubspot.types["p_boat"] = failed(503)
+
+    status, _, headers = call(api_event("POST", BOATS, body=BODY))
+
+    # It is not refused: only the run needs the id, to know the pair, and waits for it.
+    assert (status, headers["Outcome-Status"]) == (202, "DEFERRED")
+    assert hubspot.created == []
+
+
+def test_a_request_of_any_client_is_for_the_pair_that_hubspot_tells(
+    functions: Deployment, hubspot: FakeHubSpot
+) -> None:
+    status, _, headers = call(api_event("POST", BOATS, body=BODY))
+
+    assert status == 201
+    assert hubspot.types_asked == ["p_boat"]
+    item = functions.dynamodb.get_item(TableName=functions.table, Key={"id": {"S": headers["Outcome-Id"]}})["Item"]
+    assert item["pairKey"] == {"S": "default#0-3#2-9"}
 
 
 def test_an_outcome_is_shown_once_its_types_are_known_and_reading_asks_nobody(
-    functions: Deployment, hubspot: FakeHubSpot
+    functions: Deployment, hubspot: FakeHubSpot, clock: Clock
 ) -> None:
     _, _, headers = call(api_event("POST", PATH.replace("contacts", "p7_boat"), body=BODY))
     where, boats = headers["Location"], {"from": "deals", "to": "p_boat"}
@@ -91,8 +112,9 @@ def test_an_outcome_is_shown_once_its_types_are_known_and_reading_asks_nobody(
     assert as_guest("GET", where)[0] == 404
     assert as_guest("GET", "/outcomes")[1] == {"results": []}
     assert as_guest("GET", "/outcomes", **boats)[0] == 403
-    assert hubspot.types_asked == []
+    assert hubspot.types_asked == ["p7_boat"]  # by the run
 
+    clock.advance(1)
     assert as_guest("POST", PATH.replace("contacts", "p7_boat"))[0] == 201
 
     assert as_guest("GET", where)[0] == 200

@@ -31,6 +31,26 @@ def test_outcomes_are_listed_newest_first_and_in_pages(functions: Deployment) ->
     assert get("/outcomes", since="2999-01-01T00:00:00Z")[1] == {"results": []}
 
 
+@pytest.mark.parametrize("pair", ["deals/contacts", "DEAL/0-1", "0-3/Contacts"])
+def test_outcomes_of_a_pair_are_listed_however_it_is_spelt(functions: Deployment, pair: str) -> None:
+    outcome_id = call(api_event("POST", PATH.replace("deals/contacts", pair), body=BODY))[2]["Outcome-Id"]
+
+    for from_type, to_type in (("deals", "contacts"), ("0-3", "0-1"), ("Deal", "contact")):
+        found = get("/outcomes", **{"from": from_type, "to": to_type})[1]["results"]
+        assert [outcome["id"] for outcome in found] == [outcome_id]
+
+
+def test_what_waits_in_the_queue_is_listed_by_its_pair_also_before_hubspot_has_told_its_types(
+    functions: Deployment,
+) -> None:
+    event = api_event("POST", PATH.replace("contacts", "p_boat"), body=BODY, Prefer="respond-async")
+    outcome_id = call(event)[2]["Outcome-Id"]
+
+    found = get("/outcomes", **{"from": "deals", "to": "p_boat"})[1]["results"]
+
+    assert [outcome["id"] for outcome in found] == [outcome_id]
+
+
 @pytest.mark.parametrize(
     ("query", "field"),
     [

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 
+import production
 import webhook
+from ledger.leases import Wanted
 from ledger.ledger import Ledger
 from model.errors import LedgerUnavailable, QueueUnavailable
+from model.pair import Pair
 from tests.support.aws import Deployment
 from tests.support.events import api_event
-from tests.support.fakes import FakeHubSpot, failed
+from tests.support.fakes import START, Clock, FakeHubSpot, failed
 from tests.support.webhook import BODY, PATH, call, get, is_hubspots_error
 
 
@@ -91,12 +96,52 @@ def test_a_doubt_is_looked_up_whatever_else_fails_after_it(functions: Deployment
     assert "doubt" not in outcome  # it is ours, and no part of the answer
 
 
+def test_a_request_whose_pair_another_worker_holds_for_more_than_five_seconds_goes_on_in_the_queue(
+    functions: Deployment, hubspot: FakeHubSpot, clock: Clock
+) -> None:
+    pair = Wanted("default", Pair("0-3", "0-1"))
+    production.leases().take_many([pair], "another worker", clock(), clock() + timedelta(minutes=1))
+
+    status, body, headers = call(api_event("POST", PATH, body=BODY))
+
+    assert (status, body["status"], headers["Outcome-Status"]) == (202, "PENDING", "QUEUED")
+    assert timedelta(seconds=5) <= clock() - START < timedelta(seconds=6)
+    assert get(headers["Location"])[1]["status"] == "QUEUED"
+    (message,) = functions.messages()
+    assert message["MessageAttributes"]["OutcomeId"]["StringValue"] == headers["Outcome-Id"]
+    assert hubspot.calls == []
+
+
+def test_a_request_whose_pair_is_given_back_in_time_is_answered_at_once(
+    functions: Deployment, hubspot: FakeHubSpot, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = Wanted("default", Pair("0-3", "0-1"))
+    (lease,) = production.leases().take_many([pair], "another worker", clock(), clock() + timedelta(minutes=1))
+    assert lease is not None
+
+    def sleep(seconds: float) -> None:
+        clock.advance(seconds)
+        if clock() - START > timedelta(seconds=2):
+            production.leases().give_back(lease, clock())
+
+    monkeypatch.setattr(production, "sleep", sleep)
+
+    status, _, headers = call(api_event("POST", PATH, body=BODY))
+
+    assert (status, headers["Outcome-Status"]) == (201, "COMPLETE")
+    assert clock() - START < timedelta(seconds=3)
+
+
 def test_what_could_not_be_settled_goes_on_in_the_queue(
     functions: Deployment, hubspot: FakeHubSpot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unreachable(*_: object) -> None:
         raise LedgerUnavailable("throttled")
 
+    def unwritten(self: Ledger, settled: Sequence[object], also: Sequence[object] = ()) -> list[bool]:
+        return [False] * (len(settled) + len(also))
+
+    monkeypatch.setattr(Ledger, "settle_many", unwritten)
     monkeypatch.setattr(Ledger, "settle", unreachable)
 
     status, _, headers = call(api_event("POST", PATH, body=BODY))

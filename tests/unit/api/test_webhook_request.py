@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 import json
 from base64 import b64encode
+from datetime import datetime, timedelta
 
 import pytest
 
+from model.records import iso, milliseconds
 from tests.support.aws import Deployment
 from tests.support.events import api_event
-from tests.support.fakes import FakeHubSpot
-from tests.support.webhook import BODY, PATH, call, is_hubspots_error
+from tests.support.fakes import START, Clock, FakeHubSpot, key
+from tests.support.webhook import BODY, PATH, call, get, is_hubspots_error
 
 
 def test_another_portal_and_version_are_used_as_the_path_says(functions: Deployment, hubspot: FakeHubSpot) -> None:
@@ -88,6 +90,40 @@ def test_a_body_that_is_no_json_object_is_400(functions: Deployment, body: str) 
 
     assert status == 400
     assert is_hubspots_error(error)
+
+
+@pytest.mark.parametrize(
+    ("sent", "taken"),
+    [
+        (START - timedelta(seconds=3), START - timedelta(seconds=3)),
+        (START, START),
+        (START + timedelta(minutes=1), START),  # nobody is younger than now, however much a clock is ahead
+    ],
+)
+def test_a_request_was_made_when_it_came_to_api_gateway(functions: Deployment, sent: datetime, taken: datetime) -> None:
+    event = api_event("POST", PATH, body=BODY)
+    event["requestContext"]["requestTimeEpoch"] = milliseconds(sent)
+
+    _, _, headers = call(event)
+
+    assert get(headers["Location"])[1]["requestedAt"] == iso(taken)
+
+
+def test_a_request_that_was_made_before_another_does_not_undo_it_whichever_begins_first(
+    functions: Deployment, hubspot: FakeHubSpot, clock: Clock
+) -> None:
+    younger, older = (
+        api_event("POST", PATH, body={"inputs": [{**BODY["inputs"][0], "maxToObjectIds": most}]}) for most in (9, 5)
+    )
+    clock.advance(10)
+    younger["requestContext"]["requestTimeEpoch"] = milliseconds(START + timedelta(seconds=2))
+    older["requestContext"]["requestTimeEpoch"] = milliseconds(START + timedelta(seconds=1))
+
+    assert call(younger)[0] == 201
+    clock.advance(1)
+    call(older)
+
+    assert hubspot.limits == {key(3): 9}
 
 
 def test_a_version_that_the_settings_do_not_allow_is_404(functions: Deployment) -> None:

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from aws.sqs import Queue
 from model.errors import QueueUnavailable
+from model.pair import Pair
 from tests.support.aws import Deployment
 from tests.support.fakes import START, request
 
@@ -114,3 +115,20 @@ def test_a_queue_that_cannot_be_reached_is_said_to_be() -> None:
         broken.send(request("m-1", (3, 5)), START)
     with pytest.raises(QueueUnavailable):
         broken.postpone({"handle": START}, START)
+
+
+def test_a_pair_to_be_verified_is_in_an_attribute_and_fair_to_other_portals() -> None:
+    sqs: Any = Recorder()
+
+    Queue(sqs, "url").send_verification("acme", Pair("0-3", "2-9"))
+
+    assert sqs.asked["MessageAttributes"] == {"Verify": {"DataType": "String", "StringValue": "acme#0-3#2-9"}}
+    assert (sqs.asked["MessageGroupId"], sqs.asked["DelaySeconds"]) == ("acme", 0)
+
+
+def test_a_verification_that_cannot_be_queued_is_said_so() -> None:
+    refused: Any = {"Error": {"Code": "Throttled"}}
+    sqs: Any = Recorder(ClientError(refused, "SendMessage"))
+
+    with pytest.raises(QueueUnavailable):
+        Queue(sqs, "url").send_verification("acme", Pair("0-3", "2-9"))

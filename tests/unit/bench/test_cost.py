@@ -19,11 +19,19 @@ from bench.cost import (
     ways,
     work,
     workflow,
+    writing_calls,
 )
 from bench.prices import Price
 from bench.units import Measured, Write, measure, size, write
 
-FOUR_INPUTS = Measured(inputs=4, claim=Write(703, 1, 2), settle=Write(1_139, 2, 2), stored=1_705)
+FOUR_INPUTS = Measured(
+    inputs=4,
+    claim=Write(756, 1, 2),
+    settle=Write(1_188, 2, 2),
+    take=Write(491, 1, 0),
+    give_back=Write(450, 1, 0),
+    stored=1_747,
+)
 BY_STATUS = ("id", "statusKey", "sortKey")
 
 
@@ -35,6 +43,13 @@ def test_a_request_that_goes_well_is_two_writes_of_few_units() -> None:
     assert measured.units == measured.claim.table + measured.settle.table + 4
     assert measured.claim.table == 1
     assert measured.settle.table <= 2
+
+
+def test_its_pair_is_taken_and_given_back_by_one_unit_each() -> None:
+    measured = measure(4)
+
+    assert (measured.take.units, measured.give_back.units) == (1, 1)
+    assert measured.pair_units == 2
 
 
 def test_a_write_costs_by_the_larger_of_the_item_before_and_after() -> None:
@@ -80,16 +95,24 @@ def test_a_functions_processor_is_as_large_as_its_memory_up_to_a_whole_core() ->
 def test_an_invocation_waits_for_four_at_once_and_works_on_one_after_the_other() -> None:
     one, four, five = (batch_seconds(10, calls, 512) for calls in (1, 4, 5))
 
-    assert four - one == pytest.approx(work(3 * 0.0022, 512))  # a settlement for each pair
-    assert five - four == pytest.approx(0.15 + work(0.0022, 512))
+    # Up to four pairs are taken one by one, by a thread each: a write to take it, one for its claims and one to settle.
+    assert four - one == pytest.approx(work(9 * 0.0022, 512))
+    # Of five, two are taken together; and two more writes are waited for, to take the fifth and to give it back.
+    assert five - four == pytest.approx(0.15 + 2 * 0.005 + work((11 - 12) * 0.0022, 512))
     assert batch_seconds(12, 4, 512) - four == pytest.approx(work(2 * 0.0018, 512))
     assert batch_seconds(13, 4, 512) - four == pytest.approx(work(3 * 0.0018, 512) + 2 * 0.005)
 
 
 def test_writes_of_many_messages_share_calls_of_dynamodb() -> None:
-    # 25 claims in one; the settlements of each pair in one.
-    assert batch_seconds(25, 1, 512) - batch_seconds(24, 1, 512) == pytest.approx(work(0.0018, 512) + 2 * 0.005)
-    assert batch_seconds(26, 1, 512) - batch_seconds(25, 1, 512) == pytest.approx(work(0.0018 + 2 * 0.0022, 512))
+    # 25 claims in one; 24 settlements of a pair in one, beside which it is given back.
+    assert writing_calls(24, 1) == 3
+    assert writing_calls(25, 1) == 4
+    assert writing_calls(26, 1) == 5
+    assert batch_seconds(26, 1, 512) - batch_seconds(25, 1, 512) == pytest.approx(work(0.0018 + 0.0022, 512))
+
+
+def test_a_message_alone_is_claimed_with_its_pair_in_one_call_and_settled_in_another() -> None:
+    assert writing_calls(1, 1) == 2
 
 
 def test_dollars_are_counts_times_prices() -> None:
@@ -111,8 +134,8 @@ def test_messages_that_share_calls_and_invocations_cost_less() -> None:
 def test_the_ledger_is_what_the_truth_costs() -> None:
     here = ours("", FOUR_INPUTS, 10, 10, {prices.SQS_REQUEST: queued(10)})
 
-    # Seven units, and a tenth of one for the portal's bucket.
-    assert here.dollars(prices.WRITE_UNIT) == pytest.approx(7.1 * 0.625)
+    # Seven units, two for the pair, and a tenth of one for the portal's bucket.
+    assert here.dollars(prices.WRITE_UNIT) == pytest.approx(9.1 * 0.625)
     assert here.total - here.dollars(prices.WRITE_UNIT) < plain(10).total
     assert destination().total < plain(10).total < here.total < workflow(express=False).total
 
