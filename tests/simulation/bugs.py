@@ -22,7 +22,7 @@ from batch_create.sending import Sender
 from hubspot_api import client, retry_policy
 from ledger import ledger
 from ledger.claim import Claim, Claims
-from ledger.leases import FREE, Lease, Leases, Wanted
+from ledger.leases import FREE, Leases, Taken, Wanted
 from ledger.ledger import Ledger
 from ledger.locks import Locks
 from ledger.register import Applied, Register
@@ -264,7 +264,7 @@ def send_without_a_lease(put: Put) -> None:
     _conditions(put, "holder = :was AND #until = :ended", "attribute_exists(id)")
     taken = Leases.taken
 
-    def anyway(self: Leases, wanted: Wanted, written: Written, *rest: Any) -> Lease | None:
+    def anyway(self: Leases, wanted: Wanted, written: Written, *rest: Any) -> Taken:
         item = written.item or self._table.get(wanted.item_id)
         return taken(self, wanted, replace(written, item=item and {**item, "until": FREE}), *rest)
 

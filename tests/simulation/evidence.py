@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from local.hubspot.catalogue import object_type_id
 from local.hubspot.journal import Entry
 from model.outcomes import InputOutcome, Outcome, Status
+from model.records import milliseconds
 from tests.simulation.scenario import HUBS, Scenario
 from tests.simulation.transport import Key, Set
 
@@ -93,8 +94,7 @@ def age_of(outcome: Outcome, outcomes: Mapping[str, Outcome], renewed: Collectio
     is one of the `renewed`, which replay everything."""
     while outcome.replay_of and outcome.id not in renewed and outcome.replay_of in outcomes:
         outcome = outcomes[outcome.replay_of]
-    age: Age | None = getattr(outcome, "age", None)
-    return age or (outcome.requested_at, outcome.id)
+    return outcome.age if outcome.id not in renewed else (milliseconds(outcome.requested_at), outcome.id)
 
 
 def key_of(outcome: Outcome, item: InputOutcome) -> Key:

@@ -15,7 +15,7 @@ from model.outcomes import InputOutcome, Outcome, Result, Status, Verdict
 from tests.simulation.evidence import FINAL, Evidence, canonical, key_of, refused_by_itself
 from tests.simulation.plan import FEW_RECEIVES, Ask
 from tests.simulation.transport import Key, Set
-from tests.support.words import INSTEAD
+from tests.support.words import INSTEAD, RECORDED
 
 DONE = (Result.APPLIED, Result.UNCHANGED)
 WORD = re.compile(r"[\w-]+")
@@ -201,6 +201,11 @@ class LedgerChecks:
             return self._is_applied(outcome, told, history)
         if self._names_a_younger_doubt(outcome, item):
             return ""
+        if RECORDED in (item.message or ""):
+            # A run that died before it was settled found it in doubt, refused, and another number there.
+            key, number = key_of(outcome, item), item.max_to_object_ids
+            if any(refused_by_itself(each, key, number) for each in self.evidence.creates[key, number]):
+                return ""
         unreadable = self.evidence.plan.unreadable
         return "" if unreadable and canonical(outcome) == tuple(unreadable) else "but HubSpot could be read"
 

@@ -221,9 +221,9 @@ def _faults(dice: Random, intensity: float, unreadable: Pair | None) -> list[dic
         pair = {"fromObjectType": unreadable.from_type, "toObjectType": unreadable.to_type}
         orders.append({"operation": "read", **pair, "share": 1, "effect": {"kind": "status", "status": 404}})
         # Some requests of the pair have to wait, and what others have sent can never be confirmed.
-        for effect in ({"status": 477, "retryAfterSeconds": 600}, {"status": 504, "applied": True}):
-            ordered = {"share": 0.2, "seed": dice.getrandbits(31), "effect": {"kind": "status", **effect}}
-            orders.append({"operation": "create", **pair, **ordered})
+        for status in ({"status": 477, "retryAfterSeconds": 600}, {"status": 504, "applied": True}):
+            told = {"share": 0.2, "seed": dice.getrandbits(31), "effect": {"kind": "status", **status}}
+            orders.append({"operation": "create", **pair, **told})
     if not intensity:
         return orders
     kinds = dice.sample(range(len(EFFECTS)), dice.randint(1, 8))
