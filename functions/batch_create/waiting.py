@@ -48,6 +48,7 @@ class Waiting:
     def wait(self, denied: Denied, seconds: float) -> None:
         """Wait until each has been run, here or by another worker, for so many seconds and LONGEST at most."""
         waited, looks = 0.0, LOOKS
+        urgent = any(request.interactive for requests in denied.values() for request in requests)
         while denied and waited < min(LONGEST, seconds):
             for wanted, requests in denied.items():
                 for each in self._claiming.own(requests):
@@ -56,8 +57,8 @@ class Waiting:
             self._deps.sleep(pause)
             waited += pause
             denied = self._look(denied)
-            if not self._entered:  # nobody waits for an answer, and each look costs a write
-                looks = min(2 * looks, LONGEST / 4)
+            if not urgent:  # nobody waits for an answer, and each look costs a call of the ledger
+                looks *= 2
         for requests in denied.values():
             for request in requests:
                 self._give_up(request)

@@ -169,7 +169,7 @@ class Claims:
 
     def _item(self, outcome: Outcome, now: datetime, request: Request | None = None) -> Item:
         if outcome.requested_at > now + CLOCKS_DIFFER:
-            # An age is fixed here, when the ledger first hears of a request. A clock that is wrong makes nobody younger.
+            # An age is fixed here, when the ledger first hears of a request: a wrong clock makes nobody younger.
             outcome = replace(outcome, requested_at=now)
         item = from_outcome(outcome) | status_attributes(outcome.portal, outcome.status)
         # The id makes the sort key unique, so that a page can end between two outcomes of the same millisecond.
