@@ -165,13 +165,17 @@ class World:
                 except Exception as error:  # noqa: BLE001 # of any kind: told to the process, as the real pool does
                     failed.append(error)
 
+        def ended(_: Any) -> None:
+            if all(thread.dead for thread in process.threads):
+                process.resume()
+
         for _ in range(min(MAX_THREADS, len(jobs))):
-            thread = Worker(self, f"{process.name}-{next(self._numbers)}", take, lambda _: None, process)
+            thread = Worker(self, f"{process.name}-{next(self._numbers)}", take, ended, process)
             process.threads.append(thread)
             self._workers.append(thread)
             self.at(self.now, thread.resume)
-        while not all(thread.dead for thread in process.threads):
-            self.wait(LOOKS)
+        self.scheduler.switch()  # until the last of them has ended
+        self.alive()
         process.threads.clear()
         if failed:
             raise failed[0]
