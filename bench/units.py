@@ -21,7 +21,7 @@ from ledger.ledger import Ledger
 from model.outcomes import Request, Trigger
 from model.validation import parse_envelope
 from tests.support.aws import ACCOUNT, clients, deploy, partiql
-from tests.support.fakes import START, Clock, FakeHubSpot, answer, echo, leases, ports
+from tests.support.fakes import START, Clock, FakeHubSpot, answer, echo, ports
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import TableDescriptionTypeDef
@@ -109,7 +109,7 @@ def measure(inputs: int) -> Measured:
         limits = [{"category": "USER_DEFINED", "typeId": n, "maxToObjectIds": 5} for n in range(1, inputs + 1)]
         body = {"portal": "default", "fromObjectType": "deals", "toObjectType": "contacts", "inputs": limits}
         envelope, hubspot = parse_envelope(body, {"default"}), FakeHubSpot()
-        deps = ports(Ledger(table, timedelta(days=400)), hubspot, Clock(), leases=leases(table))
+        deps = ports(Ledger(table, timedelta(days=400)), hubspot, Clock())
         first = Request(envelope, Trigger.QUEUE, "7f1c2f0e-64f5-4b0e-9f3a-5a1a2f9d8b11", START - timedelta(hours=1))
         run([first], 30, deps)
         free = table.get(pair_id) or {}

@@ -141,12 +141,13 @@ def test_a_sweep_whose_time_is_up_leaves_the_rest_to_the_next(functions: Deploym
 # ---------------------------------------------------------------------------------------------- pairs that are verified
 def may_be_undone(hubspot: FakeHubSpot, clock: Clock, portal: str = "default") -> datetime:
     """A younger request's number is set, and an older one's call may land after it. When a reading tells."""
-    hubspot.state["0-3", "0-1"] = hubspot.limits  # it is read by its types' ids
     hubspot.replies, hubspot.reads = [failed(503)], [failed(503)]
     (older,) = run([request(f"older-{portal}", (3, 5), portal=portal, at=clock())], 30, production.production())
     assert older.outcome.doubt is not None
     clock.advance(10)
-    run([request(f"younger-{portal}", (3, 9), portal=portal, at=clock())], 30, production.production())
+    # Somebody waits for the younger one, which does not wait for the call to land.
+    younger = request(f"younger-{portal}", (3, 9), portal=portal, at=clock(), interactive=True)
+    run([younger], 30, production.production())
     lag = timedelta(seconds=production.settings().read_lag_seconds)
     return older.outcome.doubt.since + LANDING + lag
 

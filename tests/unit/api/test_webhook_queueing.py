@@ -10,7 +10,7 @@ import pytest
 
 import production
 import webhook
-from ledger.leases import Wanted
+from ledger.leases import Lease, Wanted
 from ledger.ledger import Ledger
 from model.errors import LedgerUnavailable, QueueUnavailable
 from model.pair import Pair
@@ -117,7 +117,7 @@ def test_a_request_whose_pair_is_given_back_in_time_is_answered_at_once(
 ) -> None:
     pair = Wanted("default", Pair("0-3", "0-1"))
     (lease,) = production.leases().take_many([pair], "another worker", clock(), clock() + timedelta(minutes=1))
-    assert lease is not None
+    assert isinstance(lease, Lease)
 
     def sleep(seconds: float) -> None:
         clock.advance(seconds)
