@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from aws.secrets_manager import SecretStore
     from aws.sqs import Queue
     from batch_create.dependencies import Dependencies
-    from batch_create.object_types import ObjectTypes
+    from hubspot_api.object_types import ObjectTypes
     from ledger.history import History
     from ledger.leases import Leases
     from runtime.settings import Settings
@@ -129,7 +129,7 @@ def production() -> Dependencies:
 def object_types() -> ObjectTypes:
     """What object types names stand for. HubSpot is asked with what `run` works with."""
     from batch_create.authorised_call import AuthorisedCalls
-    from batch_create.object_types import ObjectTypes
+    from hubspot_api.object_types import ObjectTypes
     from ledger.object_types import TypeMemory
 
     return ObjectTypes(TypeMemory(_table()), lambda deadline: AuthorisedCalls(production(), deadline, urgent=True), now)

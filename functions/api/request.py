@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
     from api.clients import Client
-    from batch_create.object_types import ObjectTypes
+    from hubspot_api.object_types import ObjectTypes
     from runtime.settings import Settings
 
 JSON = "application/json"

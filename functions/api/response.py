@@ -18,7 +18,7 @@ from aws_lambda_powertools.event_handler.exceptions import ServiceError
 from api.authentication import TooManyRequests, Unauthenticated
 from api.clients import Forbidden
 from api.headers import answer_headers
-from batch_create.merged_answer import MULTI_STATUS, decides, is_2xx
+from hubspot_api.merged_answer import MULTI_STATUS, decides, is_2xx
 from ledger.claim import Claim, ClaimStatus
 from ledger.replay import DONE, NotReplayable
 from model import json_text

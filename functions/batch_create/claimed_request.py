@@ -9,8 +9,8 @@ from typing import Any
 
 from batch_create.attribution import Attribution
 from batch_create.call_result import CallResult
-from batch_create.merged_answer import decides, merged
 from batch_create.plan import Call, Demand
+from hubspot_api.merged_answer import decides, merged
 from hubspot_api.retry_policy import not_before
 from ledger.claim import Claim
 from model.contract import LimitKey

@@ -8,9 +8,8 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
-from batch_create.adoption import adopt
 from batch_create.authorised_call import AuthorisedCalls
-from batch_create.claiming import Claiming
+from batch_create.claiming import Claiming, adopt
 from batch_create.dependencies import Dependencies
 from batch_create.pair_run import PairRun
 from batch_create.plan import chunks, round_robin

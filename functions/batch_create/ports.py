@@ -84,20 +84,7 @@ class LeasePort(Protocol):
 
 
 class ObjectTypePort(Protocol):
-    """Object types by their names, as `batch_create.object_types.ObjectTypes` knows them."""
+    """Object types by their names, as `hubspot_api.object_types.ObjectTypes` knows them."""
 
     def known(self, portal: str, name: str) -> str | None: ...
     def resolve(self, portal: str, name: str, seconds: float) -> str: ...
-
-
-class TypeMemoryPort(Protocol):
-    """What HubSpot has said of object types, as `ledger.object_types.TypeMemory` keeps it."""
-
-    def recall(self, portal: str, name: str, now: datetime) -> str | None: ...
-    def remember(self, portal: str, name: str, type_id: str, now: datetime) -> None: ...
-
-
-class TypeCallPort(Protocol):
-    """The question for an object type, as `batch_create.authorised_call.AuthorisedCalls` asks it."""
-
-    def object_type(self, portal: str, name: str) -> str: ...

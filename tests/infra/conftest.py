@@ -24,6 +24,7 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
         timeZones={"globex": "America/New_York", "acme": "Europe/Berlin"},
         secretPrefix="another/tokens",
         outcomeRetentionDays=30,
+        readLagSeconds=60,
         logRetentionDays=7,
         deletionProtection=False,
         alarmEmail="ops@example.com",

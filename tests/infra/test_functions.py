@@ -169,6 +169,7 @@ def test_the_settings_reach_every_function(other: Synthesised) -> None:
         "TOKEN_SECRET_PREFIX": "another/tokens",
         "OUTCOMES_TABLE": "Storage/Outcomes",
         "OUTCOME_RETENTION_DAYS": "30",
+        "READ_LAG_SECONDS": "60",
         "BATCH_SIZE": "50",
         "QUOTA_CALLS": "190",
         "HEAD_ROOM": "0.125",

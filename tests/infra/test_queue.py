@@ -39,7 +39,7 @@ def test_a_queue_is_encrypted_and_refuses_plain_http_and_other_accounts(stack: S
 
     assert queue(stack, path)["SqsManagedSseEnabled"] is True
     assert policy["Queues"] == [path]
-    statements = policy["PolicyDocument"]["Statement"]
+    statements = [each for each in policy["PolicyDocument"]["Statement"] if each.get("Sid") != "Moves"]
     for statement in statements:
         assert (statement["Effect"], statement["Action"], statement["Principal"]) == ("Deny", "sqs:*", {"AWS": "*"})
         assert statement["Resource"] == path
@@ -51,6 +51,19 @@ def test_a_queue_is_encrypted_and_refuses_plain_http_and_other_accounts(stack: S
             "Bool": {"aws:PrincipalIsAWSService": "false"},
         },
     ]
+
+
+def test_nobody_may_move_dead_letters_back(stack: Synthesised) -> None:
+    # A moved message is a new one: its request would be taken for younger than those that were made since.
+    statements = stack.properties("AWS::SQS::QueuePolicy", "Queue/DeadLetters/Policy")["PolicyDocument"]["Statement"]
+
+    assert {
+        "Sid": "Moves",
+        "Effect": "Deny",
+        "Principal": {"AWS": "*"},
+        "Action": "sqs:StartMessageMoveTask",
+        "Resource": "Queue/DeadLetters",
+    } in statements
 
 
 @BOTH

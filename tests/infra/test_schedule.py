@@ -1,4 +1,4 @@
-"""What runs by the clock: what the files under limits/ become, and the hourly sweep."""
+"""What runs by the clock: what the files under limits/ become, and the sweep."""
 
 from __future__ import annotations
 
@@ -82,19 +82,19 @@ def test_only_schedules_of_its_group_in_this_account_take_a_role(stack: Synthesi
     }
 
 
-def test_the_sweep_runs_every_hour_whatever_the_settings_say(stack: Synthesised, other: Synthesised) -> None:
+def test_the_sweep_runs_every_five_minutes_whatever_the_settings_say(stack: Synthesised, other: Synthesised) -> None:
     for of in (stack, other):
         schedule = of.properties("AWS::Scheduler::Schedule", SWEEP)
-        assert schedule["ScheduleExpression"] == "rate(1 hour)"
+        assert schedule["ScheduleExpression"] == "rate(5 minutes)"
         assert schedule["State"] == "ENABLED"
         assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
         assert schedule["Target"]["Arn"] == "Sweep/Function"
 
 
-def test_a_sweep_that_cannot_be_started_within_the_hour_is_left_to_the_next(stack: Synthesised) -> None:
+def test_a_sweep_that_cannot_be_started_is_left_to_the_next(stack: Synthesised) -> None:
     target = stack.properties("AWS::Scheduler::Schedule", SWEEP)["Target"]
 
-    assert target["RetryPolicy"] == {"MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 10}
+    assert target["RetryPolicy"] == {"MaximumEventAgeInSeconds": 300, "MaximumRetryAttempts": 1}
     assert "DeadLetterConfig" not in target  # who reads dead letters would take it for a request
 
 
@@ -117,7 +117,7 @@ def test_the_local_stack_lets_every_scheduled_request_run_soon_but_not_the_sweep
             schedule["Properties"]["State"],
         )
         for schedule in schedules.values()
-    } == {"deals-to-contacts": ("rate(1 minute)", "ENABLED"), "the sweep": ("rate(1 hour)", "ENABLED")}
+    } == {"deals-to-contacts": ("rate(1 minute)", "ENABLED"), "the sweep": ("rate(5 minutes)", "ENABLED")}
 
 
 def test_the_local_stack_is_not_started_with_a_schedule_that_is_none(

@@ -34,9 +34,9 @@ from aws.secrets_manager import SecretStore
 from aws.sqs import Queue
 from batch_create.authorised_call import AuthorisedCalls
 from batch_create.dependencies import Dependencies
-from batch_create.object_types import ObjectTypes
 from batch_create.ports import Point
 from hubspot_api.client import HubSpot
+from hubspot_api.object_types import ObjectTypes
 from ledger.client_rates import ClientRates
 from ledger.history import History
 from ledger.leases import Leases

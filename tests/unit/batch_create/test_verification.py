@@ -222,7 +222,7 @@ def test_given_a_pair_that_another_worker_holds_it_stays_due() -> None:
 def test_given_a_dead_worker_what_it_may_have_sent_is_verified_when_a_younger_number_was_set() -> None:
     scene = Service()
     (first,) = scene.leases.take_many([Wanted("default", PAIR)], "first", START, START)
-    assert first is not None
+    assert isinstance(first, Lease)
     assert scene.leases.give_back(first, START)
     until = START + 45 * SECOND
     scene.leases.take_many([Wanted("default", PAIR, ("m-1",))], "dead", START, until)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aws.dynamodb import Item, Table
-from ledger.leases import Lease, Leases, Wanted
+from ledger.leases import Lease, Leases, Taken, Wanted
 from ledger.register import Applied, Register, Sent
 from model.errors import LedgerUnavailable
 from model.outcomes import ID
@@ -57,7 +57,7 @@ def ledger() -> Ledger:
     return made
 
 
-def taken(leases: Leases, holder: str, what: Wanted | None = None, now: Any = START) -> Lease | None:
+def taken(leases: Leases, holder: str, what: Wanted | None = None, now: Any = START) -> Taken:
     (lease,) = leases.take_many([what or wanted()], holder, now, now + (UNTIL - START))
     return lease
 

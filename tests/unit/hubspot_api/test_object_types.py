@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aws.dynamodb import Table
-from batch_create import object_types
 from batch_create.authorised_call import AuthorisedCalls
-from batch_create.object_types import ObjectTypes
+from hubspot_api import object_types
+from hubspot_api.object_types import ObjectTypes
 from ledger.object_types import TypeMemory
 from model.errors import HubSpotFailure, LedgerUnavailable, Misconfigured, QuotaExhausted, Refused, Unavailable
 from model.object_types import IDS

@@ -13,7 +13,7 @@ from model.object_types import object_type_id
 from runtime.telemetry import logger
 
 if TYPE_CHECKING:
-    from batch_create.ports import TypeCallPort, TypeMemoryPort
+    from hubspot_api.ports import TypeCallPort, TypeMemoryPort
 
 Value = TypeVar("Value")
 Name = tuple[str, str]  # a portal, and a name in it as spelt

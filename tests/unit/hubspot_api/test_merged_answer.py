@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.response import answer
-from batch_create.merged_answer import decides, merged
+from hubspot_api.merged_answer import decides, merged
 from model.contract import Category
 from model.hubspot_answer import batch_answer
 from model.outcomes import HubSpotResponse, InputOutcome, Outcome, Result, Status, Trigger
