@@ -44,7 +44,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
     for message in event["Records"]:
         if pair := to_verify(message):
             # Never returned: a pair that cannot be read now is asked for again by the next sweep.
-            verify.append(pair)
+            if pair[0] in settings().portals:
+                verify.append(pair)
             continue
         try:
             readable.append((message, from_message(message, settings().portals)))

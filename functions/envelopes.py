@@ -8,6 +8,7 @@ from typing import Any
 
 from aws.sqs import OUTCOME_ID, VERIFY
 from model.contract import DEFAULT_PORTAL, ContractError, Problem
+from model.object_types import object_type_id
 from model.outcomes import Outcome, Request, Status, Trigger
 from model.pair import Pair
 from model.validation import parse_envelope, parse_json
@@ -30,9 +31,9 @@ def from_message(message: Message, portals: Collection[str]) -> Request:
 
 
 def to_verify(message: Message) -> tuple[str, Pair] | None:
-    """The portal and the pair that the sweep asks to be read, if a message is such."""
-    asked = (attribute(message, VERIFY) or "").split("#")
-    return (asked[0], Pair(*asked[1:])) if len(asked) == 3 else None
+    """The portal and the pair that the sweep asks to be read, if a message is such; the types are ids."""
+    portal, *types = (attribute(message, VERIFY) or "").split("#")
+    return (portal, Pair(*types)) if len(types) == 2 and all(object_type_id(each) == each for each in types) else None
 
 
 def from_event(event: Any, portals: Collection[str], invocation_id: str, now: datetime) -> Request:

@@ -28,12 +28,19 @@ def handler(event: Any, context: LambdaContext) -> dict[str, int]:
     """Put back every outcome that is stuck in QUEUED, RUNNING or past its `retryAt`. One too many does no harm: the
     consumer finds it finished. Raises LedgerUnavailable and QueueUnavailable; the next run tries again."""
     swept = 0
+
+    def is_over() -> bool:
+        return context.get_remaining_time_in_millis() / 1000 < RESERVE
+
     for portal in settings().portals:
         for pair in leases().due(portal, now()):
+            if is_over():
+                logger.warning("sweep not finished", swept=swept)
+                return {"swept": swept}
             queue().send_verification(portal, pair)
             count("PairsToVerify")
         for outcome in ledger().stuck(portal, now()):
-            if context.get_remaining_time_in_millis() / 1000 < RESERVE:
+            if is_over():
                 logger.warning("sweep not finished", swept=swept)
                 return {"swept": swept}
             # Sent before it is noted: a crash between the two sends it twice; the other way round it is never sent.

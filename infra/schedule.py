@@ -73,7 +73,7 @@ class Schedules(Construct):
             )
 
 
-# A number that a late call has undone is put back by the sweep after the one that finds it: it must not take long.
+# A number that a late call has undone is put back after the next sweep: it must not take long.
 SWEPT_EVERY = Duration.minutes(5)
 
 

@@ -167,6 +167,7 @@ class Verification:
                 if attribution.result is Result.REJECTED:
                     # HubSpot takes it no more, such as a label's limit above an object limit that was lowered since.
                     logger.error("limit not put back", key=str(key), reason=attribution.message)
+                    count("LimitNotPutBack", portal=self._lease.wanted.portal)
                     register.forget([key], now)
 
     def _call(self, numbers: Mapping[LimitKey, Applied]) -> Call:

@@ -49,11 +49,12 @@ class Waiting:
         """Wait until each has been run, here or by another worker, for so many seconds and LONGEST at most."""
         waited, looks = 0.0, LOOKS
         urgent = any(request.interactive for requests in denied.values() for request in requests)
-        while denied and waited < min(LONGEST, seconds):
+        longest = min(LONGEST, seconds)
+        while denied and waited < longest:
             for wanted, requests in denied.items():
                 for each in self._claiming.own(requests):
                     self._enter(wanted, each)
-            pause = looks * (0.5 + self._deps.jitter())
+            pause = min(looks * (0.5 + self._deps.jitter()), longest - waited)
             self._deps.sleep(pause)
             waited += pause
             denied = self._look(denied)

@@ -11,6 +11,7 @@ from aws.dynamodb import STATEMENTS_IN_ONE_WRITE, Change, ConditionFailed, Item,
 from ledger.items import from_outcome, pair_key, status_attributes, to_outcome
 from ledger.leases import Lease, Leases, Taken, Wanted
 from model.errors import LedgerUnavailable
+from model.object_types import object_type_id
 from model.outcomes import Outcome, Request, Status, new_outcome
 from model.records import iso, milliseconds
 
@@ -109,9 +110,10 @@ class Claims:
                 count="fence",
                 remove=["retryAt", "reason"],
                 answer=True,
-                condition="attribute_not_exists(id) OR ((fingerprint = :fingerprint OR fingerprint = :spelt)"
-                " AND (#status = :queued"
-                " OR (#status = :deferred AND #retryAt <= :now) OR (#status = :status AND leaseUntil < :now)))",
+                condition="attribute_not_exists(id) OR ("
+                "(fingerprint = :fingerprint OR fingerprint = :spelt OR fingerprintAsSpelt = :spelt)"
+                " AND (#status = :queued OR (#status = :deferred AND #retryAt <= :now)"
+                " OR (#status = :status AND leaseUntil < :now)))",
                 condition_values={
                     ":spelt": request.fingerprint_as_spelt,
                     ":queued": Status.QUEUED,
@@ -177,9 +179,13 @@ class Claims:
         item["expiresAt"] = int((now + self._retention).timestamp())
         if request:  # what is none is of no pair
             envelope, pair = request.envelope, request.pair
-            types = (pair.from_type, pair.to_type) if pair else (envelope.from_object_type, envelope.to_object_type)
+            names = envelope.from_object_type, envelope.to_object_type
+            own = [object_type_id(name) for name in names]  # of HubSpot's own types, which everybody knows
+            types = (pair.from_type, pair.to_type) if pair else (own[0] or names[0], own[1] or names[1])
             item["fingerprint"] = request.fingerprint
             item["pairKey"] = pair_key(outcome.portal, *types)
+            if pair and not all(own):  # so that it is recognised also while HubSpot cannot be asked
+                item["fingerprintAsSpelt"] = request.fingerprint_as_spelt
         return item
 
 
@@ -203,7 +209,8 @@ def _adoptable(item: Item, lease: Lease, fences: Mapping[str, int], now: datetim
 def claim_status(request: Request, item: Item) -> Claim:
     """The answer of an item that is there to a worker that wants its request."""
     outcome = to_outcome(item)
-    if item.get("fingerprint") not in (request.fingerprint, request.fingerprint_as_spelt):
+    asked = {request.fingerprint, request.fingerprint_as_spelt}
+    if asked.isdisjoint((item.get("fingerprint"), item.get("fingerprintAsSpelt"))):
         return Claim(ClaimStatus.KEY_REUSED, outcome)
     if outcome.status.final:
         return Claim(ClaimStatus.FINAL, outcome)
