@@ -71,13 +71,6 @@ def _conditions(put: Put, old: str, new: str) -> None:
 
 # --------------------------------------------------------------------------------------------------------- the ledger
 @bug
-def settle_without_fencing(put: Put) -> None:
-    _conditions(put, "fence = :settledFence AND #status = :running", "attribute_exists(id)")
-    settlement = ledger._settlement
-    put(ledger, "_settlement", lambda outcome, fence: replace(settlement(outcome, fence), expected={}))
-
-
-@bug
 def take_over_what_runs_elsewhere(put: Put) -> None:
     _conditions(put, "leaseUntil < :now", "attribute_exists(leaseUntil)")
 
