@@ -32,7 +32,8 @@ TEXT = """\
 Requests of one input one after the other in one process, each followed by a bare `requests.post` of a kept session to
 the same stand-in (which answers at once), and by the two bare writes: a conditional put of the item as it was claimed
 and a conditional update to the item as it was settled, with the same bytes. The ledger is the emulator of `make up`.
-Writes are counted where botocore sends them. With a base, processes of both take turns, each with its own
+Calls that write are counted where botocore sends them: one claims a request and takes its pair, one settles it
+and gives the pair back. With a base, processes of both take turns, each with its own
 `bench.synchronous`, over the same emulator and stand-in."""
 
 
@@ -56,12 +57,12 @@ def measure(quick: bool, base: Checkout | None = None) -> Section:
         _beyond(f"{NAMES[name]}, beyond the post, p50", figures[at], posts) for name, at in (("run", 0), ("webhook", 2))
     ]
     requests = Figure("requests of ours", "", tuple(len(each["run"] + each["webhook"]) for each in told))
-    ledger = Figure("writes of the ledger", "", tuple(each["ledgerWrites"][0] for each in told))
+    ledger = Figure("writing calls of the ledger", "", tuple(each["ledgerWrites"][0] for each in told))
     bucket = Figure("writes of the token bucket", "", tuple(each["bucketWrites"][0] for each in told))
     ratios = [
         Ratio("run beyond the post / two bare writes, p50", over[0], writes, 1.3),
         Ratio("webhook beyond the post / two bare writes, p50", over[1], writes, None),
-        Ratio("writes of the ledger for a request", ledger, requests, 2),
+        Ratio("writing calls of the ledger for a request", ledger, requests, 2),
         Ratio("writes of the token bucket for a call", bucket, requests, 0.1),
     ]
     if base:

@@ -35,12 +35,12 @@ table = os.environ["OUTCOMES_TABLE"]
 
 
 class Writes:
-    """Counts what this process's clients write, by what is written."""
+    """Counts the calls by which this process's clients write, by what is written: one can write several items."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self._counts = True
-        for operation in ("UpdateItem", "PutItem"):
+        for operation in ("UpdateItem", "PutItem", "BatchExecuteStatement"):
             session().events.register(f"before-call.dynamodb.{operation}", self._count)
 
     @contextmanager
@@ -54,7 +54,7 @@ class Writes:
         if not self._counts:
             return
         asked = json.loads(told["params"]["body"])
-        key = (asked.get("Key") or asked["Item"])["id"]["S"]
+        key = (asked.get("Key") or asked.get("Item") or {}).get("id", {}).get("S", "")
         self.counts["bucket" if key.startswith("budget#") else "ledger"] += 1
 
 
@@ -78,7 +78,7 @@ def through_webhook(number: int) -> None:
     import webhook
 
     event = api_event("POST", f"{PAIR}/batch/create", body={"inputs": limits(number)}, Authorization="Bearer crm-key")
-    event["requestContext"]["requestId"] = str(uuid4())
+    event["requestContext"] |= {"requestId": str(uuid4()), "requestTimeEpoch": round(time.time() * 1000)}
     context: Any = Context(29)
     answer = webhook.handler(event, context)
     if answer["statusCode"] != 201:
