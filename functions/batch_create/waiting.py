@@ -17,7 +17,10 @@ from model.outcomes import Request, Status, new_outcome
 from runtime.telemetry import logger
 
 LONGEST = 5.0  # seconds that a run waits in all for pairs that other workers hold
-LOOKS = 0.1  # seconds between two looks at such a pair, more or less
+LOOKS = (
+    0.1  # seconds until the first look at such a pair, more or less; and by how much each pause is longer than the last
+)
+GROWS_URGENT, GROWS = 1.2, 2.0  # where a caller waits, and where nobody does
 COMES_AGAIN = timedelta(seconds=2)  # until a message whose pair is still held is delivered again
 
 
@@ -58,8 +61,7 @@ class Waiting:
             self._deps.sleep(pause)
             waited += pause
             denied = self._look(denied)
-            if not urgent:  # nobody waits for an answer, and each look costs a call of the ledger
-                looks *= 2
+            looks *= GROWS_URGENT if urgent else GROWS  # each look costs a call of the ledger
         for requests in denied.values():
             for request in requests:
                 self._give_up(request)
