@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from aws.dynamodb import Table
 from ledger.claim import ClaimStatus
-from ledger.leases import Wanted
+from ledger.leases import Lease, Wanted
 from ledger.ledger import Ledger
 from ledger.register import Applied
 from model.outcomes import Doubt, HubSpotResponse, Status
@@ -60,7 +60,7 @@ def test_a_request_and_its_pair_are_taken_in_one_write_and_settled_and_given_bac
     # The first makes the pair's item, with a register that knows nothing.
     claim, lease = ledger.claim_and_take(first, wanted, pairs, "one", now, now + MINUTE)
     assert claim
-    assert lease
+    assert isinstance(lease, Lease)
     assert lease.register.last == {}
     # Who comes meanwhile gets the request and not its pair.
     claimed, denied = ledger.claim_and_take(second, wanted, pairs, "two", now, now + MINUTE)
@@ -68,14 +68,14 @@ def test_a_request_and_its_pair_are_taken_in_one_write_and_settled_and_given_bac
     assert denied is None
     pairs.wait_for(wanted, second.id, claimed.fence)
 
-    applied = Applied((milliseconds(now), first.id), first.id, 5, milliseconds(now))
+    applied = Applied((milliseconds(now), first.id), first.id, 5, milliseconds(now), milliseconds(now))
     lease.register.apply(key(3), applied)
     done = replace(claim.outcome, status=Status.COMPLETE, finished_at=now.replace(microsecond=0))
     assert ledger.settle_many([(done, claim.fence)], [pairs.giving_back(lease, now)]) == [True, True]
 
     # The next one gets the register and what waits with the pair, in the answer to its write.
     _, given = ledger.claim_and_take(third, wanted, pairs, "three", now, now + MINUTE)
-    assert given
+    assert isinstance(given, Lease)
     assert given.register.last == {key(3): applied}
     assert given.waiting == ((second.id, 1),)
     assert given.orphans == ()
@@ -94,7 +94,7 @@ def test_pairs_that_nobody_holds_are_taken_together_and_those_of_a_dead_holder_w
     now, portal = datetime.now(UTC), f"portal-{uuid4().hex}"
     free, dead, held, new = (Wanted(portal, Pair(f"2-{n}", "0-1"), (f"o-{n}",)) for n in range(1, 5))
     (lease,) = pairs.take_many([free], "one", now, now + MINUTE)
-    assert lease
+    assert isinstance(lease, Lease)
     assert pairs.give_back(lease, now)
     pairs.take_many([dead], "one", now, now + timedelta(seconds=1))
     pairs.take_many([held], "one", now, now + MINUTE)
@@ -103,7 +103,8 @@ def test_pairs_that_nobody_holds_are_taken_together_and_those_of_a_dead_holder_w
 
     taken = pairs.take_many(again, "two", later, later + MINUTE)
 
+    held_now = [each for each in taken if isinstance(each, Lease)]
     assert [each is not None for each in taken] == [True, True, False, True]
-    assert [each.orphans for each in taken if each] == [(), ("o-2",), ()]
+    assert [each.orphans for each in held_now] == [(), ("o-2",), ()]
     # The same holder's write, whose answer was lost, is its own.
     assert pairs.take_many(again[:2], "two", later, later + MINUTE)[0] is not None

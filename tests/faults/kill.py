@@ -216,7 +216,7 @@ def judge(kills: list[Kill], evidence: Evidence) -> Verdict:
 
 def _recovered(kill: Kill, evidence: Evidence) -> bool:
     outcomes = [evidence.outcomes.get(message_id) for message_id in kill.messages]
-    done = {number for number in kill.last}
+    done = set(kill.last)
     complete = all(
         outcome is not None
         and outcome.status is Status.COMPLETE
