@@ -78,14 +78,14 @@ class LocalStack:
         answer = self.call("GET", f"/outcomes/{outcome_id}")
         return answer.json() if answer.status_code == 200 else None
 
-    def final(self, outcome_id: str) -> dict[str, Any]:
+    def final(self, outcome_id: str, patience: float = PATIENCE) -> dict[str, Any]:
         """The outcome, once it is final."""
 
         def look() -> dict[str, Any] | None:
             outcome = self.outcome(outcome_id)
             return outcome if outcome and outcome["status"] in FINAL else None
 
-        return until(look, f"outcome {outcome_id} to become final")
+        return until(look, f"outcome {outcome_id} to become final", patience)
 
     def scheduled(self) -> dict[str, Any]:
         """The outcome of the schedule of limits/deals-to-contacts.yaml, once it has fired."""
@@ -95,7 +95,7 @@ class LocalStack:
             found = self.call("GET", "/outcomes", params=query).json()["results"]
             return next((outcome for outcome in found if outcome["trigger"] == "schedule"), None)
 
-        return until(look, "the schedule to fire")
+        return until(look, "the schedule to fire", 2 * PATIENCE)
 
     def standin(self, method: str, path: str, body: object = None) -> Any:
         answer = requests.request(method, f"{self['hubspotBaseUrl']}/_standin/{path}", json=body, timeout=60)

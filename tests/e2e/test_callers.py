@@ -24,6 +24,7 @@ PATH = "/crm/associations/2026-03/definitions/configurations/contacts/companies/
 NEW_TOKEN = "new-token-of-the-account"
 APP_SECRET = "secret-of-the-app"
 CALLERS = 3
+SUPERSEDED = "SUPERSEDED"
 KNOWN_WITHIN = 10.5  # seconds; docs/security.md promises ten
 
 
@@ -36,9 +37,9 @@ def make_client(*arguments: str) -> str:
 
 
 @contextmanager
-def load(local: LocalStack, keys: list[str]) -> Iterator[list[int]]:
+def load(local: LocalStack, keys: list[str]) -> Iterator[list[int | str]]:
     """Callers that send without a pause, always with the last of `keys`; the statuses that they are answered."""
-    statuses: list[int] = []
+    statuses: list[int | str] = []
     over = threading.Event()
 
     def calls() -> None:
@@ -48,9 +49,7 @@ def load(local: LocalStack, keys: list[str]) -> Iterator[list[int]]:
                 number += 1
                 body = {"inputs": [{"category": "HUBSPOT_DEFINED", "typeId": 279, "maxToObjectIds": 20 + number % 5}]}
                 headers = {"Authorization": f"Bearer {keys[-1]}"}
-                statuses.append(
-                    session.post(local["apiUrl"] + PATH, json=body, headers=headers, timeout=40).status_code
-                )
+                statuses.append(status(session.post(local["apiUrl"] + PATH, json=body, headers=headers, timeout=40)))
                 time.sleep(0.1)
 
     threads = [threading.Thread(target=calls) for _ in range(CALLERS)]
@@ -64,7 +63,14 @@ def load(local: LocalStack, keys: list[str]) -> Iterator[list[int]]:
             thread.join()
 
 
-def more(statuses: list[int]) -> None:
+def status(answer: requests.Response) -> int | str:
+    """The status of an answer, or SUPERSEDED: callers who want different numbers at once are run together, and the
+    youngest wins."""
+    superseded = answer.status_code == 207 and {error["category"] for error in answer.json()["errors"]} == {SUPERSEDED}
+    return SUPERSEDED if superseded else answer.status_code
+
+
+def more(statuses: list[int | str]) -> None:
     """Wait until a good number of answers have come."""
     so_far = len(statuses)
     until(lambda: True if len(statuses) > so_far + 4 * CALLERS else None, "more answers")
@@ -84,7 +90,7 @@ def test_a_key_is_changed_under_load_and_no_request_is_refused(local: LocalStack
         more(statuses)
     make_client("rotating", "--remove")
 
-    assert set(statuses) <= {201, 202}
+    assert set(statuses) <= {201, 202, SUPERSEDED}
     assert len(statuses) > 12 * CALLERS
 
 
@@ -104,7 +110,7 @@ def test_a_token_is_changed_under_load_and_no_request_is_refused(local: LocalSta
         local.standin("POST", "tokens", {"name": "default", "token": old})
         secrets.put_secret_value(SecretId=local["tokenSecretName"], SecretString=old)
 
-    assert set(statuses) <= {201, 202}
+    assert set(statuses) <= {201, 202, SUPERSEDED}
 
 
 @pytest.fixture

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 from batch_create.read_back import PAUSE
 from local.hubspot.catalogue import Pair
 from model.outcomes import InputOutcome, Outcome, Result, Status, Trigger, conclude
-from tests.faults.evidence import Call, Evidence, Key, key_of
+from tests.faults.evidence import Call, Evidence, Number, key_of
+from tests.faults.order_checks import DONE, order_violations
+from tests.faults.violation import Violation
+from tests.faults.weather import LAG
 from tests.support.words import INSTEAD
 
 # Both sides keep milliseconds, and a read's answer is on its way a moment longer than the journal knows.
 SLACK = 0.5
-STALE_AFTER = 120.0  # seconds between a settlement and the older send that undoes it; less is two workers at once
 GIVEN_UP = "given up"  # how the reason of a dead letter begins
-LAG = 40.0  # seconds; the longest read lag that a plan orders
-
-
-@dataclass(frozen=True)
-class Violation:
-    """Something that must not be: of what kind (lost, doubled, disagreement, unfinished), of which outcome, and how."""
-
-    kind: str
-    outcome_id: str
-    what: str
+WORD = re.compile(r"[\w-]+")
 
 
 def violations(evidence: Evidence, unreadable: Pair | None = None) -> Iterator[Violation]:
@@ -40,7 +34,7 @@ def violations(evidence: Evidence, unreadable: Pair | None = None) -> Iterator[V
         yield from _results(evidence, outcome, unreadable)
     yield from _final_outcomes_stay(evidence)
     yield from _nothing_is_sent_blindly(evidence)
-    yield from _nothing_is_undone(evidence)
+    yield from order_violations(evidence)
 
 
 def _results(evidence: Evidence, outcome: Outcome, unreadable: Pair | None) -> Iterator[Violation]:
@@ -57,7 +51,8 @@ def _results(evidence: Evidence, outcome: Outcome, unreadable: Pair | None) -> I
             case Result.UNCONFIRMED:
                 there = unreadable is not None and key_of(outcome, item)[:2] == tuple(unreadable)
                 given_up = outcome.status is Status.FAILED and (outcome.reason or "").startswith(GIVEN_UP)
-                problem = "" if there or given_up else _not_overwritten(evidence, outcome, item)
+                known = there or given_up or _names_a_younger_doubt(evidence, outcome, item)
+                problem = "" if known else _not_overwritten(evidence, outcome, item)
             case _:
                 problem = f"in an outcome that is {outcome.status}"
         if problem:
@@ -90,6 +85,17 @@ def _not_overwritten(evidence: Evidence, outcome: Outcome, item: InputOutcome) -
     return _not_set(evidence, outcome, replace(item, max_to_object_ids=int(instead[1])))
 
 
+def _names_a_younger_doubt(evidence: Evidence, outcome: Outcome, item: InputOutcome) -> bool:
+    """Whether the message names a younger request for the same limit of which nobody knows whether it was set."""
+    named = [evidence.outcomes.get(word) for word in WORD.findall(item.message or "")]
+    return any(
+        key_of(other, one) == key_of(outcome, item) and one.result is Result.UNCONFIRMED
+        for other in named
+        if other and other.age > outcome.age
+        for one in other.inputs
+    )
+
+
 def _set_for_it_alone(evidence: Evidence, outcome: Outcome, item: InputOutcome) -> str:
     key, number = key_of(outcome, item), item.max_to_object_ids
     alone = evidence.owners[key, number] == {outcome.id}
@@ -100,11 +106,11 @@ def _not_superseded(evidence: Evidence, outcome: Outcome, item: InputOutcome) ->
     other = evidence.outcomes.get(item.superseded_by or "")
     if other is None:
         return f"by {item.superseded_by}, which does not exist"
-    if (other.requested_at, other.id) <= (outcome.requested_at, outcome.id):
+    if other.age <= outcome.age:
         return f"by {other.id}, which is older"
-    same = [one for one in other.inputs if one.category is item.category and one.type_id == item.type_id]
+    same = [one for one in other.inputs if key_of(other, one) == key_of(outcome, item)]
     for one in same:
-        if one.result in (Result.APPLIED, Result.UNCHANGED, Result.SUPERSEDED):
+        if one.result in (*DONE, Result.SUPERSEDED):
             return ""
         # True all the same where its worker has died with the proof, and HubSpot cannot be read again.
         if one.result is Result.UNCONFIRMED and evidence.was_set(key_of(other, one), one.max_to_object_ids):
@@ -123,12 +129,16 @@ def _final_outcomes_stay(evidence: Evidence) -> Iterator[Violation]:
 
 def _nothing_is_sent_blindly(evidence: Evidence) -> Iterator[Violation]:
     """After a send that may have been applied, nothing is sent again that reading back has not looked for. Of numbers
-    that belong to one request: another may ask for the same at any time."""
+    that belong to one request: another may ask for the same at any time.
+
+    To believe that a number is absent takes two looks with a pause between them. One is enough where HubSpot had
+    confirmed it, or another number of the limit was sent meanwhile, and the look may have shown another: then it is set
+    once more.
+    """
     for (key, number), calls in evidence.sent.items():
-        owners = evidence.owners.get((key, number), set())
-        if len(owners) != 1:
+        if not evidence.is_of_one(key, number):
             continue
-        (owner,) = owners
+        (owner,) = evidence.owners[key, number]
         for first, second in pairwise(calls):
             if first.certainly_not_applied or (first.answered and (key, number) not in first.set):
                 continue  # refused: the call, or this input of it
@@ -137,41 +147,28 @@ def _nothing_is_sent_blindly(evidence: Evidence) -> Iterator[Violation]:
             if not looks:
                 sure = "was answered" if first.answered else "may have been applied"
                 yield Violation("doubled", owner, f"sent {asked}, which {sure}, without a look")
-            elif _span(looks) < PAUSE - SLACK:
+            elif _span(looks) < PAUSE - SLACK and not _is_undone_between(evidence, first, second, (key, number), looks):
                 yield Violation("doubled", owner, f"sent {asked} after a single look")
+
+
+def _is_undone_between(evidence: Evidence, first: Call, second: Call, wanted: Number, looks: list[Call]) -> bool:
+    """Whether one look can have shown another number than the one that was confirmed, or that competes with it."""
+    key, number = wanted
+    between = [call for call in evidence.creates if first.sequence < call.sequence < second.sequence]
+    competes = any(limit == key and other != number for call in between for limit, other in call.asked)
+    if not (competes or (first.answered and wanted in first.set)):
+        return False
+    return any(
+        spell.number != number and spell.begin <= look.moment + _delay(look) and spell.end >= look.moment - LAG
+        for look in looks
+        for spell in evidence.spells.get(key, [])
+    )
 
 
 def _span(looks: list[Call]) -> float:
     """Seconds between the first look and the end of the last, whose answer may have been delayed."""
-    delay = (looks[-1].struck or {}).get("delayMs", 0) / 1000
-    return float(looks[-1].moment + delay - looks[0].moment)
+    return float(looks[-1].moment + _delay(looks[-1]) - looks[0].moment)
 
 
-def _nothing_is_undone(evidence: Evidence) -> Iterator[Violation]:
-    """What a younger request has set is not overwritten by an older one that was sent long after that was settled."""
-    for key, spells in evidence.spells.items():
-        last = spells[-1]
-        owners = evidence.owners.get((key, last.number), set())
-        if len(owners) != 1:
-            continue
-        older = evidence.outcomes[next(iter(owners))]
-        sent = evidence.sent[key, last.number][-1].moment
-        for younger, finished in _settled(evidence, key):
-            begun = older.started_at.timestamp() if older.started_at else sent
-            # One that was claimed for the first time only then had nothing to compare with.
-            if younger.requested_at > older.requested_at and begun < finished < sent - STALE_AFTER:
-                what = f"{key} = {last.number} undid outcome {younger.id}, settled {sent - finished:.0f} s before"
-                yield Violation("disagreement", older.id, what)
-    for key, number in evidence.state.items():
-        history = evidence.spells.get(key)
-        if history and history[-1].number != number:
-            yield Violation("disagreement", "", f"HubSpot has {number} for {key}, and its journal {history[-1].number}")
-
-
-def _settled(evidence: Evidence, key: Key) -> Iterator[tuple[Outcome, float]]:
-    numbers = {spell.number for spell in evidence.spells[key]}
-    for outcome_id in {owner for number in numbers for owner in evidence.owners.get((key, number), set())}:
-        outcome = evidence.outcomes[outcome_id]
-        done = (Result.APPLIED, Result.UNCHANGED)
-        if outcome.finished_at and any(one.result in done for one in outcome.inputs if key_of(outcome, one) == key):
-            yield outcome, outcome.finished_at.timestamp()
+def _delay(call: Call) -> float:
+    return float((call.struck or {}).get("delayMs", 0)) / 1000

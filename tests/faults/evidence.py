@@ -16,6 +16,7 @@ from model.outcomes import InputOutcome, Outcome
 
 Key = tuple[str, str, str, int]  # from and to object type as ids, category, type id: one limit
 Number = tuple[Key, int]
+Asking = list[tuple[Outcome, InputOutcome]]
 FOREVER = float("inf")
 
 
@@ -45,6 +46,14 @@ class Call:
         """Whether it was answered in time, honestly and whole."""
         return self.status is not None and self.status < 300 and self.struck is None
 
+    def refused(self, number: Number) -> bool:
+        """Whether it was clearly answered that HubSpot does not take a number, and not only the batch it was in."""
+        if number not in self.asked or self.status is None or self.status >= 500:
+            return False
+        if self.status < 300:
+            return self.answered and number not in self.set
+        return self.status != 400 or len(self.asked) == 1
+
 
 @dataclass(frozen=True)
 class Spell:
@@ -72,6 +81,15 @@ class Evidence:
             for item in outcome.inputs:
                 owners[key_of(outcome, item), item.max_to_object_ids].add(outcome.id)
         return owners
+
+    @cached_property
+    def asking(self) -> dict[Key, Asking]:
+        """Which inputs of which outcomes are about each limit."""
+        asking: dict[Key, Asking] = defaultdict(list)
+        for outcome in self.outcomes.values():
+            for item in outcome.inputs:
+                asking[key_of(outcome, item)].append((outcome, item))
+        return asking
 
     @cached_property
     def creates(self) -> list[Call]:
@@ -112,6 +130,10 @@ class Evidence:
     def was_set(self, key: Key, number: int) -> bool:
         """Whether a limit ever had a number."""
         return any(spell.number == number for spell in self.spells.get(key, []))
+
+    def is_of_one(self, key: Key, number: int) -> bool:
+        """Whether only one request asks for a number."""
+        return len(self.owners.get((key, number), ())) == 1
 
 
 def key_of(outcome: Outcome, item: InputOutcome) -> Key:

@@ -6,10 +6,11 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
+from local.hubspot.catalogue import object_type_id
 from model.outcomes import Outcome, Status
-from tests.faults.checks import Violation
 from tests.faults.plan import Ask
 from tests.faults.senders import Promises, Reply
+from tests.faults.violation import Violation
 
 Asked = tuple[str | None, str | None, frozenset[tuple[str, int, int]]]
 
@@ -92,8 +93,13 @@ def _other_answers(promises: Promises) -> Iterator[Violation]:
 
 def _asked(outcome: Outcome) -> Asked:
     inputs = frozenset((item.category.value, item.type_id, item.max_to_object_ids) for item in outcome.inputs)
-    return (outcome.from_object_type, outcome.to_object_type, inputs)
+    return (*_ids(outcome.from_object_type, outcome.to_object_type), inputs)
 
 
 def _asked_by(ask: Ask) -> Asked:
-    return (*ask.pair, frozenset(ask.inputs))
+    return (*_ids(*ask.pair), frozenset(ask.inputs))
+
+
+def _ids(from_type: str | None, to_type: str | None) -> tuple[str | None, str | None]:
+    """A pair under its types' ids: the same request may come again in another spelling."""
+    return object_type_id(from_type or ""), object_type_id(to_type or "")

@@ -9,10 +9,9 @@ from random import Random
 from typing import Any
 
 from local.hubspot.catalogue import SEEDED_TYPES, Pair
+from model.object_types import object_type_id, spellings
 from tests.faults.weather import DAILY, Deck, Order, switches
 
-PLURALS = {"0-1": "contacts", "0-2": "companies", "0-3": "deals", "0-5": "tickets"}
-IDS = {name: number for number, name in PLURALS.items()}
 PAIRS = sorted(SEEDED_TYPES)
 WAYS = {"queue": 78, "webhook": 8, "async": 7, "schedule": 4, "rule": 3}
 KEYED = {"queue": 0.05, "webhook": 0.6, "async": 0.5, "schedule": 1, "rule": 0.5}
@@ -129,18 +128,23 @@ class Asking:
                 continue
             pair = dice.choice(PAIRS)
             key = f"key-{number}" if dice.random() < KEYED[way] else None
-            ask = Ask(number, way, (PLURALS[pair.from_type], PLURALS[pair.to_type]), self._inputs(pair), key)
+            ask = Ask(number, way, self._spelt(*pair), self._inputs(pair), key)
             asks.append(ask)
             if key:
                 keyed.append(ask)
         return asks
 
     def _again(self, number: int, first: Ask) -> Ask:
+        pair = self._spelt(*(object_type_id(name) or "" for name in first.pair))
         if self._dice.random() < 0.8:
-            return Ask(number, first.way, first.pair, first.inputs, first.key, again=True)
+            return Ask(number, first.way, pair, first.inputs, first.key, again=True)
         category, type_id, asked = first.inputs[-1]
         other = (*first.inputs[:-1], (category, type_id, asked + 1))
-        return Ask(number, first.way, first.pair, other, first.key, again=False)
+        return Ask(number, first.way, pair, other, first.key, again=False)
+
+    def _spelt(self, from_type: str, to_type: str) -> tuple[str, str]:
+        """A pair in one of the many ways to write it, all of which mean the same limits."""
+        return self._dice.choice(spellings(from_type)), self._dice.choice(spellings(to_type))
 
     def _inputs(self, pair: Pair) -> tuple[Input, ...]:
         dice = self._dice

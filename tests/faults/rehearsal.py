@@ -9,17 +9,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from aws.dynamodb import deserialise
+from aws.dynamodb import Item, deserialise
 from hubspot_api.retry_policy import daily_reset
 from ledger.items import to_outcome
+from ledger.leases import PREFIX, VERIFY
 from model.outcomes import Outcome
 from tests.e2e.deployed import LocalStack
+from tests.faults.weather import LAG
 
 # A consumer has 60 s on AWS and its messages come back after 360: a killed worker's ten messages would wait six
 # minutes, and their leases 70 s. With 20 s and 30 s both last about as long as each other.
 TIMEOUT = 20
 VISIBILITY = 30
 SHORTENED = ("consumer.handler", "scheduled.handler")
+# Reads lag behind by five minutes at most, says the default; by less here, whatever a campaign orders.
+READ_LAG = LAG + 5
 CALLING = (*SHORTENED, "webhook.handler")  # what asks HubSpot, and parks when a day's quota is spent
 
 
@@ -30,7 +34,8 @@ def shortened(local: LocalStack) -> Iterator[None]:
     queue = local.aws("sqs").get_queue_attributes(QueueUrl=local["queueUrl"], AttributeNames=["VisibilityTimeout"])
     zone = zone_near_midnight(datetime.now(UTC))
     for handler, was in functions.items():
-        variables = was["Environment"]["Variables"] | {"PORTAL_TIME_ZONES": f"default={zone}"}
+        changed = {"PORTAL_TIME_ZONES": f"default={zone}", "READ_LAG_SECONDS": f"{READ_LAG:g}"}
+        variables = was["Environment"]["Variables"] | changed
         timeout = TIMEOUT if handler in SHORTENED else was["Timeout"]
         _configure(local, handler, Timeout=timeout, Environment={"Variables": variables})
     _set_visibility(local, str(VISIBILITY))
@@ -70,18 +75,24 @@ class Ledger:
 
     def outcomes(self, since: datetime | None = None) -> dict[str, Outcome]:
         """Every outcome that was requested since then."""
-        found: dict[str, Outcome] = {}
+        every = (to_outcome(item) for item in self._items() if "inputs" in item)
+        return {each.id: each for each in every if since is None or each.requested_at >= since}
+
+    def to_verify(self) -> dict[str, datetime]:
+        """The ids of pairs' items that wait to be read, each with the time from when on a reading tells something."""
+        return {
+            item["id"]: datetime.fromisoformat(item["sortKey"].partition("#")[0])
+            for item in self._items()
+            if item["id"].startswith(PREFIX) and VERIFY in item.get("statusKey", "")
+        }
+
+    def _items(self) -> Iterator[Item]:
         more: dict[str, Any] = {}
         while True:
             page = self.local.aws("dynamodb").scan(TableName=self.local["outcomesTable"], ConsistentRead=True, **more)
-            for item in map(deserialise, page["Items"]):
-                if "inputs" not in item:
-                    continue  # a lock around a token
-                outcome = to_outcome(item)
-                if since is None or outcome.requested_at >= since:
-                    found[outcome.id] = outcome
+            yield from map(deserialise, page["Items"])
             if "LastEvaluatedKey" not in page:
-                return found
+                return
             more = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
 

@@ -13,8 +13,9 @@ from rich.table import Table
 
 from model.outcomes import Outcome
 from model.records import iso
-from tests.faults.checks import GIVEN_UP, Violation
+from tests.faults.checks import GIVEN_UP
 from tests.faults.evidence import Evidence, key_of
+from tests.faults.violation import Violation
 
 KINDS = ("lost", "doubled", "disagreement", "unfinished")
 STORIES = 5
@@ -33,6 +34,7 @@ class Report:
     faults: Counter[str]
     unanswered: int
     swept: int
+    verified: int
     phases: dict[str, float] = field(default_factory=dict)
 
     def count(self, kind: str) -> int:
@@ -55,6 +57,7 @@ class Report:
             "dead letters": sum((outcome.reason or "").startswith(GIVEN_UP) for outcome in outcomes),
             "unanswered callers": self.unanswered,
             "swept": self.swept,
+            "verifications": self.verified,
             "workers killed": dict(self.killed),
             "faults struck": dict(sorted(self.faults.items())),
             "creates made": len(creates),

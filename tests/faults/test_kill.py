@@ -16,9 +16,12 @@ def test_whoever_takes_over_from_a_dead_worker_ends_its_work_and_sends_nothing_b
     evidence = kills.run()
 
     verdict = judge(kills.kills, evidence)
+    assert kills.unverified == 0
     assert not [f"{one.kind}: {one.what}\n{story(evidence, one.outcome_id)}" for one in verdict.violations]
     assert {point: (row["kills"], row["recovered"]) for point, row in verdict.rows.items()} == {
         point.value: (OF_EACH, OF_EACH) for point in Point
     }
+    landed_late = verdict.rows[Point.AFTER_SEND.value]
+    assert (landed_late["undone"], landed_late["put back"]) == (1, 1)
     for point in (Point.AFTER_ANSWER, Point.BEFORE_SETTLE, Point.AFTER_SETTLE):
         assert verdict.rows[point.value]["creates"] == OF_EACH, f"{point}: sent again after it was answered"

@@ -18,15 +18,18 @@ from uuid import uuid4
 
 from local.deployment import DeploymentFailed
 from local.processes import ServerFailed
+from model.object_types import spellings
 from tests.e2e.deployed import LocalStack, deployed
-from tests.faults.checks import Violation, violations
+from tests.faults.checks import violations
 from tests.faults.evidence import Evidence, Number, calls_of, state_of
 from tests.faults.rehearsal import Ledger
 from tests.faults.report import story
+from tests.faults.violation import Violation
 from tests.faults.workers import PROCESSES, Work, environment, event_of, loop
 
 WORKERS = 2
 PAIR = ("2-7700", "deals")
+TO_ID = "0-3"
 LIMIT = ("USER_DEFINED", 1)
 SECONDS = 60.0  # of an invocation
 AHEAD = 0.02  # seconds until both begin: enough for both to have the message
@@ -71,17 +74,18 @@ def twice(local: LocalStack, messages: int, seed: int) -> Twice:
     with _workers(local) as workers:
         for message_id in ids:
             limit = {"category": LIMIT[0], "typeId": LIMIT[1], "maxToObjectIds": numbers[message_id]}
-            envelopes = {message_id: {"fromObjectType": PAIR[0], "toObjectType": PAIR[1], "inputs": [limit]}}
-            begin = time.time() + AHEAD
+            spelt = {"fromObjectType": PAIR[0], "toObjectType": dice.choice(spellings(TO_ID))}
+            envelopes = {message_id: spelt | {"inputs": [limit]}}
+            begin = sent_at = time.time() + AHEAD
             for orders in workers:
-                orders.send((Work(event_of(envelopes), SECONDS), begin))
+                orders.send((Work(event_of(envelopes, sent_at), SECONDS), begin))
             left = [orders.recv() for orders in workers]
             answers["both done" if not any(left) else "one done" if not all(left) else "none done"] += 1
             for receives in range(2, REDELIVERIES):
                 if not any(left):
                     break
                 time.sleep(0.05 if receives == 2 else 1)
-                workers[0].send((Work(event_of(envelopes, receives), SECONDS), time.time()))
+                workers[0].send((Work(event_of(envelopes, sent_at, receives), SECONDS), time.time()))
                 left = [workers[0].recv()]
                 redelivered += 1
     return _judged(local, numbers, answers, redelivered)
@@ -103,7 +107,7 @@ def _judged(local: LocalStack, numbers: dict[str, int], answers: Counter[str], r
 
 
 def _number(number: int) -> Number:
-    return ((PAIR[0], "0-3", *LIMIT), number)
+    return ((PAIR[0], TO_ID, *LIMIT), number)
 
 
 def _prepare(local: LocalStack, dice: Random) -> None:

@@ -12,6 +12,7 @@ Order = dict[str, Any]  # a fault, as POST /_standin/faults takes it
 UNCERTAIN = (500, 502, 503, 504, 520, 521, 523, 524)
 NEVER_ARRIVED = (522, 525, 526)
 KINDS_IN_A_WAVE = 6
+LAG = 40.0  # seconds; the longest that reads may lag
 SHARE = 0.4  # of the calls that match, until a fault has struck as often as it is ordered: so they mix
 
 
@@ -144,7 +145,7 @@ def switches(dice: Random) -> Order:
         "unsetLimit": dice.choice(["absent", "null", "unlimited"]),
         "successStatus": dice.choice([200, 201]),
         "scopeContext": dice.choice(["map", "string"]),
-        "readLagSeconds": dice.choice([0, 0, 0, 1, 5, 40]),
+        "readLagSeconds": dice.choice([0, 0, 0, 1, 5, int(LAG)]),
         "tenSecondlyLimit": dice.choice([None, 190, 190, 100]),
     }
 

@@ -10,7 +10,7 @@ import os
 import signal
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from multiprocessing import forkserver, get_context
 from multiprocessing.connection import Connection
@@ -19,16 +19,18 @@ from unittest import mock
 from urllib.parse import urlsplit
 
 import consumer
+from aws.sqs import VERIFY
 from batch_create.dependencies import Dependencies
 from batch_create.ports import Point
 from local import emulator
 from production import production
 from tests.e2e.deployed import LocalStack
-from tests.support.events import Context, sqs_event
+from tests.support.events import Context, attributes, sqs_event
 
 Event = dict[str, Any]
 ARRIVING = 0.3  # seconds until a call that was sent has arrived; its answer must be ordered to take longer
 RESERVE = 5.0  # seconds of an invocation that the consumer keeps
+READ_LAG = 5.0  # seconds, where the stand-in has none: so that what became of a call is known early
 
 PROCESSES = get_context("forkserver")
 PROCESSES.set_forkserver_preload([__name__])
@@ -39,18 +41,27 @@ def environment(local: LocalStack) -> dict[str, str]:
     a process with these from which workers are forked: what it imports reads some of them."""
     variables = emulator.credentials(local["awsEndpointUrl"])
     variables |= local.function("consumer.handler")["Environment"]["Variables"]
+    variables["READ_LAG_SECONDS"] = f"{READ_LAG:g}"
     with mock.patch.dict(os.environ, variables):
         forkserver.ensure_running()
     return variables
 
 
-def event_of(envelopes: dict[str, dict[str, Any]], receives: int = 1) -> Event:
-    """The SQS event with one message for each envelope, by the messages' ids."""
-    sent = {"SentTimestamp": str(int(time.time() * 1000)), "ApproximateReceiveCount": str(receives)}
+def event_of(envelopes: dict[str, dict[str, Any]], sent_at: float, receives: int = 1) -> Event:
+    """The SQS event with one message for each envelope, by the messages' ids; however often one comes, it was sent at
+    one time (epoch seconds)."""
+    sent = {"SentTimestamp": str(int(sent_at * 1000)), "ApproximateReceiveCount": str(receives)}
     event = sqs_event(*({"messageId": message_id, "body": body} for message_id, body in envelopes.items()))
     for record in event["Records"]:
         record["attributes"] |= sent
     return event
+
+
+def verification_of(pairs: Iterable[str]) -> Event:
+    """The SQS event by which the sweep asks for readings of pairs, each `portal#from#to`."""
+    return sqs_event(
+        *({"body": "a pair to be verified", "messageAttributes": attributes(**{VERIFY: p})} for p in pairs)
+    )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,14 @@
+"""What a check finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Violation:
+    """Something that must not be: of what kind (lost, doubled, disagreement, unfinished), of which outcome, and how."""
+
+    kind: str
+    outcome_id: str
+    what: str
