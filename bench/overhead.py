@@ -72,7 +72,7 @@ def measure(quick: bool, base: Checkout | None = None) -> Section:
         )
         its = _beyond(f"{base.label}{NAMES['run']}, beyond the post, p50", run, post)
         over.append(its)
-        ratios.append(Ratio("run beyond the post, p50, head / base", over[0], its, 1.05))
+        ratios.append(Ratio("run beyond the post, p50, head / base", over[0], its, 1.15))
     return Section("Overhead of a synchronous request", TEXT, (*figures, *over), tuple(ratios), ())
 
 
