@@ -96,6 +96,13 @@ def answer(outcome: Outcome) -> tuple[int, str | dict[str, Any]]:
                 "message": outcome.inputs[0].message,
                 "correlationId": response.correlation_id or outcome.id,
             }
+    elif outcome.status is Status.REJECTED:  # HubSpot was not asked to set anything, as it does not know a type
+        return HTTPStatus.BAD_REQUEST, {
+            "status": "error",
+            "category": "VALIDATION_ERROR",
+            "message": outcome.inputs[0].message,
+            "correlationId": outcome.id,
+        }
     done = [item for item in outcome.inputs if item.result in (Result.APPLIED, Result.UNCHANGED)]
     body: dict[str, Any] = {
         "status": AnswerStatus.COMPLETE.value,
