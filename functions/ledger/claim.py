@@ -151,8 +151,9 @@ class Claims:
             if not write.done:
                 items[outcome_id] = self._table.get(outcome_id) or before
             if write.done or items[outcome_id].get("holder") == lease.holder:
-                waited = fences.get(outcome_id) == fence
-                claims.append(Claim(ClaimStatus.CLAIMED, to_outcome(before), fence + 1, abandoned=not waited))
+                # Who waits has sent nothing; but a holder before it may have, and died.
+                clean = fences.get(outcome_id) == fence and before.get("settledFence", 0) == fence - 1
+                claims.append(Claim(ClaimStatus.CLAIMED, to_outcome(before), fence + 1, abandoned=not clean))
                 del items[outcome_id]
         return Adoption(claims, [to_outcome(items[each]) for each in lease.orphans if each in items], named.done)
 

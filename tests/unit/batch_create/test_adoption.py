@@ -267,3 +267,20 @@ def test_given_a_worker_that_died_with_more_requests_than_one_read_takes_the_pai
 
     assert outcome.status is Status.COMPLETE
     assert scene.hubspot.limits == {key(3): len(many), key(4): 1}
+
+
+def test_given_one_who_waits_with_what_a_dead_worker_may_have_sent_it_is_read_back_first() -> None:
+    scene = Scene()
+    scene.ready()
+    scene.ledger.claim(OLDER, "dead", scene.clock(), scene.clock() + SECOND)
+    scene.hubspot.limits[key(3)] = 5  # so it was sent
+    scene.clock.advance(60)
+    waits = scene.ledger.claim(OLDER, "waits", scene.clock(), scene.clock() + 45 * SECOND)
+    assert waits.abandoned
+    scene.leases.wait_for(Wanted("default", PAIR), OLDER.id, waits.fence)
+
+    scene.run(request("m-9", (4, 1), at=scene.clock()))
+
+    assert became(scene.outcome(OLDER)) == (Result.APPLIED, None)
+    assert scene.hubspot.calls[0] == "read"
+    assert [[item.type_id for item in inputs] for _, inputs in scene.hubspot.created] == [[4]]
