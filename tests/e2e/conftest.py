@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.deployed import LocalStack, deployed
 
-FIRES_AFTER = timedelta(seconds=120)  # far more than it takes to deploy it
+FIRES_AFTER = timedelta(seconds=45)
 
 
 @pytest.fixture(scope="session")

@@ -95,7 +95,7 @@ class LocalStack:
             found = self.call("GET", "/outcomes", params=query).json()["results"]
             return next((outcome for outcome in found if outcome["trigger"] == "schedule"), None)
 
-        return until(look, "the schedule to fire", 2 * PATIENCE)
+        return until(look, "the schedule to fire")
 
     def standin(self, method: str, path: str, body: object = None) -> Any:
         answer = requests.request(method, f"{self['hubspotBaseUrl']}/_standin/{path}", json=body, timeout=60)

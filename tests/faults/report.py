@@ -57,7 +57,7 @@ class Report:
             "dead letters": sum((outcome.reason or "").startswith(GIVEN_UP) for outcome in outcomes),
             "unanswered callers": self.unanswered,
             "swept": self.swept,
-            "verifications": self.verified,
+            "verifications at the end": self.verified,
             "workers killed": dict(self.killed),
             "faults struck": dict(sorted(self.faults.items())),
             "creates made": len(creates),
