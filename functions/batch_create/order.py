@@ -90,6 +90,7 @@ class Verification:
         self._lease = lease
         self._sender = sender
         self.readable: bool | None = None  # not tried yet
+        self._never_readable = False
         pair = lease.wanted.pair
         self._address = Address(version, pair.from_type, pair.to_type)
 
@@ -114,7 +115,7 @@ class Verification:
             register.forget([sent.key for sent in due], now)
             return
         except HubSpotFailure as failure:
-            logger.warning("pair not verified", pair=str(self._lease.wanted.pair), error=str(failure))
+            logger.info("pair not verified", pair=str(self._lease.wanted.pair), error=str(failure))
             return
         undone = {}
         for key in dict.fromkeys(sent.key for sent in due):
@@ -139,7 +140,9 @@ class Verification:
             until = register.may_land(demand.item.key, demand.age, demand.item.max_to_object_ids, now)
             if until and not self._is_readable(demand):
                 why = "an older request's call came to no clear answer, and may still take effect"
-                requests[demand.request_id].defer(Unavailable(why, retry_after=(until - now) / 1000))
+                left = (until - now) / 1000
+                left = left if self._never_readable else min(left, SOON)
+                requests[demand.request_id].defer(Unavailable(why, retry_after=left))
 
     def _is_readable(self, demand: Demand) -> bool:
         if self.readable is None:
@@ -147,8 +150,8 @@ class Verification:
             try:
                 self._read({demand.item.key: Applied(demand.age, demand.request_id, number, 0, 0)})
             except HubSpotFailure as failure:
-                logger.warning("pair not readable", pair=str(self._lease.wanted.pair), error=str(failure))
-                self.readable = False
+                logger.info("pair not readable", pair=str(self._lease.wanted.pair), error=str(failure))
+                self.readable, self._never_readable = False, isinstance(failure, Refused)
         return bool(self.readable)
 
     def _read(self, numbers: Mapping[LimitKey, Applied]) -> Limits:
