@@ -28,6 +28,7 @@ ROUTES = (
     (re.compile(r"/crm/associations/([^/]+)/definitions/configurations/([^/]+)/([^/]+)/batch/create"), "create"),
     (re.compile(r"/crm/associations/([^/]+)/definitions/configurations/([^/]+)/([^/]+)"), "read"),
     (re.compile(r"/account-info/([^/]+)/details"), "account"),
+    (re.compile(r"/crm-object-schemas/([^/]+)/schemas/([^/]+)"), "schema"),
     (re.compile(r"/oauth/([^/]+)/token"), "token"),
 )
 Key = tuple[int, str, str, str, int]  # hub, from, to, category, type id: one limit in the world
@@ -230,7 +231,8 @@ def _call(request: requests.PreparedRequest) -> Call:
     body = request.body or b""
     for pattern, operation in ROUTES:
         if match := pattern.fullmatch(url.path):
-            version, *pair = match.groups()
+            version, *types = match.groups()
+            pair = types if len(types) == 2 else []
             return Call(
                 operation=operation,
                 method=request.method or "",
@@ -240,5 +242,6 @@ def _call(request: requests.PreparedRequest) -> Call:
                 version=version,
                 from_object_type=pair[0] if pair else None,
                 to_object_type=pair[1] if pair else None,
+                object_type=types[0] if operation == "schema" else None,
             )
     raise AssertionError(f"the service calls {url.path}, which HubSpot does not have")
