@@ -26,6 +26,7 @@ CALM_EVERY = 4  # seeds, of which one, the first, is calm on our side; others ar
 BUSY_EVERY, FIRST_BUSY = 50, 23  # seeds, of which one has a pair with more requests than any search goes through
 BUSY_REQUESTS = 540
 BURSTS = 12  # in which they come, a few seconds apart
+SHAKY_EVERY, FIRST_SHAKY = 11, 8  # seeds, of which one has a pair whose calls are often in doubt, and rarely read back
 SHARE_OF_LONGEST = 5  # its requests are tried again so often that each costs as much as five others
 MOST_RECEIVES = 1000  # as the service is deployed; enough for every outage here
 FEW_RECEIVES = 6
@@ -78,6 +79,7 @@ class Plan:
     broken_oauth: tuple[float, float] | None
     unreadable: Pair | None
     rush: bool = False
+    shaky: Pair | None = None
     messages_at_once: int = 10  # that a function is invoked with at most
     retried_writes: float = 0  # share of writes to AWS that the client makes twice, as the first answer was lost
     skew: float = 0  # seconds by which a clock is wrong at most
@@ -165,8 +167,25 @@ def make(seed: int, requests: int, receives: int = MOST_RECEIVES) -> Plan:
         return plan
     if seed % RUSH_EVERY == 0:
         _hurry(plan)
+    elif seed % SHAKY_EVERY == FIRST_SHAKY and not unreadable:
+        _shake(plan)
     _ask(dice, plan, requests)
     return plan
+
+
+def _shake(plan: Plan) -> None:
+    dice = Random(f"shaky {plan.seed}")  # of its own, so that the other seeds stay what they are
+    plan.shaky = dice.choice(
+        [pair for pair in sorted(SEEDED_TYPES) if pair.from_type in NAMES and pair.to_type in NAMES]
+    )
+    pair = {"fromObjectType": plan.shaky.from_type, "toObjectType": plan.shaky.to_type}
+    for operation, share, status in (
+        ("create", 0.3, {"status": 477, "retryAfterSeconds": 60}),
+        ("create", 0.4, {"status": 504, "applied": True}),
+        ("read", 0.7, {"status": 503}),
+    ):
+        told = {"share": share, "seed": dice.getrandbits(31), "effect": {"kind": "status", **status}}
+        plan.faults.append({"operation": operation, **pair, **told})
 
 
 def _hurry(plan: Plan) -> None:
@@ -321,6 +340,8 @@ EFFECTS = (
 def _ask(dice: Random, plan: Plan, requests: int) -> None:
     pairs = [pair for pair in sorted(SEEDED_TYPES) if pair.from_type in NAMES and pair.to_type in NAMES]
     pairs = dice.sample(pairs, dice.randint(1, 8))
+    if plan.shaky:
+        pairs = [plan.shaky] * 3 * len(pairs) + pairs
     if plan.unreadable:
         pairs = [plan.unreadable] * len(pairs) + pairs  # what can never be read back is asked for as often as the rest
     span = dice.choice([1, 60, plan.heal_after * 0.05, plan.heal_after * 0.5, plan.heal_after * 1.2])
