@@ -7,6 +7,8 @@ import gc
 
 gc.disable()  # until all is imported: none of it is garbage, and looking for some takes a tenth of a cold start
 
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from ledger.replay import continued
@@ -14,7 +16,12 @@ from production import leases, ledger, now, queue, settings
 from runtime.telemetry import count, logger, metrics
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from model.outcomes import Outcome
+    from model.pair import Pair
 
 gc.freeze()
 gc.enable()
@@ -28,25 +35,32 @@ def handler(event: Any, context: LambdaContext) -> dict[str, int]:
     """Put back every outcome that is stuck in QUEUED, RUNNING or past its `retryAt`. One too many does no harm: the
     consumer finds it finished. Raises LedgerUnavailable and QueueUnavailable; the next run tries again."""
     swept = 0
-
-    def is_over() -> bool:
-        return context.get_remaining_time_in_millis() / 1000 < RESERVE
-
-    for portal in settings().portals:
-        for pair in leases().due(portal, now()):
-            if is_over():
-                logger.warning("sweep not finished", swept=swept)
-                return {"swept": swept}
-            queue().send_verification(portal, pair)
-            count("PairsToVerify")
-        for outcome in ledger().stuck(portal, now()):
-            if is_over():
-                logger.warning("sweep not finished", swept=swept)
-                return {"swept": swept}
-            # Sent before it is noted: a crash between the two sends it twice; the other way round it is never sent.
-            queue().send(continued(outcome), now())
-            ledger().swept(outcome, now())
-            logger.warning("outcome swept", outcome_id=outcome.id, status=outcome.status)
-            count("SweptOutcomes")
-            swept += 1
+    for put_back in chain.from_iterable(map(_overdue, settings().portals)):
+        if context.get_remaining_time_in_millis() / 1000 < RESERVE:
+            logger.warning("sweep not finished", swept=swept)
+            break
+        swept += put_back()
     return {"swept": swept}
+
+
+def _overdue(portal: str) -> Iterator[Callable[[], int]]:
+    """What is to be put on the queue for a portal; each returns how many outcomes it has put back."""
+    for pair in leases().due(portal, now()):
+        yield partial(_verify, portal, pair)
+    for outcome in ledger().stuck(portal, now()):
+        yield partial(_continue, outcome)
+
+
+def _verify(portal: str, pair: Pair) -> int:
+    queue().send_verification(portal, pair)
+    count("PairsToVerify")
+    return 0
+
+
+def _continue(outcome: Outcome) -> int:
+    # Sent before it is noted: a crash between the two sends it twice; the other way round it is never sent.
+    queue().send(continued(outcome), now())
+    ledger().swept(outcome, now())
+    logger.warning("outcome swept", outcome_id=outcome.id, status=outcome.status)
+    count("SweptOutcomes")
+    return 1

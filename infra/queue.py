@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_iam as iam
@@ -13,6 +13,8 @@ from constructs import Construct
 from infra.nag import acknowledge
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from infra.config import Settings
     from infra.encryption import Encryption
 
@@ -125,31 +127,28 @@ class RequestQueue(Construct):
 
 def _refuse_other_accounts(queue: sqs.Queue) -> None:
     # Whatever else a policy comes to allow. AWS's own services have no account; each must be allowed by name.
-    queue.add_to_resource_policy(
-        iam.PolicyStatement(
-            sid="OtherAccounts",
-            effect=iam.Effect.DENY,
-            principals=[iam.AnyPrincipal()],
-            actions=["sqs:*"],
-            resources=[queue.queue_arn],
-            conditions={
-                "StringNotEquals": {"aws:PrincipalAccount": Stack.of(queue).account},
-                "Bool": {"aws:PrincipalIsAWSService": "false"},
-            },
-        )
-    )
+    conditions = {
+        "StringNotEquals": {"aws:PrincipalAccount": Stack.of(queue).account},
+        "Bool": {"aws:PrincipalIsAWSService": "false"},
+    }
+    _refuse(queue, "OtherAccounts", "sqs:*", conditions)
 
 
 def _refuse_moves(queue: sqs.Queue) -> None:
     # A message that is moved back is a new one, with a new id and time: the request in it would be taken for younger
     # than those that were made since. What is given up is replayed instead, and keeps its age.
+    _refuse(queue, "Moves", "sqs:StartMessageMoveTask")
+
+
+def _refuse(queue: sqs.Queue, sid: str, action: str, conditions: Mapping[str, Any] | None = None) -> None:
     queue.add_to_resource_policy(
         iam.PolicyStatement(
-            sid="Moves",
+            sid=sid,
             effect=iam.Effect.DENY,
             principals=[iam.AnyPrincipal()],
-            actions=["sqs:StartMessageMoveTask"],
+            actions=[action],
             resources=[queue.queue_arn],
+            conditions=conditions,
         )
     )
 

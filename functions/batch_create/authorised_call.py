@@ -16,6 +16,7 @@ from hubspot_api.client import Answer
 from hubspot_api.retry_policy import not_before
 from model.errors import HubSpotFailure, QuotaExhausted, Unavailable
 from model.outcomes import Attempt, HubSpotResponse, Verdict
+from model.pair import Address
 
 T = TypeVar("T")
 
@@ -67,15 +68,15 @@ class AuthorisedCalls:
         )
         return answer
 
-    def read(self, call: Call, result: CallResult) -> Limits:
-        """Read every limit of a call's pair."""
+    def read(self, portal: str, address: Address, attempts: list[Attempt]) -> Limits:
+        """Read every limit of a pair."""
         hubspot = self._deps.hubspot
         return self._attempt(
-            call.portal,
+            portal,
             "read",
             Verdict.READ_BACK,
-            lambda token, seconds: hubspot.read_pair(token, call.address, seconds),
-            result.attempts,
+            lambda token, seconds: hubspot.read_pair(token, address, seconds),
+            attempts,
         )
 
     def object_type(self, portal: str, name: str) -> str:

@@ -12,10 +12,12 @@ from batch_create.ports import Point
 from batch_create.settling import unsettled
 from ledger.claim import CLAIMED_TOGETHER, Claim, ClaimStatus
 from ledger.leases import Lease, Taken, Wanted
-from ledger.register import conservative
+from ledger.register import possible_sends
 from model.errors import LedgerUnavailable
 from model.outcomes import Request, Status, Trigger, new_outcome
 from runtime.telemetry import logger
+
+MOST_WAITING = 500  # that are run by one holder, and named in its lease; the others look for themselves
 
 
 class Claiming:
@@ -101,6 +103,7 @@ def adopt(lease: Lease, deps: Dependencies) -> tuple[list[ClaimedRequest], bool]
     if not lease.orphans and not lease.waiting:
         return [], True
     now = deps.clock()
+    lease.waiting = lease.waiting[:MOST_WAITING]
     naming = deps.leases.naming(lease, [outcome_id for outcome_id, _ in lease.waiting])
     try:
         adoption = deps.ledger.adopt(lease, naming, now)
@@ -110,7 +113,7 @@ def adopt(lease: Lease, deps: Dependencies) -> tuple[list[ClaimedRequest], bool]
     for outcome in adoption.others:
         lease.register.enter(outcome, lease.died_by)
         if outcome.attempts or outcome.doubt or not outcome.status.final:
-            for sent in conservative(outcome, lease.died_by):
+            for sent in possible_sends(outcome, lease.died_by):
                 lease.register.send(sent)
     if adoption.claims:
         deps.reached(Point.AFTER_CLAIM)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -18,8 +18,8 @@ from batch_create.sending import Sender
 from batch_create.settling import settle
 from batch_create.waiting import Denied, Waiting
 from ledger.claim import Claim
-from ledger.leases import Lease, Taken, Wanted
-from ledger.register import conservative
+from ledger.leases import NAMED, Lease, Taken, Wanted
+from ledger.register import possible_sends
 from model.errors import HubSpotFailure, Refused, Unavailable
 from model.outcomes import Request
 from model.pair import Pair
@@ -63,6 +63,19 @@ def _wanted(portal: str, pair: Pair, requests: Sequence[Request]) -> Wanted:
     return Wanted(portal, pair, tuple(each.id for each in requests), spelt)
 
 
+def _shares(requests: Sequence[Request]) -> Iterator[Sequence[Request]]:
+    """The requests of a pair, as many at a time as a lease can name: mostly all of them."""
+    share: list[Request] = []
+    characters = 0
+    for request in requests:
+        if characters + len(request.id) > NAMED:
+            yield share
+            share, characters = [], 0
+        share.append(request)
+        characters += len(request.id) + 1
+    yield share
+
+
 class _Run:
     """One run, in one holder's name."""
 
@@ -79,13 +92,20 @@ class _Run:
         by_pair: dict[tuple[str, Pair], list[Request]] = defaultdict(list, {each: [] for each in verify})
         for request in requests:
             if pair := self._pair(request):
-                by_pair[request.envelope.portal, pair].append(request if request.pair else replace(request, pair=pair))
+                by_pair[request.envelope.portal, pair].append(
+                    request if request.pair else replace(request, resolved=pair)
+                )
         for portal, _ in by_pair:
             self._calls.expect(portal, 1)
-        wanted = {
-            _wanted(portal, pair, by_pair[portal, pair]): by_pair[portal, pair] for portal, pair in round_robin(by_pair)
-        }
-        self._waiting.wait(self._take(wanted), self._seconds())
+        rounds = {each: list(_shares(by_pair[each])) for each in round_robin(by_pair)}
+        for number in range(max(map(len, rounds.values()), default=0)):
+            wanted = {
+                _wanted(portal, pair, shares[number]): shares[number]
+                for (portal, pair), shares in rounds.items()
+                if number < len(shares)
+            }
+            in_time = number == 0 or self._seconds() > 0
+            self._waiting.wait(self._take(wanted) if in_time else wanted, self._seconds())
         return self._claiming.answers()
 
     def _seconds(self) -> float:
@@ -114,17 +134,17 @@ class _Run:
         denied: dict[Wanted, Sequence[Request]] = {}
 
         def take_some(some: Sequence[Wanted]) -> None:
-            held: list[Lease] = []
+            held: list[tuple[Lease, Sequence[Request]]] = []
             for each, taken in zip(some, self._leases({each: wanted[each] for each in some}), strict=True):
                 if isinstance(taken, Lease):
-                    held.append(taken)
-                    continue
-                denied[each] = wanted[each]
-                if taken:
+                    held.append((taken, [] if taken.orphans_first else wanted[each]))
+                elif taken:
                     self._claiming.ledger_unavailable(wanted[each], taken)
-            self._claiming.many([request for lease in held for request in wanted[lease.wanted]])
-            for lease in held:
-                self._run(wanted[lease.wanted], lease)
+                if not isinstance(taken, Lease) or taken.orphans_first:
+                    denied[each] = wanted[each]
+            self._claiming.many([request for _, requests in held for request in requests])
+            for lease, requests in held:
+                self._run(requests, lease)
 
         together = max(1, min(PAIRS_TOGETHER, -(-len(wanted) // MAX_THREADS)))
         self._deps.side_by_side([partial(take_some, some) for some in chunks(list(wanted), together)])
@@ -152,7 +172,7 @@ class _Run:
         claimed = [*own, *adopted]
         for each in claimed:
             if each.abandoned:  # its last holder may have sent it, until its lease was over at the latest
-                for sent in conservative(each.outcome, lease.died_by or milliseconds(self._deps.clock())):
+                for sent in possible_sends(each.outcome, lease.died_by or milliseconds(self._deps.clock())):
                     lease.register.send(sent)
         if known:
             PairRun(claimed, lease, Sender(self._deps, self._deadline, self._calls, lease.register), self._deps).run()

@@ -15,12 +15,12 @@ from ledger.leases import Lease
 from ledger.register import Applied, Register, Sent
 from model.contract import Category, LimitInput, LimitKey
 from model.errors import HubSpotFailure, Refused, Unavailable
-from model.outcomes import Result
+from model.outcomes import Age, Result
 from model.pair import Address
 from model.records import milliseconds
 from runtime.telemetry import count, logger
 
-SOON = 30.0  # seconds until a pair that could not be read is looked at again
+SOON = 30.0  # seconds until a pair that could not be read is looked at again; ours, as for the ledger (settling.py)
 
 
 def respect(requests: Mapping[str, ClaimedRequest], demands: Sequence[Demand], register: Register, now: int) -> bool:
@@ -98,15 +98,18 @@ class Verification:
         """Read the pair if anything can be judged that matters: sends that may have undone a number, or that keep a
         demand waiting; but none of the `own` requests, which are read back by themselves."""
         register = self._lease.register
+        over = register.due(now)
+        oldest = _oldest(demands()) if over else {}
         due = [
             sent
-            for sent in register.due(now)
-            if register.can_undo(sent) or (sent.outcome_id not in own and _keeps_waiting(sent, demands()))
+            for sent in over
+            if register.can_undo(sent)
+            or (sent.outcome_id not in own and sent.key in oldest and oldest[sent.key] < sent.age)
         ]
         if not due:
             return
         try:
-            read = self._read({sent.key: _possibly(sent, now) for sent in due})
+            read = self._read()
         except Refused as failure:
             # It can never be read: then a younger request's number may be there for good.
             logger.error("pair cannot be verified", pair=str(self._lease.wanted.pair), error=str(failure))
@@ -138,32 +141,42 @@ class Verification:
         register = self._lease.register
         for demand in demands:
             until = register.may_land(demand.item.key, demand.age, demand.item.max_to_object_ids, now)
-            if until and not self._is_readable(demand):
+            if until and not self._is_readable():
                 why = "an older request's call came to no clear answer, and may still take effect"
                 left = (until - now) / 1000
                 left = left if self._never_readable else min(left, SOON)
                 requests[demand.request_id].defer(Unavailable(why, retry_after=left))
 
-    def _is_readable(self, demand: Demand) -> bool:
+    def _is_readable(self) -> bool:
         if self.readable is None:
-            number = demand.item.max_to_object_ids
             try:
-                self._read({demand.item.key: Applied(demand.age, demand.request_id, number, 0, 0)})
+                self._read()
             except HubSpotFailure as failure:
                 logger.info("pair not readable", pair=str(self._lease.wanted.pair), error=str(failure))
                 self.readable, self._never_readable = False, isinstance(failure, Refused)
         return bool(self.readable)
 
-    def _read(self, numbers: Mapping[LimitKey, Applied]) -> Limits:
-        call = self._call(numbers)
-        read = self._sender.calls.read(call, CallResult(call))
+    def _read(self) -> Limits:
+        read = self._sender.calls.read(self._lease.wanted.portal, self._address, attempts=[])  # no request's own
         self.readable = True
         return read
 
     def _put_back(self, undone: Mapping[LimitKey, Applied]) -> None:
         count("LimitPutBack", portal=self._lease.wanted.portal)
         register = self._lease.register
-        for result in self._sender.send(self._call(undone)):
+        wanted, address = self._lease.wanted, self._address
+        winners = tuple(
+            Demand(
+                last.outcome_id,
+                last.age,
+                wanted.portal,
+                wanted.pair,
+                address,
+                LimitInput(Category(key[0]), key[1], last.number),
+            )
+            for key, last in undone.items()
+        )
+        for result in self._sender.send(Call(wanted.portal, wanted.pair, winners)):
             now = milliseconds(self._sender.now())
             record(result, register, now, sent=True)
             for key, attribution in result.attributions.items():
@@ -173,26 +186,14 @@ class Verification:
                     count("LimitNotPutBack", portal=self._lease.wanted.portal)
                     register.forget([key], now)
 
-    def _call(self, numbers: Mapping[LimitKey, Applied]) -> Call:
-        wanted = self._lease.wanted
-        winners = [
-            Demand(
-                applied.outcome_id,
-                applied.age,
-                wanted.portal,
-                wanted.pair,
-                self._address,
-                LimitInput(Category(key[0]), key[1], applied.number),
-            )
-            for key, applied in numbers.items()
-        ]
-        return Call(wanted.portal, wanted.pair, tuple(winners))
-
 
 def _possibly(sent: Sent, now: int) -> Applied:
     """A send that was applied, at some time until now."""
     return Applied(sent.age, sent.outcome_id, sent.number, 0, now)
 
 
-def _keeps_waiting(sent: Sent, demands: Sequence[Demand]) -> bool:
-    return any(demand.item.key == sent.key and demand.age < sent.age for demand in demands)
+def _oldest(demands: Sequence[Demand]) -> dict[LimitKey, Age]:
+    oldest: dict[LimitKey, Age] = {}
+    for demand in demands:
+        oldest[demand.item.key] = min(demand.age, oldest.get(demand.item.key, demand.age))
+    return oldest

@@ -16,7 +16,7 @@ from batch_create.sending import Sender
 from batch_create.settling import settle
 from ledger.leases import Lease
 from model.contract import LimitKey
-from model.outcomes import Result
+from model.outcomes import Result, Verdict
 from model.records import milliseconds
 
 
@@ -64,7 +64,8 @@ class PairRun:
             limits = by_limit(doubtful)
             for call in plan(doubtful, batch_size=len(doubtful)):
                 result = self._sender.read_back(call)
-                self._verification.readable = bool(result.read) or None
+                if any(attempt.verdict is Verdict.READ_BACK for attempt in result.attempts):
+                    self._verification.readable = True
                 for demand, _ in affected_demands(call, limits):
                     key, number = demand.item.key, result.read.get(demand.item.key)
                     request = self._requests[demand.request_id]

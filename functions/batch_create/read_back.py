@@ -50,7 +50,7 @@ class ReadBack:
         while result.open:
             asked_at = self._clock()  # what a reading shows may be as old as this, however late the answer arrives
             try:
-                result.read = self._calls.read(result.call, result)
+                result.read = self._calls.read(result.call.portal, result.call.address, result.attempts)
             except Refused as failure:
                 never = Attribution(Result.UNCONFIRMED, f"{why}, and HubSpot refuses to be read: {failure}")
                 result.attributions |= dict.fromkeys(result.open, never)
@@ -96,7 +96,7 @@ class ReadBack:
             return
         asked_at = self._clock()
         try:
-            read = self._calls.read(result.call, result)
+            read = self._calls.read(result.call.portal, result.call.address, result.attempts)
         except Refused as failure:
             for key in suspect:
                 message = refusals[key].message or ""

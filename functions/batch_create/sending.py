@@ -138,7 +138,7 @@ class Sender:
         same words, and all inputs are refused."""
         probe = CallResult(call)
         try:
-            self.calls.read(call, probe)
+            self.calls.read(call.portal, call.address, probe.attempts)
         except Refused as refusal:
             if refusal.message == why:
                 probe.attributions = dict.fromkeys((item.key for item in call.inputs), refused(refusal))

@@ -17,14 +17,13 @@ from model.outcomes import Request, Status, new_outcome
 from runtime.telemetry import logger
 
 LONGEST = 5.0  # seconds that a run waits in all for pairs that other workers hold
-LOOKS = (
-    0.1  # seconds until the first look at such a pair, more or less; and by how much each pause is longer than the last
-)
-GROWS_URGENT, GROWS = 1.2, 2.0  # where a caller waits, and where nobody does
+LOOKS = 0.1  # seconds until the first look at such a pair, more or less
+# By how much each pause is longer than the last, where a caller waits and where nobody does: 14 looks, or 6.
+GROWS_URGENT, GROWS = 1.2, 2.0
 COMES_AGAIN = timedelta(seconds=2)  # until a message whose pair is still held is delivered again
 
 
-class Standing(Enum):
+class WaitStatus(Enum):
     """How a request stands that waits."""
 
     HELD = "held"  # its pair is held
@@ -70,7 +69,7 @@ class Waiting:
         """Whether a claimed request is still this run's, once its pair is: a holder before may have run it."""
         if request.outcome.id not in self._entered:
             return True
-        return self.standing(wanted, request) not in (Standing.ADOPTED, Standing.DONE)
+        return self.status_of(wanted, request) not in (WaitStatus.ADOPTED, WaitStatus.DONE)
 
     def _enter(self, wanted: Wanted, request: ClaimedRequest) -> None:
         if request.outcome.id in self._entered:
@@ -87,26 +86,26 @@ class Waiting:
         for wanted, requests in denied.items():
             claimed = self._claiming.own(requests)
             # Of a pair for which nothing is claimed, only trying to take it tells whether it is free.
-            standing = self.standing(wanted, claimed[0]) if claimed else Standing.FREE
-            if standing is Standing.FREE:
+            status = self.status_of(wanted, claimed[0]) if claimed else WaitStatus.FREE
+            if status is WaitStatus.FREE:
                 free[wanted] = requests
-            elif standing is not Standing.DONE:
+            elif status is not WaitStatus.DONE:
                 held[wanted] = requests
         return {**held, **self._take(free)} if free else held
 
-    def standing(self, wanted: Wanted, request: ClaimedRequest) -> Standing:
+    def status_of(self, wanted: Wanted, request: ClaimedRequest) -> WaitStatus:
         """How a claimed request stands. Where another worker has settled it, its outcome is known from now on."""
         try:
             outcome, fence, free = self._deps.ledger.waiting(request.outcome.id, wanted, self._deps.clock())
         except LedgerUnavailable as error:
             logger.warning("not looked at", outcome_id=request.outcome.id, error=str(error))
-            return Standing.HELD
+            return WaitStatus.HELD
         if outcome.status is not Status.RUNNING:
             self._claiming.known[outcome.id] = Claim(ClaimStatus.CLAIMED, outcome)
-            return Standing.DONE
+            return WaitStatus.DONE
         if fence != request.fence:
-            return Standing.ADOPTED
-        return Standing.FREE if free else Standing.HELD
+            return WaitStatus.ADOPTED
+        return WaitStatus.FREE if free else WaitStatus.HELD
 
     def _give_up(self, request: Request) -> None:
         """Let a request whose pair is held for long come again."""

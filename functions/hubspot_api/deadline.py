@@ -74,8 +74,7 @@ def _cut(connection: socket.socket) -> None:
 
 
 class _Connection(HTTPConnection):
-    # urllib3's connection is one of http.client's that answers with a response of its own, not with http.client's.
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override] # urllib3 answers with a response of its own
         if _current.limit and self.sock:
             _current.limit.watch(self.sock)
         return super().getresponse()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -131,10 +131,10 @@ class Claims:
     def adopt(self, lease: Lease, naming: Change, now: datetime) -> Adoption:
         """Take what a dead holder had taken a pair for, and what waits for it. `naming` is the write that names all of
         it in the lease."""
-        fences = dict(lease.waiting)
-        ids = [each for each in dict.fromkeys([*lease.orphans, *fences]) if each not in lease.wanted.outcome_ids]
-        items = {item["id"]: item for item in self._table.get_many(ids)} if ids else {}
-        wanted = [item for item in items.values() if _adoptable(item, lease, fences, now)]
+        fences, orphans, own = dict(lease.waiting), set(lease.orphans), set(lease.wanted.outcome_ids)
+        ids = [each for each in dict.fromkeys([*lease.orphans, *fences]) if each not in own]
+        items = {item["id"]: item for item in self._table.get_many(ids)}
+        wanted = [item for item in items.values() if _adoptable(item, orphans, fences, now)]
         changes = [
             Change(
                 item["id"],
@@ -201,10 +201,10 @@ def _held(item: Item, lease_until: datetime) -> Claim:
     return Claim(ClaimStatus.CLAIMED, to_outcome(item), fence, abandoned, lease_until)
 
 
-def _adoptable(item: Item, lease: Lease, fences: Mapping[str, int], now: datetime) -> bool:
+def _adoptable(item: Item, orphans: Collection[str], fences: Mapping[str, int], now: datetime) -> bool:
     if item["status"] != Status.RUNNING:
         return False
-    return fences.get(item["id"]) == item["fence"] or (item["id"] in lease.orphans and item["leaseUntil"] < iso(now))
+    return fences.get(item["id"]) == item["fence"] or (item["id"] in orphans and item["leaseUntil"] < iso(now))
 
 
 def claim_status(request: Request, item: Item) -> Claim:

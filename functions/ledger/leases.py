@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,11 +19,16 @@ from ledger.register import Register, register
 from model.errors import LedgerUnavailable
 from model.pair import Pair
 from model.records import iso, milliseconds
+from runtime.telemetry import logger
 
 PREFIX = "pair#"  # the id of an outcome has no '#', so a lease is never read as one
 VERIFY = "VERIFY"  # in place of a status, in the index of pairs that are to be read
 FREE = 0  # in `until`: it was given back
 TRIES = 3  # to take a lease that others take and give back meanwhile
+# Characters, of the 409,600 bytes that DynamoDB allows an item: of the ids in an intent, and of a register. The rest is
+# for those that wait.
+NAMED = 120_000
+REGISTER = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,8 @@ class Wanted:
 @dataclass
 class Lease:
     """A pair in this worker's hands, until `until`. `orphans` are the outcomes that a dead holder had taken it for, and
-    `died_by` the end of its lease; `waiting` are the outcomes of workers that wait for it, each with its fence."""
+    `died_by` the end of its lease; `waiting` are the outcomes of workers that wait for it, each with its fence.
+    `orphans_first` where there are so many that this worker's own outcomes are not named, and must not be sent."""
 
     wanted: Wanted
     holder: str
@@ -52,6 +58,7 @@ class Lease:
     orphans: tuple[str, ...] = ()
     died_by: int = 0
     waiting: tuple[tuple[str, int], ...] = ()
+    orphans_first: bool = False
 
 
 Taken = Lease | LedgerUnavailable | None  # None where another worker holds the pair
@@ -112,15 +119,20 @@ class Leases:
             values["register"] = found.as_text()
             self._table.update(wanted.item_id, values, condition="attribute_not_exists(id)", condition_values={})
             return Lease(wanted, holder, until, found)
+        first = False
         if item["until"] != FREE:  # its holder has died: what it was taken for stays named until all of it is settled
             values["intent"] = " ".join(dict.fromkeys([*_ids(item), *wanted.outcome_ids]))
+            first = len(values["intent"]) > NAMED
+            values["intent"] = item["intent"] if first else values["intent"]
         self._table.update(
             wanted.item_id,
             values,
             condition="holder = :was AND #until = :ended",
             condition_values={":was": item["holder"], ":ended": item["until"]},
         )
-        return self._lease(wanted, item, holder, now, until)
+        lease = self._lease(wanted if not first else replace(wanted, outcome_ids=()), item, holder, now, until)
+        lease.orphans_first = first
+        return lease
 
     def _lease(self, wanted: Wanted, item: Item, holder: str, now: datetime, until: datetime) -> Lease:
         own = set(wanted.outcome_ids)
@@ -155,7 +167,7 @@ class Leases:
         values: dict[str, Any] = {
             "until": FREE,
             "intent": "",
-            "register": lease.register.as_text(),
+            "register": _fitting(lease),
             "expiresAt": self._expiry(now),
         }
         remove: Sequence[str] = ("statusKey", "sortKey")
@@ -206,6 +218,15 @@ class Leases:
     def _expiry(self, now: datetime) -> int:
         # With each write anew, so that a register outlives every outcome of its pair.
         return int((now + self._retention).timestamp())
+
+
+def _fitting(lease: Lease) -> str:
+    text = lease.register.as_text()
+    if len(text) <= REGISTER:
+        return text
+    # Of thousands of sends in doubt on one pair, those made first are the least likely to land still.
+    logger.error("register cut", pair=str(lease.wanted.pair), portal=lease.wanted.portal, characters=len(text))
+    return lease.register.as_text(REGISTER)
 
 
 def _ids(item: Item) -> list[str]:

@@ -116,7 +116,7 @@ class Ledger(Claims):
         self._write_if_still(outcome.status, outcome, {"sweptAt": iso(now)})
 
     def link(self, outcome: Outcome, replayed_by: str) -> None:
-        """Write into a final outcome which other one replays it. Every replay of an outcome has the same id."""
+        """Write into a final outcome which other one replays it: the last, where one replays the rest and one all."""
         self._write_if_still(outcome.status, outcome, {"replayedBy": replayed_by})
 
     def get(self, outcome_id: str) -> Outcome | None:

@@ -8,7 +8,7 @@ from aws.dynamodb import ConditionFailed, Table
 from ledger.history import History
 from ledger.items import pair_key
 from ledger.leases import Wanted
-from ledger.register import Register, conservative
+from ledger.register import Register, possible_sends
 from model.object_types import spellings
 from model.outcomes import Outcome, Status
 from model.records import milliseconds
@@ -61,5 +61,5 @@ def _partitions(wanted: Wanted) -> list[str]:
 def _enter(register: Register, outcome: Outcome, now: int) -> None:
     register.enter(outcome, milliseconds(outcome.finished_at) if outcome.finished_at else now)
     if outcome.doubt or outcome.status is Status.RUNNING:
-        for sent in conservative(outcome, milliseconds(outcome.doubt.since) if outcome.doubt else now):
+        for sent in possible_sends(outcome, milliseconds(outcome.doubt.since) if outcome.doubt else now):
             register.send(sent)

@@ -6,8 +6,8 @@ It decides only what is not sent. What HubSpot holds it does not know: others ma
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -15,8 +15,8 @@ from model.contract import LimitKey
 from model.outcomes import Age, Outcome, Result
 from model.records import milliseconds
 
-# HubSpot may carry out a call this long after it was sent, though it was cut off or answered by a gateway: ours, as
-# HubSpot names no time; its own limit for an answer is 30 s, and a minute between two clocks is far more than AWS has.
+# HubSpot may carry out a call this long after it was sent, though it was cut off or answered by a gateway. It names no
+# time. Ours: two minutes, four times what AWS's own gateway waits for an answer (29 s), and ten seconds for clocks.
 LANDING = timedelta(seconds=130)
 SETTERS = (Result.APPLIED, Result.UNCHANGED, Result.UNCONFIRMED)
 
@@ -47,13 +47,28 @@ class Sent:
     at: int
 
 
-@dataclass
+@dataclass(init=False)
 class Register:
     """What is known of the limits of one pair. `lag` is how long HubSpot's reads may lag behind its writes."""
 
     lag: timedelta
-    last: dict[LimitKey, Applied] = field(default_factory=dict)
-    sends: list[Sent] = field(default_factory=list)
+    last: dict[LimitKey, Applied]
+    # By limit, as every demand asks for the sends of its own: there can be thousands of each.
+    _sends: dict[LimitKey, dict[tuple[str, int], Sent]]
+
+    def __init__(
+        self, lag: timedelta, last: Mapping[LimitKey, Applied] | None = None, sends: Iterable[Sent] = ()
+    ) -> None:
+        self.lag = lag
+        self.last = dict(last or {})
+        self._sends = {}
+        for sent in sends:
+            self.send(sent)
+
+    @property
+    def sends(self) -> list[Sent]:
+        """Every send that can still take effect, those of one limit as they were made."""
+        return [sent for of_one in self._sends.values() for sent in of_one.values()]
 
     @property
     def window(self) -> int:
@@ -61,23 +76,15 @@ class Register:
         return _ms(LANDING + self.lag)
 
     # ------------------------------------------------------------------------------------------------ what is known
-    def younger(self, key: LimitKey, age: Age) -> Applied | None:
-        """The number of a younger request than that of an age, if one is applied or unconfirmed."""
-        last = self.last.get(key)
-        return last if last and last.age > age else None
-
     def in_doubt(self, key: LimitKey, age: Age) -> Sent | None:
         """The youngest send of a younger request that may have been applied."""
-        younger = (sent for sent in self.sends if sent.key == key and sent.age > age)
+        younger = (sent for sent in self._sends.get(key, {}).values() if sent.age > age)
         return max(younger, key=lambda sent: sent.age, default=None)
 
     def may_land(self, key: LimitKey, age: Age, number: int, now: int) -> int | None:
         """Until when (epoch milliseconds) an older request's send of another number may still take effect."""
-        older = (
-            sent.at + _ms(LANDING)
-            for sent in self.sends
-            if sent.key == key and sent.age < age and sent.number != number
-        )
+        sends = self._sends.get(key, {}).values()
+        older = (sent.at + _ms(LANDING) for sent in sends if sent.age < age and sent.number != number)
         return max((until for until in older if until > now), default=None)
 
     def explains(self, key: LimitKey, number: int, now: int) -> bool:
@@ -98,13 +105,12 @@ class Register:
 
     def send(self, sent: Sent) -> None:
         """Enter a send that came to no clear answer. A later send of the same number stands for the earlier one."""
-        self.withdraw(sent.key, sent.outcome_id, sent.number)
-        self.sends.append(sent)
+        self.withdraw(sent.key, sent.outcome_id, sent.number)  # so that it becomes the last one
+        self._sends.setdefault(sent.key, {})[sent.outcome_id, sent.number] = sent
 
     def withdraw(self, key: LimitKey, outcome_id: str, number: int) -> None:
         """Forget the sends of a request, as they have no effect any more."""
-        gone = (key, outcome_id, number)
-        self.sends = [sent for sent in self.sends if (sent.key, sent.outcome_id, sent.number) != gone]
+        self._sends.get(key, {}).pop((outcome_id, number), None)
 
     def enter(self, outcome: Outcome, at: int) -> None:
         """Enter what a settled outcome says of its limits, as of a time at the latest."""
@@ -117,12 +123,18 @@ class Register:
 
     def forget(self, keys: Iterable[LimitKey], due_by: int) -> None:
         """Forget the sends of these limits whose window was over by then: a reading has told what became of them."""
-        gone = set(keys)
-        self.sends = [sent for sent in self.sends if sent.key not in gone or not self._is_over(sent, due_by)]
+        for key in keys:
+            self._keep(key, lambda sent: not self._is_over(sent, due_by))
 
     def prune(self, now: int) -> None:
         """Forget sends that can do no harm: they have landed or never will, and a younger number was set since."""
-        self.sends = [sent for sent in self.sends if not self._is_harmless(sent, now)]
+        for key in list(self._sends):
+            self._keep(key, lambda sent: not self._is_harmless(sent, now))
+
+    def _keep(self, key: LimitKey, wanted: Callable[[Sent], bool]) -> None:
+        kept = {name: sent for name, sent in self._sends.pop(key, {}).items() if wanted(sent)}
+        if kept:
+            self._sends[key] = kept
 
     # ------------------------------------------------------------------------------------------------ what is to do
     def due(self, now: int) -> list[Sent]:
@@ -156,18 +168,19 @@ class Register:
         return not last.unconfirmed and last.sent_at >= sent.at + _ms(LANDING)
 
     # ------------------------------------------------------------------------------------------------ as text
-    def as_text(self) -> str:
-        """As the pair's item keeps it: packed, as each claim and each settlement writes it anew."""
-        last = {
-            _name(key): [
-                *_packed(each.age, each.outcome_id, each.number, each.at),
-                each.at - each.sent_at,
-                *([1] if each.unconfirmed else []),
-            ]
-            for key, each in self.last.items()
-        }
-        sends = [[_name(sent.key), *_packed(sent.age, sent.outcome_id, sent.number, sent.at)] for sent in self.sends]
-        return json.dumps([last, sends], separators=(",", ":"))
+    def as_text(self, most: int | None = None) -> str:
+        """As the pair's item keeps it: packed, as each claim and each settlement writes it anew. In at most so many
+        characters, if it must be: then the limits of the oldest requests are left out, and the sends made first."""
+        last = sorted(self.last.items(), key=lambda entry: entry[1].age, reverse=True)
+        sends = sorted(self.sends, key=lambda sent: sent.at, reverse=True) if most else self.sends
+        rows: Iterable[tuple[str, Any]] = [
+            *((_name(key), _packed_applied(applied)) for key, applied in last),
+            *(("", [_name(sent.key), *_packed(sent.age, sent.outcome_id, sent.number, sent.at)]) for sent in sends),
+        ]
+        if most:
+            rows = _within(rows, most)
+        kept = list(rows)
+        return _json([{name: row for name, row in kept if name}, [row for name, row in kept if not name]])
 
 
 def register(text: str, lag: timedelta) -> Register:
@@ -180,15 +193,28 @@ def register(text: str, lag: timedelta) -> Register:
     )
 
 
-def conservative(outcome: Outcome, at: int) -> Iterator[Sent]:
+def possible_sends(outcome: Outcome, at: int) -> Iterator[Sent]:
     """What a worker that died may have sent for an outcome, until then at the latest."""
     for item in outcome.inputs:
         yield Sent(item.key, outcome.age, outcome.id, item.max_to_object_ids, at)
 
 
+def _within(rows: Iterable[tuple[str, Any]], most: int) -> Iterator[tuple[str, Any]]:
+    room = most - len("[{},[]]")
+    for name, row in rows:
+        room -= len(_json({name: row}))  # a little more than it takes
+        if room >= 0:
+            yield name, row
+
+
 def _applied(fields: Sequence[Any]) -> Applied:
     age, outcome_id, number, at = _unpacked(fields)
     return Applied(age, outcome_id, number, at - int(fields[5]), at, unconfirmed=len(fields) > 6)
+
+
+def _packed_applied(applied: Applied) -> list[str | int]:
+    packed = _packed(applied.age, applied.outcome_id, applied.number, applied.at)
+    return [*packed, applied.at - applied.sent_at, *([1] if applied.unconfirmed else [])]
 
 
 def _packed(age: Age, outcome_id: str, number: int, at: int) -> list[str | int]:
@@ -207,6 +233,10 @@ def _name(key: LimitKey) -> str:
 def _key(name: str) -> LimitKey:
     category, _, type_id = name.rpartition(":")
     return category, int(type_id)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _ms(time: timedelta) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 
 from model.contract import ContractError, Envelope, LimitInput, Problem
 from model.object_types import object_type_id
@@ -167,7 +168,7 @@ class Request:
     `own_id` is the trigger's id (SQS message, API Gateway request, rule event). `outcome_id` is set when the request
     was accepted earlier and handed to the queue. `interactive` means that a caller waits for the answer. `replay_of` is
     the outcome that the request runs again, and `ordered_as` that one's age; `doubt` must be resolved by reading back
-    before anything is sent. `pair` is None as long as only HubSpot can tell which types the envelope names.
+    before anything is sent. `resolved` is the pair where HubSpot had to tell which types the envelope names.
     """
 
     envelope: Envelope
@@ -181,15 +182,17 @@ class Request:
     replay_of: str | None = None
     ordered_as: str | None = None
     doubt: Doubt | None = None
-    pair: Pair | None = None
+    resolved: Pair | None = None
 
     def __post_init__(self) -> None:
         if not ID.fullmatch(self.id):
             raise ContractError([Problem("id", "must be 1 to 128 letters, digits, or any of . _ : -")])
-        if self.pair is None:
-            types = object_type_id(self.envelope.from_object_type), object_type_id(self.envelope.to_object_type)
-            if types[0] and types[1]:
-                object.__setattr__(self, "pair", Pair(types[0], types[1]))
+
+    @cached_property
+    def pair(self) -> Pair | None:
+        """The pair that it is about. None as long as only HubSpot can tell."""
+        types = object_type_id(self.envelope.from_object_type), object_type_id(self.envelope.to_object_type)
+        return self.resolved or (Pair(types[0], types[1]) if types[0] and types[1] else None)
 
     @property
     def id(self) -> str:

@@ -19,9 +19,17 @@ def outcome(name: str, asked: int, ended: int, number: int, result: Result = Res
     """One that was asked for and ended so many seconds after noon."""
     item = InputOutcome(category=Category.HUBSPOT_DEFINED, type_id=3, max_to_object_ids=number, result=result, **more)
     moments = [NOON + timedelta(seconds=seconds) for seconds in (asked, ended)]
-    types = {"from_object_type": "DEAL", "to_object_type": "contacts"}
-    said = {"status": Status.COMPLETE, "trigger": Trigger.QUEUE, "inputs": (item,), **types}
-    return Outcome(id=name, portal="default", requested_at=moments[0], finished_at=moments[1], **said)  # type: ignore[arg-type]
+    return Outcome(
+        id=name,
+        portal="default",
+        from_object_type="DEAL",
+        to_object_type="contacts",
+        status=Status.COMPLETE,
+        trigger=Trigger.QUEUE,
+        requested_at=moments[0],
+        finished_at=moments[1],
+        inputs=(item,),
+    )
 
 
 def create(sequence: int, second: float, number: int, *, lands: float = 0, status: int | None = 201) -> Call:

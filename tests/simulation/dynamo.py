@@ -12,7 +12,8 @@ from tests.simulation.expressions import condition, number_or_text, update
 from tests.support import partiql
 
 Item = dict[str, Any]
-MOST_KEYS = 100
+MOST_KEYS = 100  # of a BatchGetItem
+MOST_BYTES = 409_600  # of an item; what is no text is little here, and the texts that are large are ASCII
 Shown = tuple[float, float]
 
 
@@ -143,6 +144,8 @@ class Dynamo:
             found: dict[str, Any] = {"Item": old} if old else {}
             raise client_error(operation, "ConditionalCheckFailedException", 400, **found)
         new = change(old)
+        if sum(len(value.get("S", "")) for value in new.values()) > MOST_BYTES:
+            raise client_error(operation, "ValidationException")
         self.items[key] = new
         self._index(old or {}, new)
         self.writes.append((self._clock(), key, new))

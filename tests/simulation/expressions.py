@@ -149,8 +149,8 @@ def update(text: str, names: tuple[tuple[str, str], ...]) -> Update:
         match = ASSIGNMENT.match(setting, at)
         if not match:
             raise Unsupported(setting[at:])
-        parts = (match[name] or "" for name in ("first", "plus", "value", "more"))
-        assignments.append((known[f"#{match[1]}"], *parts))  # type: ignore[arg-type]
+        first, plus, value, more = (match[name] or "" for name in ("first", "plus", "value", "more"))
+        assignments.append((known[f"#{match[1]}"], first, plus, value, more))
         at = match.end() + len(", ")
     removed = [known[name] for name in removing.split(", ")] if removing else []
 

@@ -75,7 +75,7 @@ class RecordingPortal(Portal):
                 self._truth[(self._hub_id, *pair, *key)].append(Set(moment, number))
 
 
-class Portals(dict[int, Portal]):
+class Portals(defaultdict[int, Portal]):
     def __init__(self, truth: dict[Key, list[Set]], flaps: Callable[[], bool]) -> None:
         super().__init__()
         self._truth = truth
@@ -126,8 +126,7 @@ class Wire(BaseAdapter):
         self._standin = standin
         self._refuses = refuses
         self._reached = reached
-        # A dict that makes what is missing, as theirs.
-        standin.portals = Portals(self.truth, flaps)  # type: ignore[assignment]
+        standin.portals = Portals(self.truth, flaps)
         standin.faults = self._landings = Landings(late, world.random)
 
     def close(self) -> None:
