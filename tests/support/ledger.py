@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
+from aws.dynamodb import Item, Table
 from ledger.ledger import Ledger
 from model.outcomes import Outcome, Result
 
@@ -14,3 +18,11 @@ def read(ledger: Ledger, outcome_id: str) -> Outcome:
 
 def results(outcome: Outcome) -> list[Result]:
     return [item.result for item in outcome.inputs]
+
+
+class Lagging(Table):
+    """A table whose index still shows as RUNNING what is COMPLETE."""
+
+    def query(self, index: str, partition: tuple[str, str], *rest: Any, **named: Any) -> Iterator[Item]:
+        attribute, value = partition
+        return super().query(index, (attribute, value.replace("RUNNING", "COMPLETE")), *rest, **named)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +13,6 @@ import pytest
 import consumer
 import production
 import sweep
-from aws.dynamodb import Item, Table
 from batch_create.handler import run
 from ledger.ledger import STUCK_AFTER, SWEPT_AGAIN_AFTER, Ledger
 from ledger.register import LANDING
@@ -22,6 +21,7 @@ from model.outcomes import Doubt, Outcome, Request, Result, Status, Trigger
 from tests.support.aws import Deployment
 from tests.support.events import Context, attributes, sqs_event
 from tests.support.fakes import START, Clock, FakeHubSpot, failed, in_memory, request
+from tests.support.ledger import Lagging
 
 ASKED = request("m-1", (3, 5), requestedBy="me")
 SECOND = timedelta(seconds=1)
@@ -293,20 +293,6 @@ def test_of_hundreds_each_is_found_once_whatever_its_status() -> None:
 
 
 def test_what_a_lagging_index_still_shows_as_running_is_not_stuck() -> None:
-    class Lagging(Table):
-        def query(
-            self,
-            index: str,
-            partition: tuple[str, str],
-            between: tuple[str, str],
-            page: int,
-            *,
-            oldest_first: bool = False,
-        ) -> Iterator[Item]:
-            attribute, value = partition
-            lagging = (attribute, value.replace("RUNNING", "COMPLETE"))
-            return super().query(index, lagging, between, page, oldest_first=oldest_first)
-
     clock = Clock()
     table: Any = in_memory(clock)
     ledger = Ledger(Lagging(table._client, "outcomes"), timedelta(days=1))

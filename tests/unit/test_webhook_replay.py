@@ -197,13 +197,19 @@ def sent(message_id: str, at: datetime, *limits: tuple[int, int]) -> dict[str, A
     return {"body": envelope(*limits), "messageId": message_id, "attributes": attributes}
 
 
-def test_a_replay_is_as_old_as_its_original_and_leaves_what_was_asked_for_since(
-    functions: Deployment, hubspot: FakeHubSpot, clock: Clock
-) -> None:
+def overtaken(hubspot: FakeHubSpot, clock: Clock) -> str:
+    """An outcome that can be replayed, and for one of whose limits another number was asked for since."""
     old_id = partial(hubspot)
     clock.advance(60)
     consume(sent("since", clock(), (4, 9)))
     clock.advance(60)
+    return old_id
+
+
+def test_a_replay_is_as_old_as_its_original_and_leaves_what_was_asked_for_since(
+    functions: Deployment, hubspot: FakeHubSpot, clock: Clock
+) -> None:
+    old_id = overtaken(hubspot, clock)
 
     _, _, headers = replay(old_id)
     deliver(functions)
@@ -218,10 +224,7 @@ def test_a_replay_is_as_old_as_its_original_and_leaves_what_was_asked_for_since(
 def test_a_replay_of_all_is_younger_than_what_happened_since_and_wins(
     functions: Deployment, hubspot: FakeHubSpot, clock: Clock
 ) -> None:
-    old_id = partial(hubspot)
-    clock.advance(60)
-    consume(sent("since", clock(), (4, 9)))
-    clock.advance(60)
+    old_id = overtaken(hubspot, clock)
 
     replay(old_id, {"all": "true"})
     deliver(functions)

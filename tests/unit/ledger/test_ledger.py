@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from aws.dynamodb import Item, Table
+from aws.dynamodb import Table
 from ledger.claim import ClaimStatus
 from ledger.history import Filter, History
 from ledger.ledger import Ledger
@@ -19,6 +18,7 @@ from model.outcomes import Attempt, Doubt, HubSpotResponse, Outcome, Status, Ver
 from model.records import iso
 from tests.support.aws import Deployment
 from tests.support.fakes import START, request
+from tests.support.ledger import Lagging
 
 LEASE = START + timedelta(seconds=45)
 
@@ -358,18 +358,4 @@ def test_another_portal_has_its_own_pages(table: Table, twelve: list[str]) -> No
 def test_an_outcome_that_a_lagging_index_shows_under_two_statuses_is_listed_once(
     table: Table, twelve: list[str], deployment: Deployment
 ) -> None:
-    class Lagging(Table):
-        def query(
-            self,
-            index: str,
-            partition: tuple[str, str],
-            between: tuple[str, str],
-            page: int,
-            *,
-            oldest_first: bool = False,
-        ) -> Iterator[Item]:
-            attribute, value = partition
-            shown = value.replace("RUNNING", "COMPLETE")  # what is complete still stands under RUNNING as well
-            return super().query(index, (attribute, shown), between, page)
-
     assert everything(History(Lagging(deployment.dynamodb, deployment.table)), limit=5) == twelve

@@ -36,17 +36,9 @@ class Recording(Table):
         super().__init__(client, name)
         self.searched: list[tuple[str, str]] = []
 
-    def query(
-        self,
-        index: str,
-        partition: tuple[str, str],
-        between: tuple[str, str],
-        page: int,
-        *,
-        oldest_first: bool = False,
-    ) -> Iterator[Item]:
+    def query(self, index: str, partition: tuple[str, str], *rest: Any, **named: Any) -> Iterator[Item]:
         self.searched.append((index, partition[1]))
-        return super().query(index, partition, between, page, oldest_first=oldest_first)
+        return super().query(index, partition, *rest, **named)
 
 
 class Before:
