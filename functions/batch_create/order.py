@@ -20,7 +20,7 @@ from model.pair import Address
 from model.records import milliseconds
 from runtime.telemetry import count, logger
 
-SOON = 30.0  # seconds until a pair that could not be read is looked at again; ours, as for the ledger (settling.py)
+SOON = 30.0  # seconds until a pair is looked at again; ours, as for the ledger (settling.py), and longer with each try
 
 
 def respect(requests: Mapping[str, ClaimedRequest], demands: Sequence[Demand], register: Register, now: int) -> bool:
@@ -47,9 +47,10 @@ def respect(requests: Mapping[str, ClaimedRequest], demands: Sequence[Demand], r
                 request.supersede(key, by=last.outcome_id)
             found = True
         elif (sent := register.in_doubt(key, demand.age)) and youngest[key].age < sent.age:
+            # The younger one is mostly sent again and answered in seconds: no wait here for a reading's window.
             left = (sent.at + register.window - now) / 1000
             why = f"the younger request {sent.outcome_id} was sent without a clear answer, and is to be read back first"
-            request.defer(Unavailable(why, retry_after=left if left > 0 else SOON))
+            request.defer(Unavailable(why, retry_after=left if 0 < left < SOON else SOON))
             found = True
     return found
 

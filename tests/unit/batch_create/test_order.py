@@ -382,9 +382,21 @@ def test_while_a_younger_request_is_in_doubt_an_older_one_is_neither_sent_nor_se
 
     assert outcome.status is Status.DEFERRED
     assert "younger request m-2 was sent without a clear answer" in (outcome.reason or "")
-    window = Register(timedelta(minutes=5)).window
-    assert outcome.retry_at == START + timedelta(milliseconds=window)
     assert service.hubspot.calls == ["create", "read"]
+
+
+def test_an_older_request_waits_for_a_younger_ones_answer_and_not_for_the_window_of_a_reading() -> None:
+    service = Service(FakeHubSpot(replies=[failed(503)], reads=[failed(503)]))
+    service.run(younger())
+    (waits,) = service.run(OLDER)
+    assert waits.retry_at == START + timedelta(seconds=30)
+    service.clock.advance(3)
+    assert only(service.run_until_final(younger()))[0] is Result.APPLIED
+    service.clock.time = waits.retry_at or START
+
+    (outcome,) = service.run(OLDER)
+
+    assert only(outcome) == (Result.SUPERSEDED, "m-2")
 
 
 # ---------------------------------------------------------------- answers that are lost
