@@ -49,8 +49,9 @@ client: setup ## make a caller's key NAME=… [PORTALS=a,b] [OBJECT_TYPES=…] [
 		$(if $(ROTATE),--rotate) $(if $(RETIRE),--retire) $(if $(REMOVE),--remove) \
 		$(if $(STACK),--stack '$(STACK)')
 
+# In two workers, as the tests of the deployed stack mostly wait. They come first, as they take longest.
 test: check security-tools ## check, then every test
-	python -m pytest
+	python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 check: setup ## lint, format, types and who imports whom
 	ruff check .
