@@ -33,13 +33,17 @@ from model.records import milliseconds
 from tokens.credentials import Credentials
 
 Put = Callable[[Any, str, Any], None]
-BUGS: dict[str, Callable[[Put], None]] = {}
+BUGS: dict[str, tuple[Callable[[Put], None], int]] = {}
 
 
-def bug(plant: Callable[[Put], None]) -> Callable[[Put], None]:
-    """Name a bug after its function."""
-    BUGS[plant.__name__] = plant
-    return plant
+def bug(seed: int) -> Callable[[Callable[[Put], None]], Callable[[Put], None]]:
+    """Name a bug after its function. `seed` is one that found it quickly: it is tried first."""
+
+    def named(plant: Callable[[Put], None]) -> Callable[[Put], None]:
+        BUGS[plant.__name__] = plant, seed
+        return plant
+
+    return named
 
 
 @contextmanager
@@ -51,7 +55,7 @@ def planted(name: str) -> Iterator[None]:
         undo.append((owner, attribute, owner.__dict__[attribute]))
         setattr(owner, attribute, value)
 
-    BUGS[name](put)
+    BUGS[name][0](put)
     try:
         yield
     finally:
@@ -70,17 +74,17 @@ def _conditions(put: Put, old: str, new: str) -> None:
 
 
 # --------------------------------------------------------------------------------------------------------- the ledger
-@bug
+@bug(6)
 def take_over_what_runs_elsewhere(put: Put) -> None:
     _conditions(put, "leaseUntil < :now", "attribute_exists(leaseUntil)")
 
 
-@bug
+@bug(2)
 def run_what_is_finished_again(put: Put) -> None:
     _conditions(put, "#status = :queued", "attribute_exists(id)")
 
 
-@bug
+@bug(6)
 def do_not_notice_that_a_holder_died(put: Put) -> None:
     claim = Claims.claim
 
@@ -90,12 +94,12 @@ def do_not_notice_that_a_holder_died(put: Put) -> None:
     put(Claims, "claim", blind)
 
 
-@bug
+@bug(10)
 def forget_the_doubt_between_two_runs(put: Put) -> None:
     put(ledger, "SETTLED", tuple(name for name in ledger.SETTLED if name != "doubt"))
 
 
-@bug
+@bug(2)
 def overwrite_the_attempts_recorded_before(put: Put) -> None:
     record = ClaimedRequest.record
 
@@ -107,24 +111,24 @@ def overwrite_the_attempts_recorded_before(put: Put) -> None:
     put(ClaimedRequest, "record", forgetful)
 
 
-@bug
+@bug(9)
 def answer_with_what_hubspot_said_of_others(put: Put) -> None:
     put(ClaimedRequest, "_is_alone_in", lambda self, call: True)
 
 
-@bug
+@bug(3)
 def sweep_nothing(put: Put) -> None:
     put(Ledger, "stuck", lambda self, portal, now: iter(()))
 
 
 # ---------------------------------------------------------------------------------------------------------- the queue
-@bug
+@bug(2)
 def acknowledge_before_it_is_settled(put: Put) -> None:
     sweep_nothing(put)  # else the sweep would make it good
     put(consumer, "_finished", lambda message, ran: True)
 
 
-@bug
+@bug(9)
 def let_waiting_burn_receives(put: Put) -> None:
     postpone = Queue.postpone
 
@@ -135,7 +139,7 @@ def let_waiting_burn_receives(put: Put) -> None:
 
 
 # -------------------------------------------------------------------------------------------------- uncertain answers
-@bug
+@bug(3)
 def resend_without_reading_back(put: Put) -> None:
     def clear(self: ReadBack, call_result: CallResult, doubt: Doubt, why: str) -> None:
         for key in call_result.open:
@@ -146,7 +150,7 @@ def resend_without_reading_back(put: Put) -> None:
     put(ReadBack, "resolve_doubt", clear)
 
 
-@bug
+@bug(3)
 def take_an_uncertain_answer_for_success(put: Put) -> None:
     def trust(self: ReadBack, call_result: CallResult, doubt: Doubt, why: str) -> None:
         for key in call_result.open:
@@ -155,17 +159,17 @@ def take_an_uncertain_answer_for_success(put: Put) -> None:
     put(ReadBack, "resolve_doubt", trust)
 
 
-@bug
+@bug(3)
 def believe_a_single_reading(put: Put) -> None:
     put(read_back, "PAUSE", 0.0)
 
 
-@bug
+@bug(3)
 def believe_a_refusal_after_a_doubt(put: Put) -> None:
     put(ReadBack, "verify_refusals", lambda self, call_result: None)
 
 
-@bug
+@bug(3)
 def take_a_timeout_for_nothing_sent(put: Put) -> None:
     def failure(error: Exception, *, sent: bool) -> HubSpotFailure:
         return Unavailable("HubSpot could not be reached")
@@ -173,18 +177,18 @@ def take_a_timeout_for_nothing_sent(put: Put) -> None:
     put(client, "_transport_failure", failure)
 
 
-@bug
+@bug(4)
 def take_a_5xx_for_nothing_applied(put: Put) -> None:
     put(retry_policy, "OTHER_5XX", retry_policy.Rule(Unavailable))
 
 
-@bug
+@bug(3)
 def take_a_207_for_success(put: Put) -> None:
     put(sending, "attribute", lambda asked, answer: {item.key: Attribution(Result.APPLIED) for item in asked})
 
 
 # ------------------------------------------------------------------------------------------------- one call for many
-@bug
+@bug(2)
 def refuse_the_good_inputs_with_the_bad(put: Put) -> None:
     def all_refused(self: Sender, call: plan.Call, *, may_probe: bool) -> Iterator[CallResult]:
         yield CallResult(
@@ -194,7 +198,7 @@ def refuse_the_good_inputs_with_the_bad(put: Put) -> None:
     put(Sender, "_halved", all_refused)
 
 
-@bug
+@bug(7)
 def supersede_by_what_was_refused(put: Put) -> None:
     apply = PairRun._apply
 
@@ -208,7 +212,7 @@ def supersede_by_what_was_refused(put: Put) -> None:
     put(PairRun, "_apply", hasty)
 
 
-@bug
+@bug(3)
 def take_the_later_number_for_the_earlier_one(put: Put) -> None:
     apply = PairRun._apply
 
@@ -222,7 +226,7 @@ def take_the_later_number_for_the_earlier_one(put: Put) -> None:
     put(PairRun, "_apply", folded)
 
 
-@bug
+@bug(3)
 def lose_the_earlier_of_two_requests_for_a_limit(put: Put) -> None:
     sweep_nothing(put)  # else the sweep would make it good
     begin, finished = PairRun.__init__, consumer._finished
@@ -235,7 +239,7 @@ def lose_the_earlier_of_two_requests_for_a_limit(put: Put) -> None:
     put(consumer, "_finished", lambda message, ran: ran.outcome.status is Status.RUNNING or finished(message, ran))
 
 
-@bug
+@bug(7)
 def put_one_input_too_many_into_a_chunk(put: Put) -> None:
     def chunks(demands: Any, batch_size: int) -> Iterator[plan.Call]:
         for call in whole(demands, 10_000):
@@ -247,12 +251,12 @@ def put_one_input_too_many_into_a_chunk(put: Put) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------- the order
-@bug
+@bug(2)
 def let_an_older_request_undo_a_younger_one(put: Put) -> None:
     put(pair_run, "respect", lambda requests, demands, register, now: None)
 
 
-@bug
+@bug(2)
 def send_without_a_lease(put: Put) -> None:
     _conditions(put, "holder = :was AND #until = :ended", "attribute_exists(id)")
     taken = Leases.taken
@@ -264,18 +268,18 @@ def send_without_a_lease(put: Put) -> None:
     put(Leases, "taken", anyway)
 
 
-@bug
+@bug(3)
 def let_a_lease_end_before_its_worker_does(put: Put) -> None:
     put(handler, "LEASE_GRACE", timedelta(seconds=-55))
 
 
-@bug
+@bug(34)
 def forget_what_a_dead_holder_had_taken_a_pair_for(put: Put) -> None:
     lease = Leases._lease
     put(Leases, "_lease", lambda self, *rest: replace(lease(self, *rest), orphans=()))
 
 
-@bug
+@bug(2)
 def enter_a_number_as_applied_before_it_is_answered(put: Put) -> None:
     send_once = Sender._send_once
 
@@ -289,12 +293,12 @@ def enter_a_number_as_applied_before_it_is_answered(put: Put) -> None:
     put(Sender, "_send_once", early)
 
 
-@bug
+@bug(10)
 def believe_a_reading_within_the_lag(put: Put) -> None:
     put(Register, "window", property(lambda self: 2_000))
 
 
-@bug
+@bug(9)
 def ignore_that_a_younger_request_is_unconfirmed(put: Put) -> None:
     apply = Register.apply
 
@@ -305,7 +309,7 @@ def ignore_that_a_younger_request_is_unconfirmed(put: Put) -> None:
     put(Register, "apply", confirmed_only)
 
 
-@bug
+@bug(2)
 def give_a_pair_back_before_it_is_settled(put: Put) -> None:
     run = PairRun.run
 
@@ -316,41 +320,41 @@ def give_a_pair_back_before_it_is_settled(put: Put) -> None:
     put(PairRun, "run", early)
 
 
-@bug
+@bug(74)
 def ignore_the_doubt_of_a_younger_request(put: Put) -> None:
     put(Register, "in_doubt", lambda self, key, age: None)
 
 
-@bug
+@bug(3)
 def let_a_register_expire(put: Put) -> None:
     put(Leases, "_expiry", lambda self, now: int((now + timedelta(minutes=1)).timestamp()))
 
 
-@bug
+@bug(2)
 def fold_by_spelling(put: Put) -> None:
     put(outcomes, "object_type_id", lambda name: name)
 
 
-@bug
+@bug(10)
 def never_look_whether_a_late_call_has_undone_a_number(put: Put) -> None:
     put(Register, "verify_at", property(lambda self: None))
     put(Verification, "verify", lambda self, demands, own, now: None)
 
 
 # ---------------------------------------------------------------------------------------------------------- the quota
-@bug
+@bug(14)
 def let_two_workers_take_the_same_calls(put: Put) -> None:
     _conditions(put, "OR fence = :seen", "OR attribute_exists(id)")
     _conditions(put, "fence = :seen", "attribute_exists(id)")
 
 
 # --------------------------------------------------------------------------------------------------------- the tokens
-@bug
+@bug(7)
 def refresh_a_token_by_everybody_at_once(put: Put) -> None:
     put(Locks, "acquire", lambda self, name, holder, now, until: True)
 
 
-@bug
+@bug(9)
 def lose_the_new_refresh_token(put: Put) -> None:
     renewed = Credentials.renewed
 
