@@ -31,7 +31,7 @@ from tests.e2e.deployed import LocalStack, deployed
 from tests.faults.checks import violations
 from tests.faults.evidence import Evidence, Number, calls_of, key_of, state_of
 from tests.faults.rehearsal import Ledger
-from tests.faults.report import story
+from tests.faults.report import explained
 from tests.faults.violation import Violation
 from tests.faults.workers import RESERVE, Work, environment, event_of, invoke, verification_of
 
@@ -258,7 +258,7 @@ def show(verdict: Verdict, evidence: Evidence, seconds: float) -> None:
     Console(highlight=False, width=None if sys.stdout.isatty() else 100).print(table)
     print(json.dumps({"points": verdict.rows, "violations": len(verdict.violations), "seconds": round(seconds)}))
     for violation in verdict.violations[:5]:
-        print(f"\n{violation.kind}: {violation.what}\n{story(evidence, violation.outcome_id)}")
+        print(f"\n{explained(evidence, violation)}")
 
 
 def main() -> int:

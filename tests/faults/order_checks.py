@@ -65,7 +65,7 @@ def _nothing_older_is_applied_later(evidence: Evidence, key: Key) -> Iterator[Vi
         received = [call.moment for call in evidence.sent[key, number] if (key, number) in call.set]
         if received and min(received) > first_set:
             what = f"{key}={number} is APPLIED, and was first sent after {younger} had been set, which is younger"
-            yield Violation("disagreement", outcome_id, what)
+            yield Violation("disagreement", outcome_id, what, younger)
         own = min((spell.begin for spell in evidence.spells[key] if spell.number == number), default=FOREVER)
         first_set, younger = min((first_set, younger), (own, outcome_id))
 
@@ -85,4 +85,4 @@ def _nothing_older_is_sent_later(evidence: Evidence, key: Key) -> Iterator[Viola
         late = [call for call in evidence.sent[key, number] if younger and call.moment > younger[0]]
         if younger and late:
             what = f"{key}={number} was sent by call {late[0].sequence} after {younger[1]}, which is younger, was done"
-            yield Violation("disagreement", outcome.id, what)
+            yield Violation("disagreement", outcome.id, what, younger[1])

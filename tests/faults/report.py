@@ -79,10 +79,16 @@ class Report:
         print(json.dumps(rows))
         for kind in KINDS:
             for violation in [one for one in self.violations if one.kind == kind][:STORIES]:
-                print(f"\n{violation.kind}: {violation.what}\n{story(self.evidence, violation.outcome_id)}")
+                print(f"\n{explained(self.evidence, violation)}")
 
 
-def story(evidence: Evidence, outcome_id: str) -> str:
+def explained(evidence: Evidence, violation: Violation) -> str:
+    """A violation, and what there is to know about the outcomes that it is about."""
+    stories = [_story(evidence, one) for one in (violation.outcome_id, violation.other) if one]
+    return "\n".join([f"{violation.kind}: {violation.what}", *stories])
+
+
+def _story(evidence: Evidence, outcome_id: str) -> str:
     """One outcome, its attempts, and what the journal knows about its limits."""
     outcome = evidence.outcomes.get(outcome_id)
     if outcome is None:

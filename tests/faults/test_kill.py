@@ -5,7 +5,7 @@ from __future__ import annotations
 from batch_create.ports import Point
 from tests.e2e.deployed import LocalStack
 from tests.faults.kill import Kills, judge
-from tests.faults.report import story
+from tests.faults.report import explained
 
 OF_EACH = 2
 
@@ -17,7 +17,7 @@ def test_whoever_takes_over_from_a_dead_worker_ends_its_work_and_sends_nothing_b
 
     verdict = judge(kills.kills, evidence)
     assert kills.unverified == 0
-    assert not [f"{one.kind}: {one.what}\n{story(evidence, one.outcome_id)}" for one in verdict.violations]
+    assert not [explained(evidence, one) for one in verdict.violations]
     assert {point: (row["kills"], row["recovered"]) for point, row in verdict.rows.items()} == {
         point.value: (OF_EACH, OF_EACH) for point in Point
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.e2e.deployed import LocalStack
-from tests.faults.report import story
+from tests.faults.report import explained
 from tests.faults.twice import twice
 
 MESSAGES = 100
@@ -12,7 +12,7 @@ MESSAGES = 100
 def test_two_deliveries_at_once_end_in_one_outcome_and_one_call(local: LocalStack) -> None:
     result = twice(local, MESSAGES, seed=1)
 
-    assert not [f"{one.what}\n{story(result.evidence, one.outcome_id)}" for one in result.violations]
+    assert not [explained(result.evidence, one) for one in result.violations]
     figures = result.figures()
     assert figures["outcomes"] == {"COMPLETE": MESSAGES}
     assert figures["numbers sent again"] <= figures["uncertain answers"]

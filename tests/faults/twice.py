@@ -23,7 +23,7 @@ from tests.e2e.deployed import LocalStack, deployed
 from tests.faults.checks import violations
 from tests.faults.evidence import Evidence, Number, calls_of, state_of
 from tests.faults.rehearsal import Ledger
-from tests.faults.report import story
+from tests.faults.report import explained
 from tests.faults.violation import Violation
 from tests.faults.workers import PROCESSES, Work, environment, event_of, loop
 
@@ -156,7 +156,7 @@ def main() -> int:
         return 1
     print(json.dumps({**result.figures(), "seconds": round(time.monotonic() - started)}, indent=1))
     for violation in result.violations[:5]:
-        print(f"\n{violation.kind}: {violation.what}\n{story(result.evidence, violation.outcome_id)}")
+        print(f"\n{explained(result.evidence, violation)}")
     return 1 if result.violations else 0
 
 

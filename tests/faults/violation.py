@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Violation:
-    """Something that must not be: of what kind (lost, doubled, disagreement, unfinished), of which outcome, and how."""
+    """Something that must not be: of what kind (lost, doubled, disagreement, unfinished), of which outcome, how, and
+    which other outcome it has to do with."""
 
     kind: str
     outcome_id: str
     what: str
+    other: str = ""
