@@ -109,30 +109,35 @@ class Verification:
         ]
         if not due:
             return
+        # What is read is judged for all sends of a limit: the youngest may be one that nobody waits for.
+        keys = {sent.key for sent in due}
+        judged = [sent for sent in over if sent.key in keys]
         try:
             read = self._read()
         except Refused as failure:
             # It can never be read: then a younger request's number may be there for good.
             logger.error("pair cannot be verified", pair=str(self._lease.wanted.pair), error=str(failure))
-            for sent in due:
+            for sent in judged:
                 register.apply(sent.key, replace(_possibly(sent, now), unconfirmed=True))
-            register.forget([sent.key for sent in due], now)
+            register.forget(keys, now)
             return
         except HubSpotFailure as failure:
             logger.info("pair not verified", pair=str(self._lease.wanted.pair), error=str(failure))
             return
         undone = {}
-        for key in dict.fromkeys(sent.key for sent in due):
-            of_one = [sent for sent in due if sent.key == key]
-            last, there = register.last.get(key), read.get(key)
+        for key in keys:
+            of_one = [sent for sent in judged if sent.key == key]
             youngest = max(of_one, key=lambda sent: sent.age)
-            if there == youngest.number and (last is None or youngest.age > last.age):
-                register.apply(key, _possibly(youngest, now))
-            elif last and there != last.number and there in {sent.number for sent in of_one if sent.age < last.age}:
-                undone[key] = last
+            last, there = register.last.get(key), read.get(key)
+            wins = last if last and last.age >= youngest.age else _possibly(youngest, now)
+            if there == wins.number:
+                register.apply(key, wins)
+            elif there in {sent.number for sent in of_one if sent.age < wins.age}:
+                if wins.outcome_id not in own:  # a request of this run is sent again by itself
+                    undone[key] = wins
                 continue
             register.forget([key], now)
-        logger.info("pair verified", pair=str(self._lease.wanted.pair), limits=len(due), undone=len(undone))
+        logger.info("pair verified", pair=str(self._lease.wanted.pair), limits=len(keys), undone=len(undone))
         if undone:
             self._put_back(undone)
 

@@ -173,6 +173,41 @@ def test_given_a_younger_send_that_a_reading_shows_it_wins_over_the_older_that_w
     assert scene.hubspot.calls == ["create", "read", "read"]
 
 
+OLDEST, BETWEEN = request("m-0", (3, 4), at=START - SECOND), request("m-1b", (3, 6), at=START + SECOND / 2)
+
+
+@pytest.mark.parametrize("there", [5, 7])
+def test_given_two_sends_in_doubt_a_request_older_than_both_is_not_sent_before_the_youngest_is_certain(
+    there: int,
+) -> None:
+    scene = Service(FakeHubSpot(replies=[failed(503), failed(503)], reads=[failed(503), {}, failed(503)]))
+    scene.run(OLDER)
+    scene.run(YOUNGER)
+    scene.hubspot.limits[key(3)] = there  # the older one's call may have landed over the younger one's
+    scene.run(OLDEST)
+    scene.clock.advance(WINDOW)
+
+    (outcome,) = scene.run(OLDEST)
+
+    assert became(outcome) == (Result.SUPERSEDED, "m-2")
+    assert scene.hubspot.limits == {key(3): 7}
+    assert became(scene.run_until_final(YOUNGER)) == (Result.APPLIED, None)
+
+
+def test_given_a_pair_that_is_read_for_another_send_a_younger_one_in_doubt_is_judged_by_what_is_there() -> None:
+    scene = Scene()
+    youngest = request("m-3", (3, 9), at=START + 40 * SECOND)
+    scene.hubspot.replies, scene.hubspot.reads, scene.hubspot.applies = [failed(503)], [{}, failed(503)], True
+    scene.run(youngest)
+    scene.clock.advance(WINDOW)
+
+    scene.verify()
+
+    assert scene.hubspot.limits == {key(3): 9}
+    assert became(scene.run_until_final(BETWEEN)) == (Result.SUPERSEDED, "m-3")
+    assert became(scene.run_until_final(youngest)) == (Result.APPLIED, None)
+
+
 def test_given_a_number_that_cannot_be_set_again_it_is_tried_no_more() -> None:
     scene = Scene()
     scene.hubspot.limits[key(3)] = 5
