@@ -13,7 +13,6 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from infra.nag import acknowledge
-from infra.telemetry import counted
 
 if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
@@ -46,13 +45,13 @@ class Alarms(Construct):
     def _watch_outcomes(self, watched: Watched) -> None:
         self._ring(
             "OutcomeFailed",
-            counted("OutcomeFailed"),
+            watched.counted("OutcomeFailed"),
             "Requests were given up. GET /outcomes?portal=NAME&status=FAILED has each with its reason. Mend the cause, "
             "then POST /outcomes/{id}/replay.",
         )
         self._ring(
             "OutcomeUnconfirmed",
-            counted("OutcomeUnconfirmed"),
+            watched.counted("OutcomeUnconfirmed"),
             "Requests were sent, and even reading back could not prove what became of them: "
             "GET /outcomes?portal=NAME&status=UNCONFIRMED. Compare with HubSpot, then POST /outcomes/{id}/replay where "
             "it differs.",
@@ -60,7 +59,7 @@ class Alarms(Construct):
         for portal, secret in watched.storage.token_names.items():
             self._ring(
                 f"PortalMisconfigured-{portal}",
-                counted("PortalMisconfigured", portal),
+                watched.counted("PortalMisconfigured", portal),
                 f"The token of portal {portal} is refused or lacks a scope. Mend the secret {secret}; what waits on "
                 "the queue then runs by itself.",
             )

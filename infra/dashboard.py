@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import cdk_monitoring_constructs as monitoring
 from constructs import Construct
 
-from infra.telemetry import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,11 +39,11 @@ class Dashboard(Construct):
             human_readable_name="Requests by their end",
             alarm_friendly_name="Ends",
             metric_groups=[
-                _graph("Outcomes", [counted(name) for name in ENDS]),
-                _graph("Found again by the sweep", [counted("SweptOutcomes")]),
+                _graph("Outcomes", [watched.counted(name) for name in ENDS]),
+                _graph("Found again by the sweep", [watched.counted("SweptOutcomes")]),
                 _graph(
                     "Portals misconfigured",
-                    [counted("PortalMisconfigured", portal) for portal in watched.storage.token_names],
+                    [watched.counted("PortalMisconfigured", portal) for portal in watched.storage.token_names],
                 ),
             ],
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from infra.telemetry import NAMESPACE, SERVICE
+from infra.telemetry import NAMESPACE
 
 if TYPE_CHECKING:
     from infra.config import Settings
@@ -27,7 +27,7 @@ def environment(settings: Settings, storage: Storage, queue: RequestQueue) -> di
         "QUOTA_CALLS": str(settings.quota.calls_per_10_seconds),
         "HEAD_ROOM": f"{settings.quota.head_room_percent / 100:g}",
         "QUEUE_URL": queue.main.queue_url,
-        "POWERTOOLS_SERVICE_NAME": SERVICE,
+        "POWERTOOLS_SERVICE_NAME": settings.stack_name,  # two stacks in one account share no metric
         "POWERTOOLS_METRICS_NAMESPACE": NAMESPACE,
         "POWERTOOLS_LOG_LEVEL": settings.log_level,
     }

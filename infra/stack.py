@@ -142,7 +142,7 @@ class AssociationLimitsStack(Stack):
             "DeadLetters": dead_letters.function,
             "Sweep": sweep.function,
         }
-        watched = Watched(functions, queue, ingress, storage)
+        watched = Watched(settings.stack_name, functions, queue, ingress, storage)
         Alarms(self, "Alarms", settings, watched, encryption)
         Dashboard(self, "Dashboard", settings, watched)
         token_names = storage.token_names

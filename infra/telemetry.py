@@ -17,25 +17,24 @@ if TYPE_CHECKING:
     from infra.storage import Storage
 
 NAMESPACE = "HubSpotAssociationLimits"
-SERVICE = "hubspot-association-limits"
 
 
 @dataclass(frozen=True)
 class Watched:
-    """The whole service, as alarms and dashboard look at it. `functions` are by name."""
+    """The whole service, as alarms and dashboard look at it: `service` as its metrics name it, `functions` by name."""
 
+    service: str
     functions: Mapping[str, lambda_.Function]
     queue: RequestQueue
     ingress: Ingress
     storage: Storage
 
-
-def counted(name: str, portal: str | None = None) -> cloudwatch.Metric:
-    """How often the functions counted `name` within five minutes, for one portal where the metric is of each."""
-    # Powertools gives every metric the dimension `service`.
-    return cloudwatch.Metric(
-        namespace=NAMESPACE,
-        metric_name=name,
-        dimensions_map={"service": SERVICE} | ({"portal": portal} if portal else {}),
-        statistic="Sum",
-    )
+    def counted(self, name: str, portal: str | None = None) -> cloudwatch.Metric:
+        """How often the functions counted `name` within five minutes, for one portal where the metric is of each."""
+        # Powertools gives every metric the dimension `service`.
+        return cloudwatch.Metric(
+            namespace=NAMESPACE,
+            metric_name=name,
+            dimensions_map={"service": self.service} | ({"portal": portal} if portal else {}),
+            statistic="Sum",
+        )

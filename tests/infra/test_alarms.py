@@ -10,7 +10,7 @@ import pytest
 from tests.infra.template import Synthesised
 
 NAMESPACE = "HubSpotAssociationLimits"
-SERVICE = "hubspot-association-limits"
+SERVICE = "HubSpotAssociationLimits"  # the stack's name
 
 
 def alarms(stack: Synthesised) -> list[dict[str, Any]]:
@@ -66,7 +66,7 @@ def test_a_portal_that_refuses_its_token_rings_by_itself_and_names_its_secret(ot
 
     assert set(rings) == {"acme", "globex"}
     for portal, alarm in rings.items():
-        assert dimensions(alarm) == {"service": SERVICE, "portal": portal}
+        assert dimensions(alarm) == {"service": "Another", "portal": portal}
         assert (alarm["Statistic"], alarm["Period"], alarm["Threshold"]) == ("Sum", 300, 0)
         assert alarm["AlarmName"] == f"Another-PortalMisconfigured-{portal}"
         assert f"portal {portal} " in alarm["AlarmDescription"]
@@ -176,4 +176,4 @@ def test_the_dashboard_shows_how_requests_end(stack: Synthesised, metric: str) -
 
 def test_the_dashboard_shows_each_portal_that_refuses_its_token(other: Synthesised) -> None:
     for portal in ("acme", "globex"):
-        assert [NAMESPACE, "PortalMisconfigured", "portal", portal, "service", SERVICE] in graphed(other)
+        assert [NAMESPACE, "PortalMisconfigured", "portal", portal, "service", "Another"] in graphed(other)

@@ -174,7 +174,7 @@ def test_the_settings_reach_every_function(other: Synthesised) -> None:
         "QUOTA_CALLS": "190",
         "HEAD_ROOM": "0.125",
         "QUEUE_URL": "Queue/Main",
-        "POWERTOOLS_SERVICE_NAME": "hubspot-association-limits",
+        "POWERTOOLS_SERVICE_NAME": "Another",
         "POWERTOOLS_METRICS_NAMESPACE": "HubSpotAssociationLimits",
         "POWERTOOLS_LOG_LEVEL": "WARNING",
     }
