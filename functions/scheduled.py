@@ -27,7 +27,7 @@ RESERVE = 5.0  # seconds of the invocation kept for settling and handing over
 @metrics.log_metrics
 def handler(event: Any, context: LambdaContext) -> dict[str, str]:
     """Run one scheduled request. Raises ContractError for an input that can never be run, so that the invocation fails
-    and its alarm rings, and QueueUnavailable when what must wait could not be handed to the queue."""
+    and its alarm rings."""
     request = from_event(event, settings().portals, context.aws_request_id, now())
     seconds = context.get_remaining_time_in_millis() / 1000 - RESERVE
     (claim,) = run([request], seconds, production())
@@ -35,6 +35,6 @@ def handler(event: Any, context: LambdaContext) -> dict[str, str]:
         raise ValueError(f"the idempotencyKey belongs to another request: outcome {claim.outcome.id}")
     if not claim.outcome.status.final:
         # Also when another invocation runs it: should that one die, the message takes the request over.
-        queue().send(request, now(), claim.lease_until or claim.outcome.retry_at)
+        queue().hand_over(request, now(), claim.lease_until or claim.outcome.retry_at)
     logger.info("scheduled request", outcome_id=claim.outcome.id, status=claim.outcome.status)
     return {"outcomeId": claim.outcome.id, "status": claim.outcome.status}

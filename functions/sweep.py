@@ -12,6 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from ledger.replay import continued
+from model.errors import QueueUnavailable
 from production import leases, ledger, now, queue, settings
 from runtime.telemetry import count, logger, metrics
 
@@ -33,13 +34,19 @@ RESERVE = 10.0  # last seconds of the invocation, in which nothing is begun; the
 @metrics.log_metrics
 def handler(event: Any, context: LambdaContext) -> dict[str, int]:
     """Put back every outcome that is stuck in QUEUED, RUNNING or past its `retryAt`. One too many does no harm: the
-    consumer finds it finished. Raises LedgerUnavailable and QueueUnavailable; the next run tries again."""
-    swept = 0
+    consumer finds it finished. Raises LedgerUnavailable, and after all were tried QueueUnavailable; the next run tries
+    again."""
+    swept, failure = 0, None
     for put_back in chain.from_iterable(map(_overdue, settings().portals)):
         if context.get_remaining_time_in_millis() / 1000 < RESERVE:
             logger.warning("sweep not finished", swept=swept)
             break
-        swept += put_back()
+        try:
+            swept += put_back()
+        except QueueUnavailable as error:  # one that SQS does not take must not stop the others
+            failure = error
+    if failure:
+        raise failure
     return {"swept": swept}
 
 

@@ -19,7 +19,6 @@ from batch_create.handler import run
 from ledger.claim import ClaimStatus
 from ledger.replay import NotReplayable, replay
 from model.contract import DEFAULT_PORTAL
-from model.errors import QueueUnavailable
 from model.outcomes import ID, Outcome, Request
 from production import authentication, history, ledger, now, object_types, production, queue, settings
 from runtime.telemetry import logger, metrics
@@ -60,7 +59,7 @@ def batch_create(version: str, from_type: str, to_type: str, portal: str = DEFAU
     seconds = min(left, app.lambda_context.get_remaining_time_in_millis() / 1000 - RESERVE)
     (claim,) = run([request], seconds, production())
     if claim.claim_status is ClaimStatus.CLAIMED and not claim.outcome.status.final:
-        queue().send(request, now(), claim.outcome.retry_at)
+        queue().hand_over(request, now(), claim.outcome.retry_at)
         return response.accepted(claim.outcome, now())
     return response.concluded(claim, now(), _correlation_id())
 
@@ -84,7 +83,7 @@ def replay_outcome(outcome_id: str) -> Response[str]:
         raise NotReplayable(f"it was replayed before, for other inputs: replay outcome {request.id} instead")
     ledger().link(outcome, request.id)
     if claim.claim_status in QUEUEABLE:
-        queue().send(request, now())  # if that fails, the outcome stays QUEUED for another replay or the sweep to send
+        queue().hand_over(request, now())
     return response.accepted(claim.outcome, now(), replayed=claim.claim_status is not ClaimStatus.CLAIMED)
 
 
@@ -114,13 +113,7 @@ def _accept(request: Request) -> Response[str]:
     claim = ledger().accept(request, now())
     if claim.claim_status not in QUEUEABLE:
         return response.concluded(claim, now(), _correlation_id())
-    try:
-        queue().send(request, now())
-    except QueueUnavailable as error:
-        if claim.claim_status is ClaimStatus.CLAIMED and request.envelope.idempotency_key is None:
-            # Without a key nobody can ask for it again, and it must not take effect later, unseen.
-            ledger().give_up(claim.outcome, str(error), now())
-        raise
+    queue().hand_over(request, now())
     return response.accepted(claim.outcome, now(), preferred=True)
 
 

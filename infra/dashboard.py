@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import cdk_monitoring_constructs as monitoring
 from constructs import Construct
 
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -23,7 +23,7 @@ from ledger.claim import Claim, ClaimStatus
 from ledger.replay import DONE, NotReplayable
 from model import json_text
 from model.contract import ContractError, Problem
-from model.errors import HubSpotFailure, LedgerUnavailable, QueueUnavailable
+from model.errors import HubSpotFailure, LedgerUnavailable
 from model.hubspot_answer import AnswerStatus
 from model.outcomes import Outcome, Result, Status
 from model.records import iso, plain
@@ -195,7 +195,7 @@ def refusal(failure: Exception, correlation_id: str) -> Response[str]:
             return error(HTTPStatus.TOO_MANY_REQUESTS, f"{failure}.", correlation_id, headers)
         case ServiceError():
             return error(HTTPStatus(failure.status_code), str(failure.msg), correlation_id)
-        case HubSpotFailure() | LedgerUnavailable() | QueueUnavailable():
+        case HubSpotFailure() | LedgerUnavailable():
             logger.error("request not taken", error=str(failure))
             message = f"The request was not taken and can be sent again: {failure}."
             return error(HTTPStatus.SERVICE_UNAVAILABLE, message, correlation_id, {"Retry-After": RETRY_SECONDS})

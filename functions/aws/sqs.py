@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from model.errors import QueueUnavailable
 from model.outcomes import Request
 from model.pair import Pair
+from runtime.telemetry import count, logger
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -40,6 +41,14 @@ class Queue:
         body = json.dumps(envelope.as_json(), ensure_ascii=False, separators=(",", ":"))
         delay = _seconds(now, not_before or now, LONGEST_DELAY)
         self._send(request.envelope.portal, body, delay, {OUTCOME_ID: request.id})
+
+    def hand_over(self, request: Request, now: datetime, not_before: datetime | None = None) -> None:
+        """Send a request that the ledger keeps. If SQS does not take it, the sweep sends it later."""
+        try:
+            self.send(request, now, not_before)
+        except QueueUnavailable as error:
+            logger.error("request not queued", outcome_id=request.id, error=str(error))
+            count("NotQueued")
 
     def send_verification(self, portal: str, pair: Pair) -> None:
         """Ask for a reading of a pair."""

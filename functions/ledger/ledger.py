@@ -60,11 +60,6 @@ class Ledger(Claims):
         with suppress(ConditionFailed):  # a redelivery: the first record stands
             self._table.put_new(self._item(outcome, now))
 
-    def give_up(self, outcome: Outcome, reason: str, now: datetime) -> None:
-        """Make an accepted request that could not be queued FAILED, unless a worker has begun it."""
-        failed = {**status_attributes(outcome.portal, Status.FAILED), "reason": reason, "finishedAt": iso(now)}
-        self._write_if_still(Status.QUEUED, outcome, failed)
-
     def fail(self, request: Request, reason: str, received: str, now: datetime) -> ClaimStatus:
         """Make a request FAILED that its queue has given up, and keep the text of its message: CLAIMED. FINAL when it
         was finished before; LEASED while a worker has it; KEY_REUSED when its id belongs to another request. What was

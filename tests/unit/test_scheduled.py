@@ -9,14 +9,16 @@ import pytest
 
 import production
 import scheduled
+import sweep
+from aws.sqs import Queue
 from ledger.leases import Wanted
 from model.contract import ContractError
-from model.errors import QueueUnavailable
 from model.outcomes import Outcome, Trigger
 from model.pair import Pair
 from tests.support.aws import Deployment
 from tests.support.events import Context, load
 from tests.support.fakes import Clock, FakeHubSpot, envelope, failed, request
+from tests.support.queue import deliver, takes_nothing
 
 
 def invoke(event: Any, invocation: str = "invocation-1") -> dict[str, str]:
@@ -107,20 +109,20 @@ def test_a_request_whose_pair_is_held_elsewhere_is_looked_after_by_the_queue(
     assert attributes["ApproximateNumberOfMessagesDelayed"] == "1"
 
 
-def test_what_cannot_be_handed_over_fails_the_invocation_so_that_it_is_tried_again(
+def test_what_cannot_be_queued_is_kept_by_the_ledger_and_sent_by_the_sweep(
     functions: Deployment, hubspot: FakeHubSpot, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Broken:
-        def send(self, *_: object) -> None:
-            raise QueueUnavailable("no queue")
-
-    monkeypatch.setattr(scheduled, "queue", Broken)
     hubspot.replies = [failed(429)]
+    with monkeypatch.context() as broken:
+        broken.setattr(Queue, "send", takes_nothing)
+        waits = invoke(envelope((3, 5)))
+    assert waits["status"] == "DEFERRED"
+    clock.advance(3600)
 
-    with pytest.raises(QueueUnavailable):
-        invoke(envelope((3, 5)))
-    clock.advance(60)  # Lambda invokes again after a minute
-    assert invoke(envelope((3, 5)))["status"] == "COMPLETE"
+    assert sweep.handler({}, Context(time_left=60_000)) == {"swept": 1}
+
+    deliver(functions)
+    assert invoke(envelope((3, 5))) == waits | {"status": "COMPLETE"}
 
 
 def test_a_key_that_belongs_to_another_request_fails_the_invocation(functions: Deployment) -> None:

@@ -1,4 +1,4 @@
-"""The hourly sweep: what nothing takes further any more goes back on the queue, once, and is finished from there."""
+"""The sweep: what nothing takes further any more goes back on the queue, once, and is finished from there."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 import consumer
 import production
 import sweep
+from aws.sqs import Queue
 from batch_create.handler import run
 from ledger.ledger import STUCK_AFTER, SWEPT_AGAIN_AFTER, Ledger
 from ledger.register import LANDING
@@ -22,6 +23,7 @@ from tests.support.aws import Deployment
 from tests.support.events import Context, attributes, sqs_event
 from tests.support.fakes import START, Clock, FakeHubSpot, failed, in_memory, request
 from tests.support.ledger import Lagging
+from tests.support.queue import consume, takes_nothing
 
 ASKED = request("m-1", (3, 5), requestedBy="me")
 SECOND = timedelta(seconds=1)
@@ -38,14 +40,6 @@ def read(outcome_id: str = "m-1") -> Outcome:
     outcome = production.ledger().get(outcome_id)
     assert outcome is not None
     return outcome
-
-
-def consume(message: dict[str, Any]) -> list[dict[str, str]]:
-    """Deliver a message of the queue to its consumer, as SQS would."""
-    outcome_id = message["MessageAttributes"]["OutcomeId"]["StringValue"]
-    record = {"body": message["Body"], "messageAttributes": attributes(OutcomeId=outcome_id)}
-    answered: dict[str, list[dict[str, str]]] = consumer.handler(sqs_event(record), Context(time_left=60_000))
-    return answered["batchItemFailures"]
 
 
 # ---------------------------------------------------------------------------------------------------- what can be stuck
@@ -242,18 +236,36 @@ def test_a_sweep_that_dies_before_it_took_note_sends_it_twice_and_it_is_done_onc
 def test_a_queue_that_takes_nothing_fails_the_sweep_and_the_next_one_does_it(
     functions: Deployment, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Broken:
-        def send(self, *_: object) -> None:
-            raise QueueUnavailable("no queue")
-
     production.ledger().accept(ASKED, START)
     clock.advance(3600)
     with monkeypatch.context() as broken:
-        broken.setattr(sweep, "queue", Broken)
+        broken.setattr(Queue, "send", takes_nothing)
         with pytest.raises(QueueUnavailable):
             swept()
 
     assert swept() == 1
+
+
+def test_an_outcome_that_sqs_does_not_take_stops_no_other_and_fails_the_sweep(
+    functions: Deployment, hubspot: FakeHubSpot, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        production.ledger().accept(request(f"m-{number}", (3, 5)), START + timedelta(minutes=number))
+    clock.advance(3 * 3600)
+    send = Queue.send
+
+    def refusing(self: Queue, continued: Request, *when: datetime) -> None:
+        if continued.id == "m-3":
+            raise QueueUnavailable("the request could not be queued (InvalidMessageContents)")
+        send(self, continued, *when)
+
+    monkeypatch.setattr(Queue, "send", refusing)
+
+    with pytest.raises(QueueUnavailable, match="InvalidMessageContents"):
+        swept()
+
+    sent = {message["MessageAttributes"]["OutcomeId"]["StringValue"] for message in functions.messages()}
+    assert sent == {"m-0", "m-1", "m-2", "m-4"}
 
 
 def test_what_moves_on_while_it_is_swept_is_left_as_it_is(functions: Deployment, clock: Clock) -> None:

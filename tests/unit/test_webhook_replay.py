@@ -14,16 +14,17 @@ import dead_letters
 import production
 import sweep
 import webhook
+from aws.sqs import Queue
 from hubspot_api.client import Answer
 from ledger.ledger import Ledger
 from ledger.replay import replay as as_request
 from model.contract import LimitInput
-from model.errors import QueueUnavailable
 from model.outcomes import Outcome, Result, Status
 from model.records import milliseconds
 from tests.support.aws import Deployment
-from tests.support.events import Context, api_event, attributes, sqs_event
+from tests.support.events import Context, api_event, sqs_event
 from tests.support.fakes import Clock, FakeHubSpot, answer, echo, envelope, failed, key, request
+from tests.support.queue import deliver, takes_nothing
 
 Reply = tuple[int, dict[str, Any], dict[str, str]]
 
@@ -48,13 +49,6 @@ def read(outcome_id: str) -> Outcome:
 def consume(*messages: dict[str, Any]) -> list[dict[str, str]]:
     answered: dict[str, list[dict[str, str]]] = consumer.handler(sqs_event(*messages), Context(time_left=60_000))
     return answered["batchItemFailures"]
-
-
-def deliver(deployment: Deployment) -> None:
-    """Let the consumer have every message that waits in the queue, as SQS would, and finish it."""
-    for message in deployment.messages():
-        outcome_id = message["MessageAttributes"]["OutcomeId"]["StringValue"]
-        assert consume({"body": message["Body"], "messageAttributes": attributes(OutcomeId=outcome_id)}) == []
 
 
 def refuse(*bad: int) -> Any:
@@ -336,15 +330,8 @@ def test_a_replay_of_a_replay_is_a_third_outcome(functions: Deployment, hubspot:
 class Ended:
     """A queue that is asked for something by a function which is ended from outside just then."""
 
-    def send(self, *_: object) -> None:
+    def hand_over(self, *_: object) -> None:
         raise KeyboardInterrupt
-
-
-class Broken:
-    """A queue that takes nothing."""
-
-    def send(self, *_: object) -> None:
-        raise QueueUnavailable("no queue")
 
 
 def test_a_replay_that_died_between_its_steps_is_mended_by_asking_again(
@@ -381,14 +368,14 @@ def by_the_sweep(old_id: str, clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("mended", [by_asking_again, by_the_sweep])
-def test_a_replay_that_could_not_be_queued_is_503_and_runs_all_the_same(
+def test_a_replay_that_could_not_be_queued_runs_all_the_same(
     functions: Deployment, hubspot: FakeHubSpot, clock: Clock, monkeypatch: pytest.MonkeyPatch, mended: Any
 ) -> None:
     old_id = partial(hubspot)
     with monkeypatch.context() as broken:
-        broken.setattr(webhook, "queue", Broken)
+        broken.setattr(Queue, "send", takes_nothing)
         status, body, _ = replay(old_id)
-    assert (status, body["category"]) == (503, "SERVICE_UNAVAILABLE")
+    assert (status, body["status"]) == (202, "PENDING")
     new_id = read(old_id).replayed_by or ""
     assert read(new_id).status is Status.QUEUED
 

@@ -20,7 +20,7 @@ from infra.ingress import REFUSALS, ROUTES, UNSIGNED
 from ledger.ledger import ATTEMPTS_KEPT
 from ledger.replay import NotReplayable
 from model.contract import Category, ContractError, Problem
-from model.errors import QueueUnavailable
+from model.errors import LedgerUnavailable
 from model.outcomes import Attempt, Doubt, HubSpotResponse, InputOutcome, Outcome, Result, Status, Trigger, Verdict
 from tests.support.openapi import DESCRIPTION, OPERATIONS, SCHEMAS, facts, model, resolved, validator
 
@@ -136,7 +136,7 @@ REFUSED: list[Exception] = [
     NotReplayable("it is still running"),
     ServiceError(413, "too large"),
     ServiceError(415, "no JSON"),
-    QueueUnavailable("throttled"),
+    LedgerUnavailable("throttled"),
     RuntimeError("unforeseen"),
 ]
 

@@ -9,15 +9,17 @@ from datetime import timedelta
 import pytest
 
 import production
-import webhook
+import sweep
+from aws.sqs import Queue
 from ledger.leases import Lease, Wanted
 from ledger.ledger import Ledger
-from model.errors import LedgerUnavailable, QueueUnavailable
+from model.errors import LedgerUnavailable
 from model.pair import Pair
 from tests.support.aws import Deployment
-from tests.support.events import api_event
+from tests.support.events import Context, api_event
 from tests.support.fakes import START, Clock, FakeHubSpot, failed
-from tests.support.webhook import BODY, PATH, call, get, is_hubspots_error
+from tests.support.queue import deliver, takes_nothing
+from tests.support.webhook import BODY, PATH, call, get
 
 
 def test_respond_async_is_queued_and_answered_at_once(functions: Deployment, hubspot: FakeHubSpot) -> None:
@@ -34,37 +36,41 @@ def test_respond_async_is_queued_and_answered_at_once(functions: Deployment, hub
     assert hubspot.created == []
 
 
-def test_what_could_not_be_queued_is_failed_and_said_so(functions: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Broken:
-        def send(self, *_: object) -> None:
-            raise QueueUnavailable("no queue")
-
-    monkeypatch.setattr(webhook, "queue", Broken)
-
-    status, body, _ = call(api_event("POST", PATH, body=BODY, Prefer="respond-async"))
-
-    assert status == 503
-    assert is_hubspots_error(body)
-    (outcome,) = get("/outcomes", status="FAILED")[1]["results"]
-    assert outcome["reason"] == "no queue"
-
-
-def test_what_is_queued_already_is_not_given_up_when_it_cannot_be_sent_again(
-    functions: Deployment, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("key", [None, "k-3"])
+def test_what_could_not_be_queued_is_accepted_and_the_sweep_sends_it(
+    key: str | None, functions: Deployment, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Broken:
-        def send(self, *_: object) -> None:
-            raise QueueUnavailable("no queue")
+    with monkeypatch.context() as broken:
+        broken.setattr(Queue, "send", takes_nothing)
+        (status, body, headers), again = (
+            call(api_event("POST", PATH, body=BODY, Prefer="respond-async", Idempotency_Key=key)) for _ in range(2)
+        )
 
-    first = call(api_event("POST", PATH, body=BODY, Prefer="respond-async", Idempotency_Key="k-3"))
-    again = call(api_event("POST", PATH, body=BODY, Prefer="respond-async", Idempotency_Key="k-3"))
-    monkeypatch.setattr(webhook, "queue", Broken)
+    assert (status, body["status"], again[0]) == (202, "PENDING", 202)
+    assert (again[2]["Outcome-Id"] == headers["Outcome-Id"]) is (key is not None)
+    assert done_by_the_sweep(functions, clock, headers) == "COMPLETE"
 
-    refused = call(api_event("POST", PATH, body=BODY, Prefer="respond-async", Idempotency_Key="k-3"))
 
-    assert [answered[0] for answered in (first, again, refused)] == [202, 202, 503]
-    assert first[2]["Outcome-Id"] == again[2]["Outcome-Id"]
-    assert get(first[2]["Location"])[1]["status"] == "QUEUED"
+@pytest.mark.parametrize("applied", [False, True])
+def test_what_was_sent_without_a_clear_answer_and_could_not_be_queued_is_accepted(
+    applied: bool, functions: Deployment, hubspot: FakeHubSpot, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hubspot.replies, hubspot.reads, hubspot.applies = [failed(503)], [failed(503)], applied
+    with monkeypatch.context() as broken:
+        broken.setattr(Queue, "send", takes_nothing)
+        status, body, headers = call(api_event("POST", PATH, body=BODY))
+
+    assert (status, body["status"]) == (202, "PENDING")
+    assert done_by_the_sweep(functions, clock, headers) == "COMPLETE"
+
+
+def done_by_the_sweep(functions: Deployment, clock: Clock, headers: dict[str, str]) -> str:
+    """The status of an outcome that no message was sent for, after the next sweep."""
+    assert functions.messages() == []
+    clock.advance(3600)
+    assert sweep.handler({}, Context(time_left=60_000))["swept"] >= 1
+    deliver(functions)
+    return str(get(headers["Location"])[1]["status"])
 
 
 def test_what_hubspot_cannot_take_now_goes_on_in_the_queue(functions: Deployment, hubspot: FakeHubSpot) -> None:

@@ -195,7 +195,6 @@ def test_what_is_no_longer_there_is_not_made_again_by_a_link_or_a_sweep(ledger: 
 
     ledger.link(gone, "m-2")
     ledger.swept(gone, START)
-    ledger.give_up(gone, "no queue", START)
 
     assert ledger.get("m-1") is None
 
@@ -258,19 +257,6 @@ def test_what_waited_in_vain_is_queued_again_with_its_doubt_unless_another_has_i
     kept = ledger.get("m-1")
     assert kept is not None
     assert kept.status is Status.RUNNING
-
-
-def test_what_could_not_be_queued_is_given_up_unless_it_has_begun(ledger: Ledger) -> None:
-    waiting, begun = request("m-1", (3, 5)), request("m-2", (3, 5))
-    for asked in (waiting, begun):
-        ledger.accept(asked, START)
-    ledger.claim(begun, "one", START, LEASE)
-
-    for asked in (waiting, begun):
-        claim = ledger.accept(asked, START)
-        ledger.give_up(claim.outcome, "no queue", START)
-
-    assert [getattr(ledger.get(i), "status", None) for i in ("m-1", "m-2")] == [Status.FAILED, Status.RUNNING]
 
 
 def test_only_the_latest_50_attempts_are_kept(ledger: Ledger) -> None:
