@@ -22,7 +22,7 @@ from infra.settings_checks import (
 )
 from model.contract import DEFAULT_PORTAL
 from model.validation import Text, portal_name
-from runtime.settings import API_VERSION
+from runtime.settings import API_VERSION, RETENTION_DAYS
 
 # Each portal's secret is named in a role's inline policies, and IAM takes 10,240 characters of those.
 MAX_PORTALS = 50
@@ -89,7 +89,7 @@ class Settings:
     secret_prefix: Annotated[str, Text(r"^[A-Za-z0-9+=.@_-]+(/[A-Za-z0-9+=.@_-]+)*$", most=448)] = (
         "hubspot-association-limits/portals"
     )
-    outcome_retention_days: Annotated[int, Number(1)] = 400
+    outcome_retention_days: Annotated[int, Number(*RETENTION_DAYS)] = 400
     # How long HubSpot's reads may lag behind its writes: nothing that a reading within it shows ends in a refusal.
     read_lag_seconds: Annotated[int, Number(0, 3_600)] = 300
     log_retention_days: Annotated[int, kept_by_cloudwatch] = 90

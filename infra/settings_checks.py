@@ -20,17 +20,17 @@ _text, _number = Text(), Number()
 def hubspot_url(value: Any) -> str:
     """Where HubSpot is, over TLS unless it is this machine."""
     url = _split(value)
-    if url.hostname and (url.scheme == "https" or (url.scheme == "http" and url.hostname in LOOPBACK)):
-        return str(value).rstrip("/")
-    raise Invalid("must be an https URL such as https://api.hubapi.com; plain http is only for 127.0.0.1")
+    if not url.hostname or not (url.scheme == "https" or (url.scheme == "http" and url.hostname in LOOPBACK)):
+        raise Invalid("must be an https URL such as https://api.hubapi.com; plain http is only for 127.0.0.1")
+    return _a_path_can_follow(value)
 
 
 def https_or_empty(value: Any) -> str:
     """An address over TLS to which a path can be added."""
     url = _split(value)
-    if value and (url.scheme != "https" or not url.hostname or url.query or url.fragment):
-        raise Invalid('must be an https URL without a query, such as https://limits.example.com, or ""')
-    return str(value).rstrip("/")
+    if value and (url.scheme != "https" or not url.hostname):
+        raise Invalid('must be an https URL such as https://limits.example.com, or ""')
+    return _a_path_can_follow(value)
 
 
 def origin_or_empty(value: Any) -> str:
@@ -83,6 +83,12 @@ def listed(check: Check, least: int = 0, most: int | None = None) -> Check:
         return values
 
     return distinct
+
+
+def _a_path_can_follow(value: str) -> str:
+    if "?" in value or "#" in value:
+        raise Invalid("must have no query and no fragment, as paths are added to it")
+    return value.rstrip("/")
 
 
 def _split(value: Any) -> SplitResult:

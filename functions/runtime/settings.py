@@ -45,6 +45,8 @@ def _base_url(text: str) -> str:
     url = urlsplit(text)
     if url.scheme != "https" and not (url.scheme == "http" and url.hostname in LOOPBACK):
         raise Invalid("must be an https URL (plain http only on loopback)")  # never send a token in clear
+    if "?" in text or "#" in text:
+        raise Invalid("must have no query and no fragment: paths are added to it")
     return text.rstrip("/")
 
 
@@ -52,7 +54,10 @@ def _variable(check: Check, default: Any = MISSING) -> Any:
     return field(default=default, metadata={"check": check})
 
 
-API_VERSION = Text(r"^[0-9]{4}-[0-9]{2}$")
+API_VERSION = Text(r"^20[0-9]{2}-(0[1-9]|1[0-2])$")
+# Longer than SQS keeps a message (14 days), or a message could outlive its outcome, and what it was sent for would be
+# forgotten; and no date may come out that there is not.
+RETENTION_DAYS = (15, 3_650)
 _some = Text(least=1)
 
 
@@ -66,7 +71,7 @@ class Settings:
     portals: tuple[str, ...] = _variable(_listed(portal_name))
     token_secret_prefix: str = _variable(_some)
     outcomes_table: str = _variable(_some)
-    outcome_retention_days: int = _variable(_number(int, 1))
+    outcome_retention_days: int = _variable(_number(int, *RETENTION_DAYS))
     batch_size: int = _variable(_number(int, 1, 2000))
     quota_calls: int = _variable(_number(int, 1))  # per ten seconds; what HubSpot's answers say counts more
     head_room: float = _variable(_number(float, 0, 0.999))  # of the quota, for other apps and for people who wait

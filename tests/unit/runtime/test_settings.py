@@ -56,6 +56,21 @@ def test_plain_http_is_for_loopback_only(url: str) -> None:
     assert load({**RIGHT, "HUBSPOT_BASE_URL": url}).hubspot_base_url == url
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OUTCOME_RETENTION_DAYS", "14"),
+        ("OUTCOME_RETENTION_DAYS", "9999999"),
+        ("HUBSPOT_BASE_URL", "https://hubspot.test/?a=b"),
+        ("HUBSPOT_BASE_URL", "https://hubspot.test/#a"),
+        ("HUBSPOT_API_VERSIONS", "2026-13"),
+    ],
+)
+def test_what_would_break_every_request_is_refused_at_the_first_event(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        load({**RIGHT, name: value})
+
+
 def test_a_portal_has_the_time_zone_that_is_set_for_it_and_utc_otherwise() -> None:
     settings = load({**RIGHT, "PORTAL_TIME_ZONES": "acme=America/New_York, default=Europe/Berlin"})
 
