@@ -4,9 +4,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # Powertools reads these when it is imported, which is before any fixture, and whichever test comes first.
 os.environ.update(POWERTOOLS_METRICS_NAMESPACE="tests", POWERTOOLS_SERVICE_NAME="tests")
+
+# How long an example takes is measured by `make bench`; here it depends on what else the machine does.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # What shares something that is dear to make is run by one worker of `make test`.
 SHARED = {"e2e": "deployed", "faults": "deployed", "infra": "synthesised"}

@@ -50,7 +50,6 @@ def test_what_schemathesis_sends_is_answered_as_described(local: LocalStack) -> 
     @settings(
         max_examples=EXAMPLES,
         database=None,
-        deadline=None,
         phases=[Phase.generate],  # what is not as described is so by its message: to shrink it takes minutes
         suppress_health_check=list(HealthCheck),
     )

@@ -15,7 +15,7 @@ measured = st.floats(min_value=1e-3, max_value=1e6)
 runs = st.lists(measured, min_size=1, max_size=12)
 turns = st.lists(st.tuples(measured, measured), min_size=1, max_size=12)
 confidences = st.floats(min_value=0, max_value=1)
-few = settings(max_examples=30, deadline=None)  # each example draws thousands of times
+few = settings(max_examples=30)  # each example draws thousands of times
 
 
 @given(runs, confidences)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hubspot_api.reply import quota_from
@@ -31,7 +31,6 @@ def most_in_a_window(slots: list[float]) -> int:
     return found
 
 
-@settings(deadline=None)  # for a machine that is busy with other things
 @given(wishes, st.sampled_from([20, 100, 190, 250]))
 def test_whatever_workers_ask_for_no_window_has_more_calls_than_the_quota(
     asked: list[tuple[int, int, bool]], calls: int
@@ -45,7 +44,6 @@ def test_whatever_workers_ask_for_no_window_has_more_calls_than_the_quota(
     assert most_in_a_window(slots) <= calls
 
 
-@settings(deadline=None)
 @given(wishes)
 def test_a_slot_is_never_handed_out_twice_nor_before_now_and_a_handful_is_the_most(
     asked: list[tuple[int, int, bool]],
@@ -98,7 +96,6 @@ def test_those_who_wait_may_not_all_go_before_the_line() -> None:
     assert max(slots) - NOW < WINDOW
 
 
-@settings(deadline=None)
 @given(st.integers(0, 150))
 def test_what_others_take_is_left_to_them(others: int) -> None:
     bucket = Bucket(Quota(190)).observed(Quota(190, 10, remaining=190 - others), NOW)
