@@ -51,7 +51,7 @@ client: setup ## make a caller's key NAME=… [PORTALS=a,b] [OBJECT_TYPES=…] [
 
 # In two workers, as the tests of the deployed stack mostly wait. They come first, as they take longest.
 test: check security-tools ## check, then every test
-	python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
 check: setup ## lint, format, types and who imports whom
 	ruff check .

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 # Powertools reads these when it is imported, which is before any fixture, and whichever test comes first.
 os.environ.update(POWERTOOLS_METRICS_NAMESPACE="tests", POWERTOOLS_SERVICE_NAME="tests")
@@ -14,13 +15,21 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 # What shares something that is dear to make is run by one worker of `make test`.
-SHARED = {"e2e": "deployed", "faults": "deployed", "infra": "synthesised"}
+SHARED = {"tests/e2e/": "deployed", "tests/faults/": "deployed", "tests/infra/": "synthesised"}
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marker
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        path = item.path.relative_to(Path(__file__).parent)
-        # The simulation's seeds take long and share nothing.
-        group = SHARED.get(path.parts[0]) or (item.name if path.parts[0] == "simulation" else str(path))
-        item.add_marker(pytest.mark.xdist_group(group))
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist has no types
+    """Gives each worker whole files, or all that shares something; of the simulation single tests, which take long.
+
+    pytest-xdist's own way, the mark xdist_group, does nothing under pytest 9.2 (pytest-xdist 3.8.0).
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        for folder, shared in SHARED.items():
+            if nodeid.startswith(folder):
+                return shared
+        return nodeid if nodeid.startswith("tests/simulation/") else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    return Scheduling(config, log)

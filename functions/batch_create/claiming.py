@@ -14,7 +14,7 @@ from ledger.claim import CLAIMED_TOGETHER, Claim, ClaimStatus
 from ledger.leases import Lease, Taken, Wanted
 from ledger.register import possible_sends
 from model.errors import LedgerUnavailable
-from model.outcomes import Request, Status, Trigger, new_outcome
+from model.outcomes import Outcome, Request, Status, Trigger, new_outcome
 from runtime.telemetry import logger
 
 MOST_WAITING = 500  # that are run by one holder, and named in its lease; the others look for themselves
@@ -89,12 +89,32 @@ class Claiming:
                 outcome = unsettled(new_outcome(request, Status.DEFERRED), now)
                 self.known[request.id] = Claim(ClaimStatus.LEDGER_UNAVAILABLE, outcome)
 
+    def enter_own(self, lease: Lease) -> bool:
+        """Enter what a dead holder has left of this run's own requests, where they are done by now or not this run's to
+        do. Returns whether the ledger could be asked about all."""
+        claims = [self.known.get(outcome_id) for outcome_id in lease.wanted.outcome_ids] if lease.died_by else []
+        for claim in claims:
+            # What has the id of another request may be of another pair.
+            if isinstance(claim, Claim) and claim.claim_status is not ClaimStatus.KEY_REUSED:
+                if claim.claim_status is ClaimStatus.LEDGER_UNAVAILABLE:
+                    return False
+                _enter(claim.outcome, lease)
+        return True
+
     def _know(self, request: Request, claim: Claim | None, now: datetime) -> None:
         if claim and claim.claim_status is ClaimStatus.CLAIMED:
             version = self._deps.default_api_version
             self.known[request.id] = ClaimedRequest(claim, request.pair, now, version, request.interactive)
         elif claim:
             self.known[request.id] = claim
+
+
+def _enter(outcome: Outcome, lease: Lease) -> None:
+    """Enter what a dead holder has settled of an outcome, or may have sent."""
+    lease.register.enter(outcome, lease.died_by)
+    if outcome.attempts or outcome.doubt or not outcome.status.final:
+        for sent in possible_sends(outcome, lease.died_by):
+            lease.register.send(sent)
 
 
 def adopt(lease: Lease, deps: Dependencies) -> tuple[list[ClaimedRequest], bool]:
@@ -111,10 +131,7 @@ def adopt(lease: Lease, deps: Dependencies) -> tuple[list[ClaimedRequest], bool]
         logger.error("adoption failed", pair=str(lease.wanted.pair), error=str(error))
         return [], not lease.orphans  # those that wait look for themselves
     for outcome in adoption.others:
-        lease.register.enter(outcome, lease.died_by)
-        if outcome.attempts or outcome.doubt or not outcome.status.final:
-            for sent in possible_sends(outcome, lease.died_by):
-                lease.register.send(sent)
+        _enter(outcome, lease)
     if adoption.claims:
         deps.reached(Point.AFTER_CLAIM)
     adopted = [

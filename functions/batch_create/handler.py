@@ -167,6 +167,7 @@ class _Run:
 
     def _run(self, requests: Sequence[Request], lease: Lease) -> None:
         adopted, known = adopt(lease, self._deps)
+        known &= self._claiming.enter_own(lease)
         own = [each for each in self._claiming.own(requests) if self._waiting.has_kept(lease.wanted, each)]
         self._calls.urgent |= any(request.interactive for request in adopted)
         claimed = [*own, *adopted]

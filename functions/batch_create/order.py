@@ -8,13 +8,14 @@ from dataclasses import replace
 from batch_create.attribution import Attribution
 from batch_create.call_result import CallResult, Limits
 from batch_create.claimed_request import ClaimedRequest
+from batch_create.dependencies import Dependencies
 from batch_create.plan import Call, Demand
 from batch_create.read_back import proven
 from batch_create.sending import Sender
 from ledger.leases import Lease
 from ledger.register import Applied, Register, Sent
 from model.contract import Category, LimitInput, LimitKey
-from model.errors import HubSpotFailure, Refused, Unavailable
+from model.errors import HubSpotFailure, LedgerUnavailable, Refused, Unavailable
 from model.outcomes import Age, Result
 from model.pair import Address
 from model.records import milliseconds
@@ -81,19 +82,20 @@ def record(result: CallResult, register: Register, now: int, *, sent: bool) -> N
 
 
 class Verification:
-    """Reads a pair when a send that came to no clear answer can be judged by a reading, `version` the API's to use.
+    """Reads a pair when a send that came to no clear answer can be judged by a reading.
 
     HubSpot takes no fencing token: a call of an older request can land after a younger one's was answered. Where one
     has, the younger one's number is sent again; only over numbers that are our own, and never over somebody else's.
     """
 
-    def __init__(self, lease: Lease, sender: Sender, version: str) -> None:
+    def __init__(self, lease: Lease, sender: Sender, deps: Dependencies) -> None:
+        self._deps = deps
         self._lease = lease
         self._sender = sender
         self.readable: bool | None = None  # not tried yet
         self._never_readable = False
         pair = lease.wanted.pair
-        self._address = Address(version, pair.from_type, pair.to_type)
+        self._address = Address(deps.default_api_version, pair.from_type, pair.to_type)
 
     def verify(self, demands: Callable[[], Sequence[Demand]], own: Collection[str], now: int) -> None:
         """Read the pair if anything can be judged that matters: sends that may have undone a number, or that keep a
@@ -110,7 +112,7 @@ class Verification:
         if not due:
             return
         # What is read is judged for all sends of a limit: the youngest may be one that nobody waits for.
-        keys = {sent.key for sent in due}
+        keys = dict.fromkeys(sent.key for sent in due)
         judged = [sent for sent in over if sent.key in keys]
         try:
             read = self._read()
@@ -127,19 +129,42 @@ class Verification:
         undone = {}
         for key in keys:
             of_one = [sent for sent in judged if sent.key == key]
-            youngest = max(of_one, key=lambda sent: sent.age)
-            last, there = register.last.get(key), read.get(key)
-            wins = last if last and last.age >= youngest.age else _possibly(youngest, now)
-            if there == wins.number:
-                register.apply(key, wins)
-            elif there in {sent.number for sent in of_one if sent.age < wins.age}:
-                if wins.outcome_id not in own:  # a request of this run is sent again by itself
-                    undone[key] = wins
+            there = read.get(key)
+            if self._may_be_overwritten(of_one, there, own, now):
                 continue
-            register.forget([key], now)
+            last = register.last.get(key)
+            if last and there != last.number and there in {sent.number for sent in of_one if sent.age < last.age}:
+                undone[key] = last
+            else:
+                register.forget([key], now)
         logger.info("pair verified", pair=str(self._lease.wanted.pair), limits=len(keys), undone=len(undone))
         if undone:
             self._put_back(undone)
+
+    def _may_be_overwritten(self, sends: Sequence[Sent], there: int | None, own: Collection[str], now: int) -> bool:
+        """Judge the sends of one limit that are younger than its last number, by the number that is there. An older
+        one's number does not disprove a younger one: its call may have landed later. Then the younger is left in doubt
+        while its request is open, which sends it again."""
+        register = self._lease.register
+        for sent in sorted(sends, key=lambda each: each.age, reverse=True):
+            last = register.last.get(sent.key)
+            if last and last.age >= sent.age:
+                break
+            if there == sent.number:
+                register.apply(sent.key, _possibly(sent, now))
+                break
+            older = {each.number for each in sends if each.age < sent.age}
+            if there in older and (sent.outcome_id in own or self._is_open(sent.outcome_id)):
+                return True
+        return False
+
+    def _is_open(self, outcome_id: str) -> bool:
+        try:
+            outcome = self._deps.ledger.get(outcome_id)
+        except LedgerUnavailable as error:
+            logger.info("outcome not read", outcome_id=outcome_id, error=str(error))
+            return True  # so far as anybody knows
+        return outcome is not None and not outcome.status.final
 
     def await_landings(self, requests: Mapping[str, ClaimedRequest], demands: Sequence[Demand], now: int) -> None:
         """Where an older request's call may still land over a number, that can be put back only if the pair can be

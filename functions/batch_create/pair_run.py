@@ -30,7 +30,7 @@ class PairRun:
         self._deps = deps
         self._expected = 1  # call, which each pair is expected to make
         self._sent_twice: set[LimitKey] = set()
-        self._verification = Verification(lease, sender, deps.default_api_version)
+        self._verification = Verification(lease, sender, deps)
 
     def run(self) -> None:
         """Take every request as far as it goes: each is settled, final or DEFERRED."""

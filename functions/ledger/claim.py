@@ -13,6 +13,7 @@ from ledger.leases import Lease, Leases, Taken, Wanted
 from model.errors import LedgerUnavailable
 from model.object_types import object_type_id
 from model.outcomes import Outcome, Request, Status, new_outcome
+from model.pair import Pair
 from model.records import iso, milliseconds
 
 CLAIMED_TOGETHER = STATEMENTS_IN_ONE_WRITE  # requests that one write takes
@@ -133,7 +134,9 @@ class Claims:
         it in the lease."""
         fences, orphans, own = dict(lease.waiting), set(lease.orphans), set(lease.wanted.outcome_ids)
         ids = [each for each in dict.fromkeys([*lease.orphans, *fences]) if each not in own]
-        items = {item["id"]: item for item in self._table.get_many(ids)}
+        # A dead holder may have named an id that belongs to another pair's request.
+        found = self._table.get_many(ids)
+        items = {item["id"]: item for item in found if not _is_of_another_pair(to_outcome(item), lease.wanted.pair)}
         wanted = [item for item in items.values() if _adoptable(item, orphans, fences, now)]
         changes = [
             Change(
@@ -199,6 +202,14 @@ def _held(item: Item, lease_until: datetime) -> Claim:
     # A holder that settles leaves its fence in settledFence. Where that is missing, the last holder has died.
     abandoned = item.get("settledFence", 0) != fence - 1
     return Claim(ClaimStatus.CLAIMED, to_outcome(item), fence, abandoned, lease_until)
+
+
+def _is_of_another_pair(outcome: Outcome, pair: Pair) -> bool:
+    types = [name and object_type_id(name) for name in (outcome.from_object_type, outcome.to_object_type)]
+    # Of custom types only the pair's own id is known here: they count as the pair's.
+    return any(
+        known is not None and known != own for known, own in zip(types, (pair.from_type, pair.to_type), strict=True)
+    )
 
 
 def _adoptable(item: Item, orphans: Collection[str], fences: Mapping[str, int], now: datetime) -> bool:

@@ -71,6 +71,36 @@ def became(outcome: Outcome) -> tuple[Result, str | None]:
     return item.result, item.superseded_by
 
 
+def test_given_a_message_again_whose_request_a_dead_worker_had_settled_the_older_is_not_sent() -> None:
+    scene = Scene()
+    scene.ready()
+    scene.hubspot.limits[key(3)] = 7
+    scene.dead(YOUNGER, settled=True)
+
+    older, younger = scene.run(OLDER, YOUNGER)
+
+    assert became(younger) == (Result.APPLIED, None)
+    assert became(older) == (Result.SUPERSEDED, "m-2")
+    assert scene.hubspot.created == []
+
+
+def test_given_an_id_that_is_another_pairs_a_dead_worker_leaves_nothing_of_it() -> None:
+    scene = Scene()
+    elsewhere = request("m-1", (3, 5), fromObjectType="companies")
+    scene.hubspot.replies = [failed(423)]
+    scene.run(elsewhere)
+    (lease,) = scene.leases.take_many([Wanted("default", PAIR)], "first", START, START)
+    assert isinstance(lease, Lease)
+    assert scene.leases.give_back(lease, START)
+    scene.leases.take_many([Wanted("default", PAIR, ("m-1",))], "dead", scene.clock(), scene.clock() + 45 * SECOND)
+    scene.clock.advance(60)
+
+    (outcome,) = scene.run(request("m-0", (3, 4), at=START - SECOND))
+
+    assert became(outcome) == (Result.APPLIED, None)
+    assert scene.hubspot.limits == {key(3): 4}
+
+
 @pytest.mark.parametrize("point", POINTS)
 def test_given_a_worker_that_died_with_the_younger_request_when_the_older_comes_the_younger_wins(point: Point) -> None:
     scene = Scene()

@@ -176,22 +176,41 @@ def test_given_a_younger_send_that_a_reading_shows_it_wins_over_the_older_that_w
 OLDEST, BETWEEN = request("m-0", (3, 4), at=START - SECOND), request("m-1b", (3, 6), at=START + SECOND / 2)
 
 
-@pytest.mark.parametrize("there", [5, 7])
-def test_given_two_sends_in_doubt_a_request_older_than_both_is_not_sent_before_the_youngest_is_certain(
-    there: int,
-) -> None:
+def two_in_doubt() -> Service:
+    """Two requests in doubt, and an older one waits for them."""
     scene = Service(FakeHubSpot(replies=[failed(503), failed(503)], reads=[failed(503), {}, failed(503)]))
-    scene.run(OLDER)
-    scene.run(YOUNGER)
-    scene.hubspot.limits[key(3)] = there  # the older one's call may have landed over the younger one's
-    scene.run(OLDEST)
+    for each in (OLDER, YOUNGER, OLDEST):
+        (outcome,) = scene.run(each)
+        assert outcome.status is Status.DEFERRED
     scene.clock.advance(WINDOW)
+    return scene
 
-    (outcome,) = scene.run(OLDEST)
 
-    assert became(outcome) == (Result.SUPERSEDED, "m-2")
-    assert scene.hubspot.limits == {key(3): 7}
+def test_given_an_older_calls_number_a_younger_send_stays_in_doubt_while_its_request_is_open() -> None:
+    scene = two_in_doubt()
+    scene.hubspot.limits[key(3)] = 5  # it may have landed over the younger one's
+
+    (waits,) = scene.run(OLDEST)
+
+    assert (became(waits), waits.status) == ((Result.PENDING, None), Status.DEFERRED)
     assert became(scene.run_until_final(YOUNGER)) == (Result.APPLIED, None)
+    assert became(scene.run_until_final(OLDEST)) == (Result.SUPERSEDED, "m-2")
+    assert scene.hubspot.limits == {key(3): 7}
+
+
+@pytest.mark.parametrize(
+    ("there", "became_of_it"),
+    [(7, (Result.SUPERSEDED, "m-2")), (5, (Result.SUPERSEDED, "m-1")), (9, (Result.APPLIED, None))],
+)
+def test_given_younger_sends_whose_requests_were_given_up_the_number_that_is_there_decides(
+    there: int, became_of_it: tuple[Result, str | None]
+) -> None:
+    scene = two_in_doubt()
+    scene.hubspot.limits[key(3)] = there
+    for each in (OLDER, YOUNGER):
+        scene.ledger.fail(each, "given up", "", scene.clock())
+
+    assert became(scene.run_until_final(OLDEST)) == became_of_it
 
 
 def test_given_a_pair_that_is_read_for_another_send_a_younger_one_in_doubt_is_judged_by_what_is_there() -> None:
