@@ -33,14 +33,14 @@ from model.records import milliseconds
 from tokens.credentials import Credentials
 
 Put = Callable[[Any, str, Any], None]
-BUGS: dict[str, tuple[Callable[[Put], None], int]] = {}
+BUGS: dict[str, tuple[Callable[[Put], None], int, int]] = {}
 
 
-def bug(seed: int) -> Callable[[Callable[[Put], None]], Callable[[Put], None]]:
-    """Name a bug after its function. `seed` is one that found it quickly: it is tried first."""
+def bug(seed: int, requests: int = 25) -> Callable[[Callable[[Put], None]], Callable[[Put], None]]:
+    """Name a bug after its function. `seed` is one that found it with so many `requests`: it is tried first."""
 
     def named(plant: Callable[[Put], None]) -> Callable[[Put], None]:
-        BUGS[plant.__name__] = plant, seed
+        BUGS[plant.__name__] = plant, seed, requests
         return plant
 
     return named
@@ -320,7 +320,7 @@ def give_a_pair_back_before_it_is_settled(put: Put) -> None:
     put(PairRun, "run", early)
 
 
-@bug(74)
+@bug(86, requests=60)
 def ignore_the_doubt_of_a_younger_request(put: Put) -> None:
     put(Register, "in_doubt", lambda self, key, age: None)
 
