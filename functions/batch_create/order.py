@@ -10,7 +10,7 @@ from batch_create.call_result import CallResult, Limits
 from batch_create.claimed_request import ClaimedRequest
 from batch_create.dependencies import Dependencies
 from batch_create.plan import Call, Demand
-from batch_create.read_back import proven
+from batch_create.read_back import PAUSE, proven
 from batch_create.sending import Sender
 from ledger.leases import Lease
 from ledger.register import Applied, Register, Sent
@@ -134,7 +134,8 @@ class Verification:
                 continue
             last = register.last.get(key)
             if last and there != last.number and there in {sent.number for sent in of_one if sent.age < last.age}:
-                undone[key] = last
+                if not self._was_just_sent(key, last, now):
+                    undone[key] = last
             else:
                 register.forget([key], now)
         logger.info("pair verified", pair=str(self._lease.wanted.pair), limits=len(keys), undone=len(undone))
@@ -150,21 +151,34 @@ class Verification:
             last = register.last.get(sent.key)
             if last and last.age >= sent.age:
                 break
-            if there == sent.number:
+            older = {each.number for each in sends if each.age < sent.age}
+            if there != sent.number and there not in older:
+                continue
+            result = None if sent.outcome_id in own else self._ended_as(sent)
+            if there == sent.number and result not in (Result.PENDING, Result.REJECTED):
                 register.apply(sent.key, _possibly(sent, now))
                 break
-            older = {each.number for each in sends if each.age < sent.age}
-            if there in older and (sent.outcome_id in own or self._is_open(sent.outcome_id)):
+            if there != sent.number and result is None:
                 return True
         return False
 
-    def _is_open(self, outcome_id: str) -> bool:
+    def _ended_as(self, sent: Sent) -> Result | None:
+        """What became of a send's input by the ledger: PENDING where its request was given up before it was sent. None
+        while the request is open, or so far as anybody knows."""
         try:
-            outcome = self._deps.ledger.get(outcome_id)
+            outcome = self._deps.ledger.get(sent.outcome_id)
         except LedgerUnavailable as error:
-            logger.info("outcome not read", outcome_id=outcome_id, error=str(error))
-            return True  # so far as anybody knows
-        return outcome is not None and not outcome.status.final
+            logger.info("outcome not read", outcome_id=sent.outcome_id, error=str(error))
+            return None
+        if outcome is None:
+            return Result.UNCONFIRMED  # it has expired
+        results = {item.key: item.result for item in outcome.inputs}
+        return results.get(sent.key, Result.UNCONFIRMED) if outcome.status.final else None
+
+    def _was_just_sent(self, key: LimitKey, last: Applied, now: int) -> bool:
+        """Whether a number was put back a moment ago without a clear answer: a second reading comes after a pause."""
+        sends = (sent for sent in self._lease.register.sends if sent.key == key)
+        return any(sent.outcome_id == last.outcome_id and now - sent.at < PAUSE * 1000 for sent in sends)
 
     def await_landings(self, requests: Mapping[str, ClaimedRequest], demands: Sequence[Demand], now: int) -> None:
         """Where an older request's call may still land over a number, that can be put back only if the pair can be
