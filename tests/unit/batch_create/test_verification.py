@@ -9,7 +9,6 @@ import pytest
 
 from batch_create.handler import run
 from batch_create.ports import Point
-from ledger.claim import ClaimStatus
 from ledger.leases import Lease, Wanted
 from ledger.register import Register, register
 from model.errors import HubSpotFailure
@@ -212,20 +211,6 @@ def test_given_younger_sends_whose_requests_were_given_up_the_number_that_is_the
         scene.ledger.fail(each, "given up", "", scene.clock())
 
     assert became(scene.run_until_final(OLDEST)) == became_of_it
-
-
-def test_given_a_number_that_is_there_a_request_that_was_given_up_unsent_has_not_set_it() -> None:
-    scene = Service()
-    scene.hubspot.limits[key(3)] = 7
-    scene.ledger.accept(YOUNGER, scene.clock())
-    assert scene.ledger.fail(YOUNGER, "given up", "", scene.clock()) is ClaimStatus.CLAIMED
-    scene.run(request("m-4", (4, 1)))
-    scene.leases.take_many([Wanted("default", PAIR, ("m-2",))], "dead", scene.clock(), scene.clock() + 45 * SECOND)
-    scene.clock.advance(60)
-    scene.run(OLDER)
-    scene.clock.advance(WINDOW)
-
-    assert became(scene.run_until_final(OLDER)) == (Result.APPLIED, None)
 
 
 def test_given_a_pair_that_is_read_for_another_send_a_younger_one_in_doubt_is_judged_by_what_is_there() -> None:
