@@ -29,7 +29,7 @@ IN_ONE_CALL = 10  # messages; SQS's maximum
 
 
 class Queue:
-    """Sends requests to the main queue and postpones messages in it. Raises QueueUnavailable."""
+    """Sends requests to the main queue and postpones messages in it. Raises QueueUnavailable, but for `hand_over`."""
 
     def __init__(self, client: SQSClient, url: str) -> None:
         self._client = client

@@ -17,7 +17,7 @@ from model.errors import LedgerUnavailable
 from model.outcomes import Outcome, Request, Status, Trigger, new_outcome
 from runtime.telemetry import logger
 
-MOST_WAITING = 500  # that are run by one holder, and named in its lease; the others look for themselves
+MOST_WAITING = 500  # ours: that are run by one holder, and named in its lease; the others look for themselves
 
 
 class Claiming:

@@ -130,7 +130,7 @@ class Verification:
         for key in keys:
             of_one = [sent for sent in judged if sent.key == key]
             there = read.get(key)
-            if self._may_be_overwritten(of_one, there, own, now):
+            if not self._judge(of_one, there, own, now):
                 continue
             last = register.last.get(key)
             if last and there != last.number and there in {sent.number for sent in of_one if sent.age < last.age}:
@@ -142,10 +142,10 @@ class Verification:
         if undone:
             self._put_back(undone)
 
-    def _may_be_overwritten(self, sends: Sequence[Sent], there: int | None, own: Collection[str], now: int) -> bool:
+    def _judge(self, sends: Sequence[Sent], there: int | None, own: Collection[str], now: int) -> bool:
         """Judge the sends of one limit that are younger than its last number, by the number that is there. An older
         one's number does not disprove a younger one: its call may have landed later. Then the younger is left in doubt
-        while its request is open, which sends it again."""
+        while its request is open, which sends it again: False."""
         register = self._lease.register
         for sent in sorted(sends, key=lambda each: each.age, reverse=True):
             last = register.last.get(sent.key)
@@ -159,8 +159,8 @@ class Verification:
                 register.apply(sent.key, _possibly(sent, now))
                 break
             if there != sent.number and result is None:
-                return True
-        return False
+                return False
+        return True
 
     def _ended_as(self, sent: Sent) -> Result | None:
         """What became of a send's input by the ledger: PENDING where its request was given up before it was sent. None

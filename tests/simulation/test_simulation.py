@@ -14,8 +14,10 @@ from tests.simulation.run import ROOT, simulate
 SEEDS = 30
 WITHIN = 100  # seeds, in which every planted bug must be found
 # Each of these went wrong once: the seed, and how many requests it had.
-REGRESSIONS = [(3, 80), (5, 80), (15, 10), (75, 80), (941, 100), (1487, 100), (1767, 100), (20306, 100)]
-REGRESSIONS += [(100547, 100), (200093, 60), (300670, 30)]
+REGRESSIONS = [
+    *[(3, 80), (5, 80), (15, 10), (75, 80), (941, 100), (1487, 100), (1767, 100), (20306, 100)],
+    *[(100547, 100), (200093, 60), (300670, 30)],
+]
 
 
 @pytest.mark.parametrize("seed", range(1, SEEDS + 1))
