@@ -14,7 +14,7 @@ from hubspot_api.merged_answer import decides, merged
 from hubspot_api.retry_policy import not_before
 from ledger.claim import Claim
 from model.contract import LimitKey
-from model.errors import HubSpotFailure, Misconfigured, Unavailable, Uncertain
+from model.errors import HubSpotFailure, Misconfigured, QuotaExhausted, Unavailable, Uncertain
 from model.outcomes import Attempt, Doubt, HubSpotResponse, Outcome, Result, Status, conclude
 from model.pair import Address, Pair
 
@@ -139,7 +139,10 @@ class ClaimedRequest:
             # The caller waits for the answer and gets the failure: the request must not take effect later, unseen.
             known |= {"status": Status.FAILED, "finished_at": now, "reason": str(waits)}
         else:
-            known |= {"retry_at": not_before(waits, self.fence, now, zone, jitter), "reason": str(waits)}
+            before = self.outcome.waits or 0
+            known |= {"retry_at": not_before(waits, self.fence - before, now, zone, jitter), "reason": str(waits)}
+            if isinstance(waits, QuotaExhausted):
+                known["waits"] = before + 1
         self.outcome = replace(self.outcome, **known)
         return self.outcome
 

@@ -51,6 +51,7 @@ class Ledger(Claims):
         """Let a claimed request of which nothing was sent since be QUEUED again, with the doubt that it has, unless
         another worker has it by now."""
         values = status_attributes(outcome.portal, Status.QUEUED) | {"settledFence": fence}
+        values["waits"] = (outcome.waits or 0) + 1
         if outcome.doubt:
             values["doubt"] = from_outcome(outcome)["doubt"]
         self._write_if_still(Status.RUNNING, outcome, values, fence)
@@ -131,7 +132,7 @@ class Ledger(Claims):
 def _settlement(outcome: Outcome, fence: int) -> Change:
     if len(outcome.attempts) > ATTEMPTS_KEPT:
         outcome = replace(outcome, attempts=outcome.attempts[-ATTEMPTS_KEPT:])
-    item = from_outcome(outcome, SETTLED)
+    item = from_outcome(outcome, (*SETTLED, "waits"))
     return Change(
         outcome.id,
         {**item, **status_attributes(outcome.portal, outcome.status), "settledFence": fence},

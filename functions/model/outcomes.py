@@ -147,6 +147,7 @@ class Outcome:
     doubt: Doubt | None = None  # for the next run, which must read before it sends
     api_version: str | None = None  # from the caller's path; where absent, the first in the settings
     ordered_as: str | None = None  # the age of the request that this one replays, as `milliseconds#id`
+    waits: int | None = None  # its runs for which the quota had no room, or its pair was not free: no failed tries
 
     @property
     def age(self) -> Age:
