@@ -6,6 +6,7 @@ import argparse
 import gc
 import json
 import os
+import signal
 import sys
 import time
 from contextlib import suppress
@@ -57,6 +58,8 @@ def total(first: int, seeds: int, requests: int, processes: int) -> Report:
     with get_context("spawn").Pool(processes, _begin) as pool, suppress(KeyboardInterrupt):
         for report in pool.imap_unordered(_report, work, chunksize=1):
             whole.add(report)
+            for seed, violation in report.violations:  # at once: the whole report can be an hour away
+                print(f"simulate: seed {seed}: {violation.kind}: {violation.what}", file=sys.stderr)
             if whole.seeds % SEEDS_BETWEEN_NEWS == 0:
                 news = f"{whole.seeds} of {seeds} seeds, {whole.requests} requests, {len(whole.violations)} violations"
                 print(f"simulate: {news}", file=sys.stderr)
@@ -103,6 +106,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="the first seed (default 1)")
     parser.add_argument("--seeds", type=int, help="how many (default: at least 1000 where there are enough requests)")
     options = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell lets its background jobs ignore
     started = time.monotonic()
     seeds = options.seeds or min(SEEDS, options.requests // 10) or 1
     requests = -(-options.requests // seeds)
