@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from batch_create.attribution import Attribution
-from batch_create.call_result import CallResult, Limits
+from batch_create.call_result import Batch, CallResult, Limits
 from batch_create.claimed_request import ClaimedRequest
 from batch_create.dependencies import Dependencies
 from batch_create.plan import Call, Demand
@@ -65,6 +65,9 @@ def unconfirmed_by(outcome_id: str) -> Attribution:
 def record(result: CallResult, register: Register, now: int, *, sent: bool) -> None:
     """Enter into the register what a call has come to. `sent` is false where a pair was only read."""
     in_doubt = sent and result.doubt is not None and not result.doubt.refused
+    # A reading that shows the number does not prove that this call set it: it may have been there before, and the call
+    # may still land, over a younger one's number.
+    may_land = sent and result.batch is not Batch.REFUSED
     # What a reading has proved may have been sent at any time before.
     sent_at = milliseconds(result.attempts[0].at) if sent and result.attempts else 0
     for winner in result.call.winners:
@@ -77,7 +80,11 @@ def record(result: CallResult, register: Register, now: int, *, sent: bool) -> N
             register.apply(key, Applied(winner.age, winner.request_id, number, since, now, unconfirmed))
         if became is Result.REJECTED:
             register.withdraw(key, winner.request_id, number)
-        elif (in_doubt and became is None) or (sent and became is Result.UNCONFIRMED):
+        elif (
+            (in_doubt and became is None)
+            or (sent and became is Result.UNCONFIRMED)
+            or (may_land and attribution and attribution.read)
+        ):
             register.send(Sent(key, winner.age, winner.request_id, number, now))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -13,6 +14,7 @@ from ledger.leases import Lease, Wanted
 from ledger.register import Register, register
 from model.errors import HubSpotFailure
 from model.outcomes import Doubt, Outcome, Result, Status
+from model.pair import Pair
 from tests.support.fakes import PAIR, START, FakeHubSpot, Service, failed, key, request
 
 SECOND = timedelta(seconds=1)
@@ -52,6 +54,11 @@ class Scene(Service):
         assert run([], 30, self.ports, verify=[("default", PAIR)]) == []
 
 
+def due(service: Service) -> Iterator[tuple[str, Pair]]:
+    """The pairs that the sweep would ask for."""
+    return (("default", pair) for pair in service.leases.due("default", service.clock()))
+
+
 def became(outcome: Outcome) -> tuple[Result, str | None]:
     (item,) = outcome.inputs
     return item.result, item.superseded_by
@@ -71,6 +78,20 @@ def test_given_a_call_of_an_older_request_that_lands_late_the_younger_number_is_
     assert scene.due == []
     assert became(scene.run_until_final(OLDER)) == (Result.SUPERSEDED, "m-2")
     assert scene.hubspot.calls == ["read", "create"]
+
+
+def test_given_a_number_that_was_there_before_a_reading_does_not_prove_that_its_call_has_landed() -> None:
+    service = Service(FakeHubSpot(replies=[failed(503)], state={PAIR: {key(3): 5}}))
+
+    (older,) = service.run(OLDER)
+    assert became(older) == (Result.APPLIED, None)  # which is true: it is there
+    service.clock.advance(30)
+    service.run(YOUNGER)
+    service.hubspot.limits[key(3)] = 5  # only now the call lands
+    service.clock.advance(WINDOW)
+    run([], 30, service.ports, verify=list(due(service)))
+
+    assert service.hubspot.limits == {key(3): 7}
 
 
 def test_given_a_call_that_has_not_landed_the_pair_is_read_once_and_left_alone() -> None:
