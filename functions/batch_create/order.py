@@ -183,9 +183,11 @@ class Verification:
         return results.get(sent.key, Result.UNCONFIRMED) if outcome.status.final else None
 
     def _was_just_sent(self, key: LimitKey, last: Applied, now: int) -> bool:
-        """Whether a number was put back a moment ago without a clear answer: a second reading comes after a pause."""
+        """Whether a number was put back a moment ago without a clear answer, or may have been by a holder that died: a
+        second reading comes after a pause."""
         sends = (sent for sent in self._lease.register.sends if sent.key == key)
-        return any(sent.outcome_id == last.outcome_id and now - sent.at < PAUSE * 1000 for sent in sends)
+        lately = any(sent.outcome_id == last.outcome_id and now - sent.at < PAUSE * 1000 for sent in sends)
+        return lately or self._lease.died_by > 0
 
     def await_landings(self, requests: Mapping[str, ClaimedRequest], demands: Sequence[Demand], now: int) -> None:
         """Where an older request's call may still land over a number, that can be put back only if the pair can be

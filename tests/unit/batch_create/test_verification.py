@@ -277,6 +277,22 @@ def test_given_a_number_that_is_set_again_without_a_clear_answer_it_is_looked_at
     assert scene.hubspot.limits == {key(3): 7}
 
 
+def test_given_a_worker_that_died_and_may_have_set_a_number_again_it_is_looked_at_twice() -> None:
+    scene = Scene()
+    scene.hubspot.limits[key(3)] = 5
+    scene.clock.advance(WINDOW)
+    until = scene.clock() + timedelta(minutes=1)
+    assert isinstance(scene.leases.take_many([Wanted("default", PAIR)], "dead", scene.clock(), until)[0], Lease)
+    scene.clock.advance(90)
+
+    scene.verify()
+    assert (scene.hubspot.calls, scene.due) == (["read"], [PAIR])
+    scene.verify()
+
+    assert scene.hubspot.calls == ["read", "read", "create"]
+    assert scene.hubspot.limits == {key(3): 7}
+
+
 def test_given_a_pair_that_another_worker_holds_it_stays_due() -> None:
     scene = Scene()
     scene.hubspot.limits[key(3)] = 5
