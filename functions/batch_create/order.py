@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from batch_create.attribution import Attribution
 from batch_create.call_result import Batch, CallResult, Limits
 from batch_create.claimed_request import ClaimedRequest
 from batch_create.dependencies import Dependencies
 from batch_create.plan import Call, Demand
-from batch_create.read_back import PAUSE, proven
+from batch_create.read_back import proven
 from batch_create.sending import Sender
 from ledger.leases import Lease
-from ledger.register import Applied, Register, Sent
+from ledger.register import LANDING, Applied, Register, Sent
 from model.contract import Category, LimitInput, LimitKey
 from model.errors import HubSpotFailure, LedgerUnavailable, Refused, Unavailable
 from model.outcomes import Age, Result
@@ -21,6 +22,7 @@ from model.pair import Address
 from model.records import milliseconds
 from runtime.telemetry import count, logger
 
+MILLISECOND = timedelta(milliseconds=1)
 SOON = 30.0  # seconds until a pair is looked at again; ours, as for the ledger (settling.py), and longer with each try
 
 
@@ -108,6 +110,7 @@ class Verification:
         """Read the pair if anything can be judged that matters: sends that may have undone a number, or that keep a
         demand waiting; but none of the `own` requests, which are read back by themselves."""
         register = self._lease.register
+        self._enter_put_backs()
         over = register.due(now)
         oldest = _oldest(demands()) if over else {}
         due = [
@@ -141,7 +144,7 @@ class Verification:
                 continue
             last = register.last.get(key)
             if last and there != last.number and there in {sent.number for sent in of_one if sent.age < last.age}:
-                if not self._was_just_sent(key, last, now):
+                if not self._may_be_under_way(key, last, now):
                     undone[key] = last
             else:
                 register.forget([key], now)
@@ -182,12 +185,20 @@ class Verification:
         results = {item.key: item.result for item in outcome.inputs}
         return results.get(sent.key, Result.UNCONFIRMED) if outcome.status.final else None
 
-    def _was_just_sent(self, key: LimitKey, last: Applied, now: int) -> bool:
-        """Whether a number was put back a moment ago without a clear answer, or may have been by a holder that died: a
-        second reading comes after a pause."""
-        sends = (sent for sent in self._lease.register.sends if sent.key == key)
-        lately = any(sent.outcome_id == last.outcome_id and now - sent.at < PAUSE * 1000 for sent in sends)
-        return lately or self._lease.died_by > 0
+    def _enter_put_backs(self) -> None:
+        """Enter what a holder that died may have put back: no outcome tells of it."""
+        lease, register = self._lease, self._lease.register
+        for key in {sent.key for sent in register.sends if lease.died_by and register.can_undo(sent)}:
+            last = register.last[key]
+            register.send(Sent(key, last.age, last.outcome_id, last.number, lease.died_by))
+
+    def _may_be_under_way(self, key: LimitKey, last: Applied, now: int) -> bool:
+        """Whether a number was put back without a clear answer, and so lately that it may land still: then it is looked
+        for again, and not sent again."""
+        return any(
+            (sent.key, sent.outcome_id) == (key, last.outcome_id) and now - sent.at < LANDING / MILLISECOND
+            for sent in self._lease.register.sends
+        )
 
     def await_landings(self, requests: Mapping[str, ClaimedRequest], demands: Sequence[Demand], now: int) -> None:
         """Where an older request's call may still land over a number, that can be put back only if the pair can be
