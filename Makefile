@@ -1,6 +1,6 @@
 # The only door for people. `make` alone says what is behind it.
 .DEFAULT_GOAL := help
-.PHONY: help setup security-tools demo picture up down test check client synth simulate campaign kill twice fuzz security sbom audit bench deploy lock clean
+.PHONY: help setup security-tools demo picture up down test check client portal synth simulate campaign kill twice fuzz security sbom audit bench deploy lock clean
 .SILENT:
 MAKEFLAGS += --no-print-directory
 
@@ -48,6 +48,10 @@ client: setup ## make a caller's key NAME=… [PORTALS=a,b] [OBJECT_TYPES=…] [
 		$(if $(REPLAY),--replay) $(if $(RATE),--rate '$(RATE)') $(if $(PRINCIPALS),--principals '$(PRINCIPALS)') \
 		$(if $(ROTATE),--rotate) $(if $(RETIRE),--retire) $(if $(REMOVE),--remove) \
 		$(if $(STACK),--stack '$(STACK)')
+
+portal: setup ## add a portal, give it another token, or end it NAME=… [TOKEN=file] [END=1] [STACK=…]
+	test -n '$(NAME)' || { echo 'portal: say which: make portal NAME=acme TOKEN=file' >&2; exit 1; }
+	PYTHONPATH=functions python -m local.portal '$(NAME)' $(if $(TOKEN),--token '$(TOKEN)') $(if $(END),--end) $(if $(STACK),--stack '$(STACK)')
 
 # In two workers, as the tests of the deployed stack mostly wait. They come first, as they take longest.
 test: check security-tools ## check, then every test

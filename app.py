@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent
 def build(app: cdk.App, root: Path = ROOT) -> AssociationLimitsStack:
     """The stack in `app`, checked by cdk-nag at synth. Raises ConfigurationError."""
     settings = parse_settings(app.node.try_get_context("settings"))
-    scheduled = load_scheduled_requests(root / "limits", settings.schedules, settings.portals)
+    scheduled = load_scheduled_requests(root / "limits", settings.schedules)
     nag.check(app)
     return AssociationLimitsStack(app, settings, scheduled, root / "functions")
 

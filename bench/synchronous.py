@@ -66,7 +66,7 @@ def limits(number: int) -> list[dict[str, Any]]:
 def through_run(number: int) -> str:
     """A request as the webhook makes it; its id."""
     body = {"fromObjectType": "2-1", "toObjectType": "contacts", "inputs": limits(number)}
-    request = Request(parse_envelope(body, ["default"]), Trigger.WEBHOOK, str(uuid4()), now(), interactive=True)
+    request = Request(parse_envelope(body), Trigger.WEBHOOK, str(uuid4()), now(), interactive=True)
     (ran,) = run([request], 22, production())
     if ran.outcome.status != "COMPLETE":
         raise AssertionError(f"a request ended {ran.outcome.status}: {ran.outcome.reason}")

@@ -108,7 +108,7 @@ def measure(inputs: int) -> Measured:
 
         limits = [{"category": "USER_DEFINED", "typeId": n, "maxToObjectIds": 5} for n in range(1, inputs + 1)]
         body = {"portal": "default", "fromObjectType": "deals", "toObjectType": "contacts", "inputs": limits}
-        envelope, hubspot = parse_envelope(body, {"default"}), FakeHubSpot()
+        envelope, hubspot = parse_envelope(body), FakeHubSpot()
         deps = ports(Ledger(table, timedelta(days=400)), hubspot, Clock())
         first = Request(envelope, Trigger.QUEUE, "7f1c2f0e-64f5-4b0e-9f3a-5a1a2f9d8b11", START - timedelta(hours=1))
         run([first], 30, deps)

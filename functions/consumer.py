@@ -15,7 +15,7 @@ from ledger.claim import Claim, ClaimStatus
 from model.contract import DEFAULT_PORTAL, ContractError
 from model.errors import LedgerUnavailable, QueueUnavailable
 from model.outcomes import Request, Status
-from production import ledger, now, production, queue, settings
+from production import ledger, now, portal_registry, production, queue
 from runtime.telemetry import logger, metrics
 
 if TYPE_CHECKING:
@@ -44,11 +44,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
     for message in event["Records"]:
         if pair := to_verify(message):
             # Never returned: a pair that cannot be read now is asked for again by the next sweep.
-            if pair[0] in settings().portals:
+            if _is_used(pair[0]):
                 verify.append(pair)
             continue
         try:
-            readable.append((message, from_message(message, settings().portals)))
+            readable.append((message, from_message(message)))
         except ContractError as error:
             if not _rejected(message, str(error)):
                 returned.append(message["messageId"])
@@ -67,6 +67,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
         # They come back all the same, after the queue's own visibility timeout.
         logger.warning("postpone failed", error=str(error))
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in returned]}
+
+
+def _is_used(portal: str) -> bool:
+    try:
+        return portal_registry().knows(portal)
+    except LedgerUnavailable as error:
+        logger.warning("portal not looked up", portal=portal, error=str(error))
+        return False
 
 
 def _finished(message: Message, claim: Claim) -> bool:

@@ -14,7 +14,7 @@ from model.contract import DEFAULT_PORTAL, ContractError
 from model.errors import LedgerUnavailable
 from model.outcomes import Request, Status
 from model.validation import parse_json
-from production import ledger, now, settings
+from production import ledger, now
 from runtime.telemetry import count, logger, metrics
 
 if TYPE_CHECKING:
@@ -79,5 +79,5 @@ def _request(message: Message) -> Request:
     """The request in a message of the main queue, or in an event that EventBridge or Lambda gave up."""
     if is_event(message):
         invocation = attribute(message, "RequestID") or message["messageId"]
-        return from_event(parse_json(message["body"]), settings().portals, invocation, sent_at(message))
-    return from_message(message, settings().portals)
+        return from_event(parse_json(message["body"]), invocation, sent_at(message))
+    return from_message(message)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,10 +18,10 @@ BY_EVENTBRIDGE = ("RequestID", "SCHEDULE_ARN", "RULE_ARN")  # attributes of an e
 UNREPLACED = "<aws.scheduler."
 
 
-def from_message(message: Message, portals: Collection[str]) -> Request:
+def from_message(message: Message) -> Request:
     """The request in a message of the main queue. Raises ContractError."""
     return Request(
-        envelope=parse_envelope(parse_json(message["body"]), portals),
+        envelope=parse_envelope(parse_json(message["body"])),
         trigger=Trigger.QUEUE,
         own_id=message["messageId"],
         requested_at=sent_at(message),
@@ -36,7 +35,7 @@ def to_verify(message: Message) -> tuple[str, Pair] | None:
     return (portal, Pair(*types)) if len(types) == 2 and all(object_type_id(each) == each for each in types) else None
 
 
-def from_event(event: Any, portals: Collection[str], invocation_id: str, now: datetime) -> Request:
+def from_event(event: Any, invocation_id: str, now: datetime) -> Request:
     """The request in a schedule's input, or in the `detail` of a rule's event. Raises ContractError."""
     by_rule = isinstance(event, dict) and "detail-type" in event and "detail" in event
     value = event["detail"] if by_rule else event
@@ -44,9 +43,7 @@ def from_event(event: Any, portals: Collection[str], invocation_id: str, now: da
     own_id, requested_at = _of_rule(event) if by_rule else (invocation_id, now)
     if isinstance(value, dict) and UNREPLACED in str(value.get("idempotencyKey", "")):
         value = {name: part for name, part in value.items() if name != "idempotencyKey"}
-    return Request(
-        envelope=parse_envelope(value, portals), trigger=Trigger.SCHEDULE, own_id=own_id, requested_at=requested_at
-    )
+    return Request(envelope=parse_envelope(value), trigger=Trigger.SCHEDULE, own_id=own_id, requested_at=requested_at)
 
 
 def _of_rule(event: dict[str, Any]) -> tuple[str, datetime]:

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from hubspot_api.object_types import ObjectTypes
     from ledger.history import History
     from ledger.leases import Leases
+    from ledger.portals import PortalRegistry
     from runtime.settings import Settings
+    from tokens.portals import Portals
 
 # An adapter that only some entry points need is imported where it is made: `sweep` loads nothing that it does not use.
 
@@ -75,6 +77,22 @@ def history() -> History:
 
 
 @cache
+def portal_registry() -> PortalRegistry:
+    """The portals that this deployment has worked for."""
+    from ledger.portals import PortalRegistry
+
+    return PortalRegistry(_table())
+
+
+@cache
+def portals() -> Portals:
+    """The portals that requests are taken for."""
+    from tokens.portals import Portals
+
+    return Portals(secret_store(), settings().token_secret_prefix, portal_registry(), now)
+
+
+@cache
 def queue() -> Queue:
     """The main queue of this deployment."""
     from aws.sqs import Queue
@@ -88,7 +106,7 @@ def authentication() -> Authentication:
     from api.authentication import Authentication
     from ledger.client_rates import ClientRates
 
-    return Authentication(settings(), secret_store(), ClientRates(_table()))
+    return Authentication(settings(), secret_store(), portals(), ClientRates(_table()))
 
 
 @cache
@@ -105,18 +123,18 @@ def production() -> Dependencies:
     known = settings()
     hubspot, version = HubSpot(known.hubspot_base_url), known.hubspot_api_versions[0]
     quota = SharedQuota(_table(), now, sleep, Quota(known.quota_calls), known.head_room)
-    locks = Locks(_table())
+    tokens = TokenProvider(secret_store(), portals(), hubspot, Locks(_table()), quota, now, sleep, version)
     return Dependencies(
         ledger=ledger(),
         leases=leases(),
         object_types=object_types(),
         hubspot=hubspot,
-        tokens=TokenProvider(secret_store(), known.token_secret_prefix, hubspot, locks, quota, now, sleep, version),
+        tokens=tokens,
         quota=quota,
         clock=now,
         jitter=random.random,
         new_id=lambda: f"{random.getrandbits(64):x}",
-        zone=known.zone,
+        zone=lambda portal: tokens.zone(portal) or known.zone(portal),
         sleep=sleep,
         reached=lambda point: None,
         side_by_side=side_by_side,

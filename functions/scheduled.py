@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from batch_create.handler import run
 from envelopes import from_event
 from ledger.claim import ClaimStatus
-from production import now, production, queue, settings
+from production import now, production, queue
 from runtime.telemetry import logger, metrics
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ RESERVE = 5.0  # seconds of the invocation kept for settling and handing over
 def handler(event: Any, context: LambdaContext) -> dict[str, str]:
     """Run one scheduled request. Raises ContractError for an input that can never be run, so that the invocation fails
     and its alarm rings."""
-    request = from_event(event, settings().portals, context.aws_request_id, now())
+    request = from_event(event, context.aws_request_id, now())
     seconds = context.get_remaining_time_in_millis() / 1000 - RESERVE
     (claim,) = run([request], seconds, production())
     if claim.claim_status is ClaimStatus.KEY_REUSED:

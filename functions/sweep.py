@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ledger.replay import continued
 from model.errors import QueueUnavailable
-from production import leases, ledger, now, queue, settings
+from production import leases, ledger, now, portal_registry, queue, settings
 from runtime.telemetry import count, logger, metrics
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def handler(event: Any, context: LambdaContext) -> dict[str, int]:
     consumer finds it finished. Raises LedgerUnavailable, and after all were tried QueueUnavailable; the next run tries
     again."""
     swept, failure = 0, None
-    for put_back in chain.from_iterable(map(_overdue, settings().portals)):
+    for put_back in chain.from_iterable(map(_overdue, _portals())):
         if context.get_remaining_time_in_millis() / 1000 < RESERVE:
             logger.warning("sweep not finished", swept=swept)
             break
@@ -48,6 +48,11 @@ def handler(event: Any, context: LambdaContext) -> dict[str, int]:
     if failure:
         raise failure
     return {"swept": swept}
+
+
+def _portals() -> Iterator[str]:
+    # Those of the settings besides, as a version before the registry may have left something for them.
+    return iter(dict.fromkeys(chain(portal_registry().names(), settings().portals)))
 
 
 def _overdue(portal: str) -> Iterator[Callable[[], int]]:

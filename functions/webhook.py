@@ -14,13 +14,13 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from api import response
 from api.clients import Client
 from api.query import page_token, permitted_filter, wants_all
-from api.request import batch_request, prefers_async
+from api.request import batch_request, prefers_async, require_known
 from batch_create.handler import run
 from ledger.claim import ClaimStatus
 from ledger.replay import NotReplayable, replay
 from model.contract import DEFAULT_PORTAL
 from model.outcomes import ID, Outcome, Request
-from production import authentication, history, ledger, now, object_types, production, queue, settings
+from production import authentication, history, ledger, now, object_types, portals, production, queue, settings
 from runtime.telemetry import logger, metrics
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ def batch_create(version: str, from_type: str, to_type: str, portal: str = DEFAU
     event, began = app.current_event, now()
     client = authentication().sender(event, portal, began)
     path = {"portal": portal, "from_object_type": from_type, "to_object_type": to_type}
-    request = batch_request(event, client, object_types(), settings(), began, version, **path)
+    versions = settings().hubspot_api_versions
+    request = batch_request(event, client, object_types(), portals(), versions, began, version, **path)
     if client.signed_as or prefers_async(event):  # some of HubSpot's own requests wait for five seconds only
         return _accept(request)
     left = LONGEST_RUN - (now() - began).total_seconds()  # HubSpot may have been asked for an object type
@@ -91,7 +92,10 @@ def replay_outcome(outcome_id: str) -> Response[str]:
 def list_outcomes() -> Response[str]:
     """A page of a portal's outcomes, newest first."""
     client, known = _client(), object_types().known
-    page = history().page(permitted_filter(app.current_event.resolved_query_string_parameters, client, known))
+    wanted = permitted_filter(app.current_event.resolved_query_string_parameters, client, known)
+    page = history().page(wanted)
+    if not page.outcomes and not portals().was_used(wanted.portal):  # one that has ended keeps its outcomes
+        require_known(wanted.portal, portals())
     following = {"paging": {"next": {"after": page_token(page.after)}}} if page.after else {}
     shown = [response.readable(outcome) for outcome in client.readable(page.outcomes, known)]
     return response.reply(200, {"results": shown, **following})

@@ -56,13 +56,12 @@ class Alarms(Construct):
             "GET /outcomes?portal=NAME&status=UNCONFIRMED. Compare with HubSpot, then POST /outcomes/{id}/replay where "
             "it differs.",
         )
-        for portal, secret in watched.storage.token_names.items():
-            self._ring(
-                f"PortalMisconfigured-{portal}",
-                watched.counted("PortalMisconfigured", portal),
-                f"The token of portal {portal} is refused or lacks a scope. Mend the secret {secret}; what waits on "
-                "the queue then runs by itself.",
-            )
+        self._ring(
+            "PortalMisconfigured",
+            watched.counted("PortalMisconfigured"),
+            'The token of a portal is refused, lacks a scope or is gone. The log line "portal misconfigured" names the '
+            "portal, and why its secret is to be mended; what waits on the queue then runs by itself.",
+        )
 
     def _watch_queues(self, watched: Watched) -> None:
         queue = watched.queue

@@ -24,8 +24,7 @@ from model.contract import DEFAULT_PORTAL
 from model.validation import Text, portal_name
 from runtime.settings import API_VERSION, RETENTION_DAYS
 
-# Each portal's secret is named in a role's inline policies, and IAM takes 10,240 characters of those.
-MAX_PORTALS = 50
+MAX_PORTALS = 50  # ours: these are the first ones, whose secrets the deployment makes; more come at run time
 # Their names and time zones are in each function's environment, of which Lambda takes 4,096 characters as JSON:
 # docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html. The rest of it needs up to 1,200.
 MAX_PORTALS_TEXT = 2_800
@@ -122,6 +121,12 @@ class Settings:
             raise Invalid(
                 f"portals and timeZones are {length} characters together; must be at most {MAX_PORTALS_TEXT}, "
                 "because Lambda takes no more; shorten names or deploy a second stack"
+            )
+
+        if f"{self.stack_name}/".startswith(f"{self.secret_prefix}/"):
+            raise Invalid(
+                f"secretPrefix must not be {json.dumps(self.secret_prefix)}: what is below it are portals, and the "
+                f"secret {self.stack_name}/clients, which holds the API's clients, would be one"
             )
 
     @property

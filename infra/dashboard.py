@@ -40,10 +40,7 @@ class Dashboard(Construct):
             metric_groups=[
                 _graph("Outcomes", [watched.counted(name) for name in ENDS]),
                 _graph("Found again by the sweep", [watched.counted("SweptOutcomes")]),
-                _graph(
-                    "Portals misconfigured",
-                    [watched.counted("PortalMisconfigured", portal) for portal in watched.storage.token_names],
-                ),
+                _graph("Portals misconfigured", [watched.counted("PortalMisconfigured")]),
             ],
         )
         api = watched.ingress.api

@@ -44,7 +44,7 @@ class Package:
 
 
 class ServiceFunction(Construct):
-    """`function`, whose role allows exactly `permissions`, its own log, its traces, and the key of the data if any.
+    """`function`, whose `role` allows exactly `permissions`, its own log, its traces, and the key of the data if any.
 
     `invoked` is what others call: with SnapStart the newest published version, of which Lambda has a snapshot, and
     else the function itself.
@@ -77,7 +77,7 @@ class ServiceFunction(Construct):
         ]
         if dead_letters:
             own.append(iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[dead_letters.queue_arn]))
-        role = iam.Role(
+        self.role = iam.Role(
             self,
             "Role",
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
@@ -85,7 +85,7 @@ class ServiceFunction(Construct):
             inline_policies={"permissions": iam.PolicyDocument(statements=[*own, *permissions])},
         )
         for rule in ("AwsSolutions-IAM5[Resource::*]", "Serverless-LambdaStarPermissions"):
-            acknowledge(role, rule, "X-Ray's two put actions take no resource; no other statement has a wildcard.")
+            acknowledge(self.role, rule, "X-Ray's two put actions take no resource; no other statement has this one.")
         self.function = lambda_.Function(
             self,
             "Function",
@@ -100,7 +100,7 @@ class ServiceFunction(Construct):
             environment={**package.environment, **(environment or {})},
             environment_encryption=package.encryption.data_key,
             # Read only, so that what the role may do stands above in full and CDK adds nothing of its own.
-            role=role.without_policy_updates(),
+            role=self.role.without_policy_updates(),
             log_group=log,
             logging_format=lambda_.LoggingFormat.JSON,
             application_log_level_v2=LOG_LEVELS[settings.log_level],

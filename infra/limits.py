@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -54,12 +54,12 @@ class _File:
 _file = Schema(record(_File, "a key of such a file"))
 
 
-def load_scheduled_requests(folder: Path, files: Sequence[str], portals: Collection[str]) -> list[ScheduledRequest]:
+def load_scheduled_requests(folder: Path, files: Sequence[str]) -> list[ScheduledRequest]:
     """The scheduled requests of `files` in `folder`. Raises ConfigurationError with all problems of all files."""
     problems: list[str] = []
     requests: list[ScheduledRequest] = []
     for file in files:
-        found = _read(folder, file, portals)
+        found = _read(folder, file)
         if isinstance(found, ScheduledRequest):
             requests.append(found)
         else:
@@ -74,7 +74,7 @@ def load_scheduled_requests(folder: Path, files: Sequence[str], portals: Collect
     return requests
 
 
-def _read(folder: Path, file: str, portals: Collection[str]) -> ScheduledRequest | list[str]:
+def _read(folder: Path, file: str) -> ScheduledRequest | list[str]:
     path = folder / file
     if not path.is_file():
         return ["there is no such file; correct settings.schedules or add the file"]
@@ -92,7 +92,7 @@ def _read(folder: Path, file: str, portals: Collection[str]) -> ScheduledRequest
         problems = [str(problem) for problem in error.problems]
     envelope = None
     if isinstance(content.get("request"), dict):
-        envelope, wrong = _checked(content["request"], portals)
+        envelope, wrong = _checked(content["request"])
         problems += [f"request.{problem}" for problem in wrong]
     if problems or read is None or envelope is None:
         return problems
@@ -101,9 +101,9 @@ def _read(folder: Path, file: str, portals: Collection[str]) -> ScheduledRequest
     )
 
 
-def _checked(request: dict[str, Any], portals: Collection[str]) -> tuple[Envelope | None, list[str]]:
+def _checked(request: dict[str, Any]) -> tuple[Envelope | None, list[str]]:
     try:
-        envelope = parse_envelope(request, portals)
+        envelope = parse_envelope(request)
     except ContractError as error:
         return None, [str(problem) for problem in error.problems]
     if envelope.idempotency_key is not None:

@@ -130,6 +130,8 @@ class AssociationLimitsStack(Stack):
             permissions=[*storage.search_outcomes(BY_STATUS), storage.update_outcomes(), queue.send()],
             no_dead_letters="Its event holds no request, and the next run repeats the work of one that failed.",
         )
+        for runs in (webhook, consumer, clock):
+            storage.acknowledge_tokens(runs.role)
         ingress = Ingress(self, "Ingress", settings, encryption, webhook.invoked)
         queue.drained_by(consumer.invoked)
         queue.dead_letters_drained_by(dead_letters.invoked)
@@ -155,6 +157,7 @@ class AssociationLimitsStack(Stack):
             "OutcomesTable": storage.outcomes.table_name,
             "TokenSecretName": token_names.get(DEFAULT_PORTAL, token_names[settings.portals[0]]),
             "ClientsSecretName": storage.clients_name,
+            "SecretPrefix": storage.secret_prefix,
         }
         for name, value in outputs.items():
             CfnOutput(self, name, value=value)

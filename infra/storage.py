@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_secretsmanager as secrets
@@ -22,7 +23,8 @@ INDEXES = {BY_PAIR: "pairKey", BY_STATUS: "statusKey"}
 
 
 class Storage(Construct):
-    """The table `outcomes`, one item per request, and secrets by name: `token_names` by portal, and `clients_name`."""
+    """The table `outcomes`, one item per request, and secrets by name: `token_names` of the first portals, and
+    `clients_name`. Other portals are secrets as well, below `secret_prefix`, and no resources of the stack."""
 
     def __init__(self, scope: Construct, id: str, settings: Settings, encryption: Encryption) -> None:
         super().__init__(scope, id)
@@ -48,20 +50,19 @@ class Storage(Construct):
                 sort_key=_text("sortKey"),
                 projection_type=dynamodb.ProjectionType.KEYS_ONLY,
             )
-        self.token_names = {portal: f"{settings.secret_prefix}/{portal}" for portal in settings.portals}
+        self.secret_prefix = settings.secret_prefix
+        self.token_names = {portal: f"{self.secret_prefix}/{portal}" for portal in settings.portals}
         self.clients_name = f"{settings.stack_name}/clients"
-        self._tokens = [
+        for portal, name in self.token_names.items():
             self._secret(
                 f"Token-{portal}",
                 settings,
-                name=self.token_names[portal],
+                name=name,
                 description=f"HubSpot token of portal {portal}: the token itself, or JSON with accessToken",
                 template="{}",
                 rotation="HubSpot has no interface that makes a new private-app token or service key; its owner does. "
                 "The functions renew an OAuth token themselves and write it back.",
             )
-            for portal in settings.portals
-        ]
         self._clients = self._secret(
             "Clients",
             settings,
@@ -113,6 +114,24 @@ class Storage(Construct):
     def _on_items(self, *actions: str) -> iam.PolicyStatement:
         return iam.PolicyStatement(actions=list(actions), resources=[self.outcomes.table_arn])
 
+    @property
+    def _tokens(self) -> str:
+        return Stack.of(self).format_arn(
+            service="secretsmanager",
+            resource="secret",
+            resource_name=f"{self.secret_prefix}/*",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+
+    def acknowledge_tokens(self, role: iam.Role) -> None:
+        """Live with the one wildcard on resources of the owner's, in a role with `renew_tokens`."""
+        shown = f"arn:<AWS::Partition>:secretsmanager:<AWS::Region>:<AWS::AccountId>:secret:{self.secret_prefix}/*"
+        acknowledge(
+            role,
+            f"AwsSolutions-IAM5[Resource::{shown}]",
+            "A portal is a secret below this prefix, so that one is added without a deployment. Nothing else is there.",
+        )
+
     def renew_tokens(self) -> iam.PolicyStatement:
         """Leave to read each portal's token, and to write back one that was refreshed."""
         return iam.PolicyStatement(
@@ -121,7 +140,7 @@ class Storage(Construct):
                 "secretsmanager:PutSecretValue",
                 "secretsmanager:UpdateSecretVersionStage",
             ],
-            resources=[token.secret_arn for token in self._tokens],
+            resources=[self._tokens],
         )
 
     def read_clients(self) -> iam.PolicyStatement:

@@ -29,12 +29,12 @@ class Watched:
     ingress: Ingress
     storage: Storage
 
-    def counted(self, name: str, portal: str | None = None) -> cloudwatch.Metric:
-        """How often the functions counted `name` within five minutes, for one portal where the metric is of each."""
+    def counted(self, name: str) -> cloudwatch.Metric:
+        """How often the functions counted `name` within five minutes."""
         # Powertools gives every metric the dimension `service`.
         return cloudwatch.Metric(
             namespace=NAMESPACE,
             metric_name=name,
-            dimensions_map={"service": self.service} | ({"portal": portal} if portal else {}),
+            dimensions_map={"service": self.service},
             statistic="Sum",
         )

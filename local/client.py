@@ -8,46 +8,24 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import secrets
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
-
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
 
 from api import clients
 from api.clients import MAX_KEYS, Client, Clients, parse
 from aws.secrets_manager import NO_MEMORY, SecretStore
-from local import emulator
-from local.processes import ROOT
-from local.stack import STACK_FILE, key_hash
+from local.place import NotDone, Place, find
+from local.stack import key_hash
 from model.contract import ContractError
 from model.errors import HubSpotFailure
 from model.records import plain
 
-if TYPE_CHECKING:
-    from types_boto3_secretsmanager import SecretsManagerClient
-
 KEY_BYTES = 32
 TRIES = 5  # where others change the secret at the same moment
 OUTPUT = "ClientsSecretName"
-
-
-class NotDone(Exception):
-    """Nothing was changed. The message says why, and what to do."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the clients of one stack are kept."""
-
-    title: str
-    secret: str
-    client: SecretsManagerClient
 
 
 def new_key() -> str:
@@ -104,48 +82,18 @@ def _with(known: Clients, name: str, hashes: tuple[str, ...]) -> Clients:
 
 def change(place: Place, how: Callable[[Clients], Clients]) -> None:
     """Replace the clients as they are by what `how` makes of them, and nobody else's change. Raises NotDone."""
-    store = SecretStore(place.client, lambda: datetime.now(UTC))
+    store, secret = SecretStore(place.client, lambda: datetime.now(UTC)), place.output(OUTPUT)
     try:
         for _ in range(TRIES):
-            current = store.current(place.secret, NO_MEMORY)
-            wanted = how(parse(current.text, place.secret))
-            if store.replace(place.secret, current.version, json.dumps(plain(wanted))):
+            current = store.current(secret, NO_MEMORY)
+            wanted = how(parse(current.text, secret))
+            if store.replace(secret, current.version, json.dumps(plain(wanted))):
                 return
     except HubSpotFailure as failure:
         raise NotDone(failure.message) from None
     except ContractError as error:
         raise NotDone(str(error)) from None
-    raise NotDone(f"the secret {place.secret} was changed by others again and again; try again")
-
-
-def place(stack: str | None) -> Place:
-    """The stack of that name in the environment's account; without a name the local stack, where one is up. Raises
-    NotDone."""
-    if stack is None and STACK_FILE.exists():
-        described = json.loads(STACK_FILE.read_text())
-        emulator.isolate()
-        os.environ.update(emulator.credentials(described["awsEndpointUrl"]))
-        return _place("the local stack", _default_name())
-    name = stack or _default_name()
-    return _place(f"the stack {name} in AWS", name)
-
-
-def _place(title: str, name: str) -> Place:
-    try:
-        session = boto3.session.Session()
-        cloudformation = session.client("cloudformation")
-        (described,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
-        outputs = {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
-        if OUTPUT not in outputs:
-            raise NotDone(f"{title} has no output {OUTPUT}: it is not this service's, or an older one")
-        return Place(title, outputs[OUTPUT], session.client("secretsmanager"))
-    except (ClientError, BotoCoreError) as error:
-        raise NotDone(f"{title} was not found: {error}") from error
-
-
-def _default_name() -> str:
-    settings: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]["settings"]
-    return str(settings["stackName"])
+    raise NotDone(f"the secret {secret} was changed by others again and again; try again")
 
 
 def _entry(options: argparse.Namespace, key_hash: str) -> Client:
@@ -194,7 +142,7 @@ def main() -> None:
     options = _options()
     name, key = options.name, new_key()
     try:
-        where = place(options.stack)
+        where = find(options.stack)
         if options.remove:
             change(where, lambda known: removed(known, name))
             said = f"removed {name}: warm functions forget it within five minutes"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from aws.secrets_manager import SecretStore
     from ledger.client_rates import ClientRates
     from runtime.settings import Settings
+    from tokens.portals import Portals
 
 # One message for all portals, so that it shows neither which of them exist nor which have an app.
 NOT_SIGNED = f"{SIGNATURE} is not the signature of this request under the appSecret of its portal"
@@ -52,9 +53,10 @@ class TooManyRequests(Exception):
 class Authentication:
     """Recognises callers by the secret with the clients, and HubSpot by the portals' secrets."""
 
-    def __init__(self, settings: Settings, secrets: SecretStore, rates: ClientRates) -> None:
+    def __init__(self, settings: Settings, secrets: SecretStore, portals: Portals, rates: ClientRates) -> None:
         self._settings = settings
         self._secrets = secrets
+        self._portals = portals
         self._rates = rates
 
     def client(self, event: APIGatewayProxyEvent, now: datetime) -> Client:
@@ -79,9 +81,9 @@ class Authentication:
         time = event.headers.get(TIME, "")
         if not is_timely(time, now):
             raise Unauthenticated("time", NOT_NOW)
-        if portal in self._settings.portals:  # else a caller could name any secret
+        if portal in self._portals:
             body, addresses = body_of(event), self._addresses(event)
-            for version in self._secrets.recent(f"{self._settings.token_secret_prefix}/{portal}", RECHECK_AFTER):
+            for version in self._secrets.recent(self._portals.secret_name(portal), RECHECK_AFTER):
                 secret = app_secret(version.text)
                 if secret and is_signed(secret, event.http_method, addresses, body, time, presented):
                     # A repetition within its five minutes gets the first answer again, and nothing is done twice.

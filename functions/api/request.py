@@ -14,11 +14,13 @@ from model.outcomes import Request, Trigger
 from model.validation import parse_batch, parse_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
     from api.clients import Client
     from hubspot_api.object_types import ObjectTypes
-    from runtime.settings import Settings
+    from tokens.portals import Portals
 
 JSON = "application/json"
 ASKING = 5.0  # seconds for HubSpot to tell the ids of types; only a client with a list of types waits for them
@@ -29,22 +31,23 @@ def batch_request(
     event: APIGatewayProxyEvent,
     client: Client,
     types: ObjectTypes,
-    settings: Settings,
+    portals: Portals,
+    allowed: Sequence[str],
     now: datetime,
     version: str,
     **path: str,
 ) -> Request:
     """The request that a call asks for. `path` holds portal, from_object_type and to_object_type.
 
-    Raises Forbidden, NotFoundError (an API version that the settings do not allow), ServiceError (413, 415) and
-    ContractError.
+    `allowed` are API versions. Raises Forbidden, NotFoundError (another version, an unknown portal), ServiceError (413,
+    415), ContractError and LedgerUnavailable.
     """
     client.require_portal(path["portal"])  # before anything else, so that refusals tell nothing about other portals
-    allowed = settings.hubspot_api_versions
     if version not in allowed:
         raise NotFoundError(f"the API version {version} is not one of this deployment's: {', '.join(allowed)}")
     key = client.signed_as or event.headers.get("Idempotency-Key")
-    envelope = parse_batch(parse_json(body_of(event)), settings.portals, **path, idempotency_key=key)
+    envelope = parse_batch(parse_json(body_of(event)), **path, idempotency_key=key)
+    require_known(envelope.portal, portals)
     client.require(envelope.portal, (envelope.from_object_type, envelope.to_object_type), types.asking(ASKING))
     return Request(
         envelope=envelope,
@@ -55,6 +58,12 @@ def batch_request(
         api_version=version,
         interactive=True,
     )
+
+
+def require_known(portal: str, portals: Portals) -> None:
+    """Raise NotFoundError for a portal that is none of this deployment's, or has ended."""
+    if portal not in portals:
+        raise NotFoundError(f"there is no portal {portal}")
 
 
 def _requested_at(event: APIGatewayProxyEvent, now: datetime) -> datetime:

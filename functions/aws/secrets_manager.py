@@ -11,7 +11,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from model.errors import HubSpotFailure, Misconfigured, Unavailable
+from model.errors import HubSpotFailure, Misconfigured, SecretMissing, Unavailable
 from runtime.redaction import NAMES, remember
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ CURRENT = "AWSCURRENT"
 # The label of what we write, before it becomes the current version. AWS may delete a version without a label.
 REFRESHED = "REFRESHED"
 # No retry helps against these: the owner must create the secret, or let the function read it.
-PERMANENT = {"ResourceNotFoundException", "AccessDeniedException", "InvalidRequestException", "DecryptionFailure"}
+MISSING = "ResourceNotFoundException"
+PERMANENT = {"AccessDeniedException", "InvalidRequestException", "DecryptionFailure"}
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Secret:
 
 
 class SecretStore:
-    """Secrets by name. Raises Misconfigured (missing, not allowed) or Unavailable (try again)."""
+    """Secrets by name. Raises SecretMissing, Misconfigured (not allowed) or Unavailable (try again)."""
 
     def __init__(self, client: SecretsManagerClient, clock: Callable[[], datetime]) -> None:
         self._client = client
@@ -103,7 +104,7 @@ class SecretStore:
             return getattr(self._client, operation)(SecretId=name, **arguments)
         except (ClientError, BotoCoreError) as error:
             code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
-            kind = Misconfigured if code in PERMANENT else Unavailable
+            kind = SecretMissing if code == MISSING else Misconfigured if code in PERMANENT else Unavailable
             raise kind(f"the secret {name} could not be {what} ({code})") from error
 
     def _remember(self, name: str, secret: Secret, asked_at: datetime) -> None:

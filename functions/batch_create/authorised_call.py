@@ -14,11 +14,20 @@ from batch_create.plan import Call
 from batch_create.ports import Point
 from hubspot_api.client import Answer
 from hubspot_api.retry_policy import not_before
-from model.errors import HubSpotFailure, QuotaExhausted, Unavailable
+from model.errors import HubSpotFailure, Misconfigured, PortalEnded, QuotaExhausted, Refused, Unavailable, Uncertain
 from model.outcomes import Attempt, HubSpotResponse, Verdict
 from model.pair import Address
 
 T = TypeVar("T")
+
+# What became of a call that failed so.
+VERDICTS = {
+    Refused: Verdict.REFUSED,
+    Misconfigured: Verdict.MISCONFIGURED,
+    PortalEnded: Verdict.MISCONFIGURED,
+    Unavailable: Verdict.UNAVAILABLE,
+    Uncertain: Verdict.UNCERTAIN,
+}
 
 TOKEN_REFUSED = (401, 403)
 TOO_MANY_REQUESTS = 429
@@ -45,6 +54,10 @@ class AuthorisedCalls:
     def expect(self, portal: str, calls: int) -> None:
         """Expect so many more calls, so that slots for them are taken together."""
         self._ahead[portal] += calls
+
+    def down(self, portal: str) -> HubSpotFailure | None:
+        """Why every further call for a portal would fail, if it would."""
+        return self._down.get(portal)
 
     def create(self, call: Call, result: CallResult) -> Answer:
         """Send a batch create."""
@@ -158,7 +171,7 @@ def response_of(failure: HubSpotFailure) -> HubSpotResponse | None:
 def _failed(attempt: Attempt, failure: HubSpotFailure) -> Attempt:
     return replace(
         attempt,
-        verdict=Verdict.UNAVAILABLE if isinstance(failure, Unavailable) else Verdict(type(failure).__name__.upper()),
+        verdict=next(verdict for kind, verdict in VERDICTS.items() if isinstance(failure, kind)),
         http_status=failure.http_status,
         correlation_id=failure.correlation_id,
         message=failure.message[:ATTEMPT_MESSAGE_CHARACTERS],

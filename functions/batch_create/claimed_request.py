@@ -14,8 +14,8 @@ from hubspot_api.merged_answer import decides, merged
 from hubspot_api.retry_policy import not_before
 from ledger.claim import Claim
 from model.contract import LimitKey
-from model.errors import HubSpotFailure, Misconfigured, QuotaExhausted, Unavailable, Uncertain
-from model.outcomes import Attempt, Doubt, HubSpotResponse, Outcome, Result, Status, conclude
+from model.errors import HubSpotFailure, Misconfigured, PortalEnded, QuotaExhausted, Unavailable, Uncertain
+from model.outcomes import Attempt, Doubt, HubSpotResponse, Outcome, Result, Status, conclude, unproven
 from model.pair import Address, Pair
 
 
@@ -97,8 +97,8 @@ class ClaimedRequest:
 
     def defer(self, failure: HubSpotFailure) -> None:
         """Let the request wait for another run. A doubt outweighs every other reason: what may have been applied must
-        be read back, whatever else has failed since."""
-        if not isinstance(self._deferral, Uncertain):
+        be read back, whatever else has failed since. Only the end of its portal outweighs that."""
+        if isinstance(failure, PortalEnded) or not isinstance(self._deferral, (Uncertain, PortalEnded)):
             self._deferral = failure
 
     def doubt_send(self, doubt: Doubt, *, looked_up: bool) -> None:
@@ -118,7 +118,7 @@ class ClaimedRequest:
                 self._verbatim &= result.conclusive and self._is_alone_in(result.call)
                 self._unanswered.difference_update(item.key for item in result.call.inputs)
 
-    def conclude(self, now: datetime, zone: tzinfo, jitter: float) -> Outcome:
+    def conclude(self, now: datetime, zone: tzinfo | None, jitter: float) -> Outcome:
         """The outcome to settle: final, or DEFERRED with the time and the reason."""
         inputs = tuple(self._inputs[item.key] for item in self.outcome.inputs)
         answer = merged(self._responses)
@@ -135,6 +135,10 @@ class ClaimedRequest:
         waits = self._deferral or Unavailable("the run ended before its inputs were decided")
         if self.decided:
             known |= {"finished_at": now, "doubt": None}
+        elif isinstance(waits, PortalEnded):
+            known |= {"status": Status.FAILED, "finished_at": now, "reason": str(waits), "doubt": None}
+            if self.in_doubt:
+                known["inputs"] = unproven(inputs, "it may have been sent, and its portal has ended since")
         elif self.interactive and isinstance(waits, Misconfigured) and not self.doubt:
             # The caller waits for the answer and gets the failure: the request must not take effect later, unseen.
             known |= {"status": Status.FAILED, "finished_at": now, "reason": str(waits)}

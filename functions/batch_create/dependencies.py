@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """What `run` works with. `clock` gives the time in UTC, `jitter` a number from 0 to 1, `zone` a portal's time zone.
-    `new_id` gives text that no other worker has. `sleep` takes seconds, `reached` each point that a worker passes.
-    `side_by_side` does jobs at the same time."""
+    """What `run` works with. `clock` gives the time in UTC, `jitter` a number from 0 to 1, `zone` a portal's time zone,
+    if it is known. `new_id` gives text that no other worker has. `sleep` takes seconds, `reached` each point that a
+    worker passes. `side_by_side` does jobs at the same time."""
 
     ledger: LedgerPort
     leases: LeasePort
@@ -27,7 +27,7 @@ class Dependencies:
     clock: Callable[[], datetime]
     jitter: Callable[[], float]
     new_id: Callable[[], str]
-    zone: Callable[[str], tzinfo]
+    zone: Callable[[str], tzinfo | None]
     sleep: Callable[[float], None]
     reached: Callable[[Point], None]
     side_by_side: Callable[[Sequence[Callable[[], None]]], None]

@@ -16,7 +16,7 @@ from batch_create.sending import Sender
 from ledger.leases import Lease
 from ledger.register import LANDING, Applied, Register, Sent
 from model.contract import Category, LimitInput, LimitKey
-from model.errors import HubSpotFailure, LedgerUnavailable, Refused, Unavailable
+from model.errors import HubSpotFailure, LedgerUnavailable, PortalEnded, Refused, Unavailable
 from model.outcomes import Age, Result
 from model.pair import Address
 from model.records import milliseconds
@@ -126,7 +126,7 @@ class Verification:
         judged = [sent for sent in over if sent.key in keys]
         try:
             read = self._read()
-        except Refused as failure:
+        except (Refused, PortalEnded) as failure:
             # It can never be read: then a younger request's number may be there for good.
             logger.error("pair cannot be verified", pair=str(self._lease.wanted.pair), error=str(failure))
             for sent in judged:
@@ -227,7 +227,6 @@ class Verification:
         return read
 
     def _put_back(self, undone: Mapping[LimitKey, Applied]) -> None:
-        count("LimitPutBack", portal=self._lease.wanted.portal)
         register = self._lease.register
         wanted, address = self._lease.wanted, self._address
         winners = tuple(
@@ -241,6 +240,8 @@ class Verification:
             )
             for key, last in undone.items()
         )
+        logger.warning("limits put back", portal=wanted.portal, pair=str(wanted.pair), keys=str(list(undone)))
+        count("LimitPutBack")
         for result in self._sender.send(Call(wanted.portal, wanted.pair, winners)):
             now = milliseconds(self._sender.now())
             record(result, register, now, sent=True)
@@ -248,7 +249,7 @@ class Verification:
                 if attribution.result is Result.REJECTED:
                     # HubSpot takes it no more, such as a label's limit above an object limit that was lowered since.
                     logger.error("limit not put back", key=str(key), reason=attribution.message)
-                    count("LimitNotPutBack", portal=self._lease.wanted.portal)
+                    count("LimitNotPutBack")
                     register.forget([key], now)
 
 

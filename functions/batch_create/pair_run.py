@@ -16,6 +16,7 @@ from batch_create.sending import Sender
 from batch_create.settling import settle
 from ledger.leases import Lease
 from model.contract import LimitKey
+from model.errors import PortalEnded
 from model.outcomes import Result, Verdict
 from model.records import milliseconds
 
@@ -40,6 +41,9 @@ class PairRun:
             self._verification.await_landings(self._requests, self._ordered(), self._now())
         while demands := self._ordered():
             self._call(demands)
+        if isinstance(ended := self._sender.calls.down(self._lease.wanted.portal), PortalEnded):
+            for request in self._requests.values():
+                request.defer(ended)  # whatever else it waits for
         settle(self._requests.values(), self._deps, self._lease)
 
     def _now(self) -> int:

@@ -9,7 +9,7 @@ from tokens.ports import SlotPort
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from datetime import datetime
+    from datetime import datetime, tzinfo
 
     from aws.dynamodb import Change
     from hubspot_api.client import Answer
@@ -46,6 +46,7 @@ class TokenPort(Protocol):
     """Bearer tokens, as `tokens.provider.TokenProvider` finds them."""
 
     def secret_name(self, portal: str) -> str: ...
+    def zone(self, portal: str) -> tzinfo | None: ...
     def bearer(self, portal: str, seconds: float, *, fresh: bool = False) -> str: ...
 
 

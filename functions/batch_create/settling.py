@@ -71,7 +71,9 @@ def _tell(request: ClaimedRequest) -> None:
     logger.info("settled", outcome_id=outcome.id, status=outcome.status, inputs=len(outcome.inputs))
     count(f"Outcome{outcome.status.title()}")
     if request.misconfigured:
-        count("PortalMisconfigured", portal=outcome.portal)
+        # Of the portal the log tells: a metric of each would cost as much as its secret.
+        logger.error("portal misconfigured", portal=outcome.portal, reason=outcome.reason)
+        count("PortalMisconfigured")
 
 
 def unsettled(outcome: Outcome, now: datetime) -> Outcome:

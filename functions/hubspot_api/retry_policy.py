@@ -39,6 +39,7 @@ LONGEST_RETRY_AFTER = 2 * 86_400.0  # seconds; HubSpot speaks of up to a day, an
 # If the reset has only just passed, HubSpot's clock may be behind, or the portal's time zone may be set wrong.
 DOUBTFUL_RESET = timedelta(hours=1)
 RESET_RECHECK = timedelta(minutes=5)
+PROBE = timedelta(hours=1)  # between two calls that show whether the day is new, where nobody knows its midnight; ours
 
 
 def rule(status: int) -> Rule:
@@ -50,15 +51,17 @@ def rule(status: int) -> Rule:
     return OTHER_4XX if status < 500 else OTHER_5XX
 
 
-def not_before(failure: HubSpotFailure, tries: int, now: datetime, zone: tzinfo, jitter: float) -> datetime:
+def not_before(failure: HubSpotFailure, tries: int, now: datetime, zone: tzinfo | None, jitter: float) -> datetime:
     """When a request that has been tried `tries` times may be tried again; `jitter` is from 0 to 1.
 
     Exponential with full jitter, so that what failed together does not come back together, and never earlier than
-    HubSpot's own times to wait. A spent daily quota waits for midnight in the account's time `zone`. A wait for the
-    quota is not a failed try and makes no later wait longer.
+    HubSpot's own times to wait. A spent daily quota waits for midnight in the account's time `zone`, and where that is
+    not known for an hour. A wait for the quota is not a failed try and makes no later wait longer.
     """
-    if failure.daily:
+    if failure.daily and zone:
         return daily_reset(now, zone)
+    if failure.daily and not isinstance(failure, QuotaExhausted):
+        return now + PROBE
     if isinstance(failure, QuotaExhausted):
         tries = 1
     ceiling = min(LONGEST_CEILING, FIRST_CEILING * 2 ** min(tries - 1, 20))

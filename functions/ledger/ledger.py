@@ -13,11 +13,12 @@ from aws.dynamodb import KEYS_IN_ONE_READ, Change, ConditionFailed, Item
 from ledger.claim import Claims, ClaimStatus, claim_status
 from ledger.items import from_outcome, status_attributes, status_key, to_outcome
 from model.errors import LeaseLost
-from model.outcomes import InputOutcome, Outcome, Request, Result, Status, new_outcome
+from model.outcomes import Outcome, Request, Status, new_outcome, unproven
 from model.records import iso
 
 ATTEMPTS_KEPT = 50  # the latest; enough to see half a day of retries, small enough for one item
 SETTLED = ("inputs", "attempts", "hubspot", "finishedAt", "retryAt", "reason", "doubt")  # what a settlement writes
+UNREAD = "it may have been sent, and was not read back until it was given up"
 STUCK_AFTER = timedelta(minutes=30)  # longer than SQS delays a message, and than any function runs
 SWEPT_AGAIN_AFTER = timedelta(hours=12)  # a message that was put back can stay in the queue for long
 
@@ -79,7 +80,7 @@ class Ledger(Claims):
         given_up = replace(
             outcome,
             reason=f"{reason}: {outcome.reason}" if outcome.reason else reason,
-            inputs=_unconfirmed(outcome) if in_doubt else outcome.inputs,
+            inputs=unproven(outcome.inputs, UNREAD) if in_doubt else outcome.inputs,
             **end,
         )
         # All attributes that can be large are written, so that the whole fits its item.
@@ -138,14 +139,6 @@ def _settlement(outcome: Outcome, fence: int) -> Change:
         {**item, **status_attributes(outcome.portal, outcome.status), "settledFence": fence},
         remove=["leaseUntil", "holder", *(name for name in SETTLED if name not in item)],
         expected={"fence": fence, "status": Status.RUNNING},
-    )
-
-
-def _unconfirmed(outcome: Outcome) -> tuple[InputOutcome, ...]:
-    message = "it may have been sent, and was not read back until it was given up"
-    return tuple(
-        replace(item, result=Result.UNCONFIRMED, message=message) if item.result is Result.PENDING else item
-        for item in outcome.inputs
     )
 
 

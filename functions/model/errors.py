@@ -51,6 +51,14 @@ class Misconfigured(HubSpotFailure):
     """The portal's secret, scopes or base URL are at fault. Nothing was applied, and the owner must mend it."""
 
 
+class SecretMissing(Misconfigured):
+    """There is no secret of that name."""
+
+
+class PortalEnded(HubSpotFailure):
+    """The portal's owner has ended it. Nothing was applied, and what is open for it ends."""
+
+
 class Unavailable(HubSpotFailure):
     """Nothing was applied and a later call can succeed: defer."""
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
@@ -231,6 +231,14 @@ def conclude(inputs: Iterable[InputOutcome]) -> Status:
     if Result.REJECTED not in results:
         return Status.COMPLETE
     return Status.REJECTED if results == {Result.REJECTED} else Status.PARTIAL
+
+
+def unproven(inputs: Iterable[InputOutcome], message: str) -> tuple[InputOutcome, ...]:
+    """The inputs with those UNCONFIRMED that are not decided, for one that gives up."""
+    return tuple(
+        replace(item, result=Result.UNCONFIRMED, message=message) if item.result is Result.PENDING else item
+        for item in inputs
+    )
 
 
 def new_outcome(request: Request, status: Status, started_at: datetime | None = None) -> Outcome:

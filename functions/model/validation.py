@@ -194,32 +194,29 @@ def parse_json(text: str | bytes) -> object:
         raise ContractError([Problem("", f"the body is not valid JSON: {error}")]) from error
 
 
-def parse_envelope(value: object, portals: Collection[str]) -> Envelope:
-    """An envelope for one of `portals`, from parsed JSON. Raises ContractError."""
+def parse_envelope(value: object) -> Envelope:
+    """An envelope, from parsed JSON. Raises ContractError."""
     if not isinstance(value, dict):
         raise ContractError([Problem("", "must be a JSON object with fromObjectType, toObjectType and inputs")])
-    return _envelope(value, portals)
+    return _envelope(value)
 
 
-def parse_batch(body: object, portals: Collection[str], **path: str | None) -> Envelope:
+def parse_batch(body: object, **path: str | None) -> Envelope:
     """An envelope from the parsed body of HubSpot's own route and the fields its path names. Raises ContractError."""
     if not isinstance(body, dict):
         raise ContractError([Problem("", "the body must be a JSON object with inputs")])
     inputs_alone = {name: part for name, part in body.items() if name == "inputs"}
     unknown = [Problem(str(name), UNKNOWN) for name in body if name != "inputs"]
-    return _envelope({camel(name): part for name, part in path.items()} | inputs_alone, portals, unknown)
+    return _envelope({camel(name): part for name, part in path.items()} | inputs_alone, unknown)
 
 
-def _envelope(value: Mapping[str, Any], portals: Collection[str], unknown: Collection[Problem] = ()) -> Envelope:
+def _envelope(value: Mapping[str, Any], unknown: Collection[Problem] = ()) -> Envelope:
     try:
         known = check(envelope, value)
     except ContractError as error:
         raise ContractError([*unknown, *error.problems]) from None
     asked = tuple(LimitInput(each["category"], each["typeId"], each["maxToObjectIds"]) for each in known["inputs"])
     problems = [*unknown, *_contradictions(asked)]
-    if known["portal"] not in portals:
-        choice = ", ".join(sorted(portals))
-        problems.append(Problem("portal", f"is not a portal of this deployment; it has: {choice}"))
     if problems:
         raise ContractError(problems)
     return Envelope(

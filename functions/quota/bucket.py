@@ -21,6 +21,7 @@ LONGEST_SLOWDOWN = 8.0
 RECOVERY = 10_000  # in which a slowdown is halved
 SMOOTH = 2_000  # over which what others take is averaged
 USABLE, USABLE_IN_QUIET = 300, 1_000  # after its moment, in which a slot may still be used; then it is lost
+PROBED = 10_000  # in which the first call after a spent day goes alone; a call is answered or given up in 20 s
 BIN = 500  # the span in which slots that were handed out are counted together
 
 
@@ -51,6 +52,9 @@ class Bucket:
             following=first + step,
             handed_out={at: count for at, count in self.handed_out.items() if at * BIN > now - 2 * window},
         )
+        if self.daily and self.stop_until <= now:
+            # Whether the day is new only a call can tell: one, and not all that have waited for it.
+            return replace(bucket, handed_out=bucket._with(first), following=first + PROBED, daily=False), [first]
         jump_step = (first - now) / (free / 2)
         if urgent and first > now and self.jump_after <= first - jump_step:
             # The next slot moves back to make up for it. Until then the call uses the free share, which is small.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from datetime import UTC, tzinfo
+from datetime import tzinfo
 from math import inf
 from typing import Any
 from urllib.parse import urlsplit
@@ -84,9 +84,9 @@ class Settings:
     authorization: str = _variable(Text("^(key|iam)$"), "key")  # how callers are recognised
     public_url: str = _variable(str, "")  # where callers reach the API, unless at API Gateway's own address
 
-    def zone(self, portal: str) -> tzinfo:
-        """The time zone of a portal's account, at whose midnight its daily quota is full again; UTC if not set."""
-        return (self.portal_time_zones or {}).get(portal, UTC)
+    def zone(self, portal: str) -> tzinfo | None:
+        """The time zone of a portal's account, at whose midnight its daily quota is full again, if it is set."""
+        return (self.portal_time_zones or {}).get(portal)
 
 
 def load(environment: Mapping[str, str]) -> Settings:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from model.access_token import RefreshedToken
 from model.records import iso
@@ -34,7 +35,8 @@ class OAuth:
 @dataclass(frozen=True, repr=False)
 class Credentials:
     """What is in one version of a secret. Without `oauth` the token is static; without `expires_at` it is good until
-    HubSpot refuses it. `document` is the JSON it was read from."""
+    HubSpot refuses it. `document` is the JSON it was read from. `ended` where the owner has ended the portal. `zone` is
+    the account's."""
 
     version: str
     access_token: str
@@ -43,6 +45,8 @@ class Credentials:
     expires_at: datetime | None = None
     margin: timedelta = LONGEST_MARGIN
     hub_id: int | None = None
+    ended: bool = False
+    zone: ZoneInfo | None = None
 
     @property
     def identity(self) -> tuple[object, ...]:
@@ -88,10 +92,15 @@ def parse(text: str, version: str) -> Credentials:
         if not _usable(text):
             raise Unusable(HOW)
         return Credentials(version, text, {})
+    if _is_ended(document):
+        return Credentials(version, "", document, ended=True)
     wrong = []
     hub_id = document.get("hubId")
     if hub_id is not None and (not isinstance(hub_id, int) or isinstance(hub_id, bool)):
         wrong.append("hubId must be a whole number")
+    zone = _zone(document.get("timeZone"))
+    if zone is None and document.get("timeZone") is not None:
+        wrong.append("timeZone must be an IANA name such as Europe/Berlin")
     token = _text(document, "accessToken")
     if all(document.get(name) is None for name in OAUTH):
         oauth, expires_at = None, None
@@ -105,13 +114,22 @@ def parse(text: str, version: str) -> Credentials:
             wrong.append("expiresAt must be a time in ISO 8601, or in seconds since 1970")
     if wrong:
         raise Unusable("; ".join(wrong))
-    return Credentials(version, token, document, oauth, expires_at, _margin(document), hub_id)
+    return Credentials(version, token, document, oauth, expires_at, _margin(document), hub_id, zone=zone)
 
 
 def app_secret(text: str) -> str:
     """The secret that HubSpot signs requests of the portal's app with, or "" where there is none. It is not an OAuth
     app's clientSecret: an app of many portals has the same one for all of them."""
     return _text(_document(text.strip()) or {}, "appSecret")
+
+
+def is_ended(text: str) -> bool:
+    """Whether a portal's owner has ended it."""
+    return _is_ended(_document(text.strip()) or {})
+
+
+def _is_ended(document: Mapping[str, Any]) -> bool:
+    return str(document.get("ended")).lower() == "true"  # the console's editor of keys and values makes it text
 
 
 def _document(text: str) -> dict[str, Any] | None:
@@ -145,6 +163,13 @@ def _moment(value: object) -> datetime | None:
     except (ValueError, OverflowError, OSError):
         return None
     return None
+
+
+def _zone(name: object) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name) if isinstance(name, str) and name else None
+    except (ValueError, LookupError, OSError):
+        return None
 
 
 def _margin(document: Mapping[str, Any]) -> timedelta:

@@ -6,13 +6,15 @@ import random
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 from aws.secrets_manager import MEMORY, NO_MEMORY, SecretStore
-from model.errors import HubSpotFailure, Misconfigured, Refused, Unavailable
+from model.errors import HubSpotFailure, Misconfigured, PortalEnded, Refused, SecretMissing, Unavailable
 from tokens.credentials import Credentials
 from tokens.oauth_refresh import OAuthRefresh
+from tokens.portals import Portals
 from tokens.ports import LockPort, OAuthPort, SlotPort
 from tokens.refusal_cache import RefusalCache
 from tokens.store import RECHECK, CredentialStore
@@ -21,14 +23,15 @@ from tokens.store import RECHECK, CredentialStore
 class TokenProvider:
     """Tokens by portal; threads may share it. Every failure holds for any call for the portal.
 
-    Raises Misconfigured, naming the secret at fault and never its content, or Unavailable. Neither has an HTTP status
-    or a body: those belong to a refresh or a check of the token, not to the call that needs it.
+    Raises Misconfigured, naming the secret at fault and never its content, Unavailable, PortalEnded, or Refused for a
+    portal that there never was. None has an HTTP status or a body: those belong to a refresh or a check of the token,
+    not to the call that needs it.
     """
 
     def __init__(
         self,
         secrets: SecretStore,
-        prefix: str,
+        portals: Portals,
         hubspot: OAuthPort,
         locks: LockPort,
         quota: SlotPort,
@@ -40,7 +43,7 @@ class TokenProvider:
         jitter: Callable[[], float] = random.random,
         new_lock: Callable[[], AbstractContextManager[object]] = threading.Lock,
     ) -> None:
-        self._prefix = prefix
+        self._portals = portals
         self._hubspot = hubspot
         self._quota = quota
         self._clock = clock
@@ -51,13 +54,18 @@ class TokenProvider:
         self._refresh = OAuthRefresh(
             self._store, self._refusals, hubspot, locks, clock, sleep, api_version, new_id, jitter
         )
+        self._zones: dict[str, ZoneInfo | None] = {}
         self._given = _Given()
         self._checked: dict[str, tuple[object, ...]] = {}
         self._busy: dict[str, AbstractContextManager[object]] = {}
 
     def secret_name(self, portal: str) -> str:
         """The name of the secret that holds a portal's token."""
-        return f"{self._prefix}/{portal}"
+        return self._portals.secret_name(portal)
+
+    def zone(self, portal: str) -> tzinfo | None:
+        """The time zone that a portal's secret names, as far as this worker has read it."""
+        return self._zones.get(portal)
 
     def bearer(self, portal: str, seconds: float, *, fresh: bool = False) -> str:
         """The token of a portal, within `seconds`; `fresh` after HubSpot refused (401) the one we gave out last.
@@ -72,10 +80,12 @@ class TokenProvider:
                 if not self._accepted(portal, credentials, deadline, last=fresh):
                     credentials = self._credentials(portal, deadline, fresh=True)
                     self._accepted(portal, credentials, deadline, last=True)
-        except HubSpotFailure as failure:
+        except HubSpotFailure as failed:
+            failure = self._portals.without_secret(portal) if isinstance(failed, SecretMissing) else failed
             failure.portal_wide = True
             failure.http_status = failure.body = None
-            raise
+            raise failure from failed.__cause__
+        self._portals.use(portal)
         return credentials.access_token
 
     def _credentials(self, portal: str, deadline: datetime, fresh: bool) -> Credentials:
@@ -83,6 +93,9 @@ class TokenProvider:
         refused = self._given.tokens.get(portal) if fresh else None
         memory = NO_MEMORY if fresh else RECHECK if self._refusals.doubts(portal) else MEMORY
         credentials = self._store.read(name, memory)
+        if credentials.ended:
+            raise PortalEnded(f"the portal {portal} has been ended, in its secret {name}")
+        self._zones[portal] = credentials.zone
         known = self._refusals.of(portal, credentials.version)
         if known and not (isinstance(known, Unavailable) and credentials.lasts(self._clock(), refused)):
             raise known

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +69,12 @@ def test_plain_http_is_for_this_machine_only(url: str) -> None:
         ("timeZones", {"acme": "UTC"}, "settings.timeZones.acme", "one of settings.portals (default), not"),
         ("secretPrefix", "ends/", "settings.secretPrefix", "must match"),
         ("secretPrefix", "", "settings.secretPrefix", "must match"),
+        (
+            "secretPrefix",
+            "HubSpotAssociationLimits",
+            "settings",
+            "/clients, which holds the API's clients, would be one",
+        ),
         ("outcomeRetentionDays", 14, "settings.outcomeRetentionDays", "must be at least 15, not 14"),
         ("outcomeRetentionDays", 3651, "settings.outcomeRetentionDays", "must be at most 3650, not 3651"),
         ("outcomeRetentionDays", 10**12, "settings.outcomeRetentionDays", "must be at most 3650, not 1000000000000"),
@@ -174,14 +179,14 @@ def load(folder: Path, **files: str) -> list[str]:
     for name, content in files.items():
         (folder / f"{name}.yaml").write_text(content, encoding="utf-8")
     with pytest.raises(ConfigurationError) as refused:
-        load_scheduled_requests(folder, [f"{name}.yaml" for name in files], ["default", "acme"])
+        load_scheduled_requests(folder, [f"{name}.yaml" for name in files])
     return refused.value.problems
 
 
 def test_a_file_gives_one_request_named_after_it(tmp_path: Path) -> None:
     (tmp_path / "deals.yaml").write_text(FILE, encoding="utf-8")
 
-    (request,) = load_scheduled_requests(tmp_path, ["deals.yaml"], ["default"])
+    (request,) = load_scheduled_requests(tmp_path, ["deals.yaml"])
 
     assert (request.name, request.expression, request.timezone) == ("deals", "rate(1 day)", None)
     assert request.enabled
@@ -191,7 +196,7 @@ def test_a_file_gives_one_request_named_after_it(tmp_path: Path) -> None:
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"nowhere\.yaml: there is no such file; correct settings\.schedules"):
-        load_scheduled_requests(tmp_path, ["nowhere.yaml"], ["default"])
+        load_scheduled_requests(tmp_path, ["nowhere.yaml"])
 
 
 @pytest.mark.parametrize(
@@ -203,7 +208,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ("typeId: three", "typeId: 3", "request.inputs[0].typeId: must be a whole number"),
         ("typeID: 3", "typeId: 3", "request.inputs[0].typeID: is not a field of this request"),
         ("toObjectType: ../x", "toObjectType: contacts", "request.toObjectType: must match"),
-        ("request:\n  portal: globex", "request:", "request.portal: is not a portal of this deployment"),
+        ("request:\n  portal: Globex", "request:", "request.portal: must match"),
         ("request:\n  idempotencyKey: k", "request:", "request.idempotencyKey: leave it out"),
         ("timezone: Mars/Olympus\nrequest:", "request:", "timezone: is not a time zone"),
         ("when: now\nrequest:", "request:", "when: is not a key of such a file"),
@@ -234,7 +239,7 @@ def test_a_wrong_file_is_explained(tmp_path: Path, wrong: str, right: str | None
 def test_an_expression_of_eventbridge_scheduler_is_taken(tmp_path: Path, expression: str) -> None:
     (tmp_path / "deals.yaml").write_text(FILE.replace("rate(1 day)", expression), encoding="utf-8")
 
-    (request,) = load_scheduled_requests(tmp_path, ["deals.yaml"], ["default"])
+    (request,) = load_scheduled_requests(tmp_path, ["deals.yaml"])
 
     assert request.expression == expression
 
@@ -282,6 +287,6 @@ def test_the_limits_in_this_repository_can_be_deployed() -> None:
     folder = Path(__file__).parents[2] / "limits"
     files = sorted(path.name for path in folder.iterdir())
 
-    requests = load_scheduled_requests(folder, files, parse_settings(json.dumps(SETTINGS)).portals)
+    requests = load_scheduled_requests(folder, files)
 
     assert len(requests) == len(files) > 0

@@ -17,11 +17,16 @@ HANDLERS = {
     "DeadLetters": "dead_letters.handler",
     "Sweep": "sweep.handler",
 }
+TOKENS = "arn:<AWS::Partition>:secretsmanager:<AWS::Region>:<AWS::AccountId>:secret:{}/*"
 EVERY_FUNCTION = pytest.mark.parametrize("name", HANDLERS)
 
 
 def function(stack: Synthesised, name: str) -> dict[str, Any]:
     return stack.properties("AWS::Lambda::Function", f"{name}/Function")
+
+
+def prefix(stack: Synthesised) -> str:
+    return str(function(stack, "Consumer")["Environment"]["Variables"]["TOKEN_SECRET_PREFIX"])
 
 
 def documented(stack: Synthesised, name: str, lead: str = "## What each function may do") -> set[tuple[str, str]]:
@@ -32,7 +37,7 @@ def documented(stack: Synthesised, name: str, lead: str = "## What each function
         "outcomes": ["Storage/Outcomes"],
         "outcomes by pair": ["Storage/Outcomes/index/by-pair"],
         "outcomes by status": ["Storage/Outcomes/index/by-status"],
-        "tokens": [path for path in stack.of_type("AWS::SecretsManager::Secret") if path.startswith("Storage/Token-")],
+        "tokens": [TOKENS.format(prefix(stack))],
         "clients": ["Storage/Clients"],
         "key": ["Encryption/Key"],
         "queue": ["Queue/Main"],
@@ -94,15 +99,16 @@ def test_no_policy_stands_outside_the_roles(stack: Synthesised) -> None:
     assert not stack.of_type("AWS::IAM::ManagedPolicy")
 
 
-def test_every_portal_of_the_settings_has_a_token_that_may_be_read_and_renewed(other: Synthesised) -> None:
-    secrets = {pair for pair in other.allowed("Consumer/Role") if pair[0].startswith("secretsmanager:")}
+@pytest.mark.parametrize("name", ["Consumer", "Scheduled", "Webhook"])
+def test_every_token_below_the_prefix_may_be_read_and_renewed_and_no_other_secret(
+    other: Synthesised, name: str
+) -> None:
+    secrets = {pair for pair in other.allowed(f"{name}/Role") if pair[0].startswith("secretsmanager:")}
     actions = ("GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage")
+    below = TOKENS.format("another/tokens")
+    clients = {("secretsmanager:GetSecretValue", "Storage/Clients")} if name == "Webhook" else set()
 
-    assert secrets == {
-        (f"secretsmanager:{action}", token)
-        for action in actions
-        for token in ("Storage/Token-acme", "Storage/Token-globex")
-    }
+    assert secrets == {(f"secretsmanager:{action}", below) for action in actions} | clients
 
 
 @EVERY_FUNCTION

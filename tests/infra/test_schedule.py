@@ -53,7 +53,7 @@ def test_its_input_is_the_request_of_the_file_with_a_key_of_its_own_for_each_run
     event = json.loads(stack.properties("AWS::Scheduler::Schedule", SCHEDULE)["Target"]["Input"])
 
     assert event.pop("idempotencyKey") == "deals-to-contacts <aws.scheduler.scheduled-time>"
-    assert parse_envelope(event, ["default"]) == parse_envelope(file["request"], ["default"])
+    assert parse_envelope(event) == parse_envelope(file["request"])
 
 
 def test_a_run_that_cannot_be_started_is_retried_and_then_becomes_a_dead_letter(stack: Synthesised) -> None:

@@ -103,6 +103,7 @@ def test_outputs_name_what_a_person_or_a_program_needs_next(stack: Synthesised, 
         "OutcomesTable",
         "TokenSecretName",
         "ClientsSecretName",
+        "SecretPrefix",
     }
     assert shown["QueueUrl"] == "Queue/Main"
     assert shown["DeadLetterQueueUrl"] == "Queue/DeadLetters"
@@ -111,3 +112,4 @@ def test_outputs_name_what_a_person_or_a_program_needs_next(stack: Synthesised, 
     assert shown["TokenSecretName"] == "hubspot-association-limits/portals/default"
     assert outputs(other)["TokenSecretName"] == "another/tokens/acme"
     assert outputs(other)["ClientsSecretName"] == "Another/clients"
+    assert outputs(other)["SecretPrefix"] == "another/tokens"

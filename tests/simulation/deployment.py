@@ -43,6 +43,7 @@ from ledger.leases import Leases
 from ledger.ledger import Ledger
 from ledger.locks import Locks
 from ledger.object_types import TypeMemory
+from ledger.portals import PortalRegistry
 from ledger.rebuild import Rebuild
 from model.quota import Quota
 from quota.shared_quota import SharedQuota
@@ -50,6 +51,7 @@ from runtime.settings import Settings, load
 from runtime.telemetry import count, logger
 from tests.simulation.transport import BASE_URL
 from tests.simulation.world import Killed, Worker, World
+from tokens.portals import Portals
 from tokens.provider import TokenProvider
 
 NO_METRICS = "POWERTOOLS_METRICS_DISABLED"  # Powertools looks at each flush
@@ -70,6 +72,8 @@ PORTS = (
     "leases",
     "queue",
     "authentication",
+    "portals",
+    "portal_registry",
     "production",
     "object_types",
     "now",
@@ -105,7 +109,9 @@ class Environment:
         lag = timedelta(seconds=settings.read_lag_seconds)
         retention = timedelta(days=settings.outcome_retention_days)
         self.leases = Leases(outcomes, retention, lag, Rebuild(outcomes, self.history, lag))
-        self.authentication = Authentication(settings, self.secret_store, ClientRates(outcomes))
+        self.portal_registry = PortalRegistry(outcomes)
+        self.portals = Portals(self.secret_store, PREFIX, self.portal_registry, clock)
+        self.authentication = Authentication(settings, self.secret_store, self.portals, ClientRates(outcomes))
         self.queue = Queue(clients.sqs, settings.queue_url)
         hubspot = HubSpot(settings.hubspot_base_url, clients.session)
         quota = SharedQuota(
@@ -126,7 +132,7 @@ class Environment:
             hubspot=hubspot,
             tokens=TokenProvider(
                 self.secret_store,
-                PREFIX,
+                self.portals,
                 hubspot,
                 Locks(outcomes),
                 quota,
@@ -141,7 +147,7 @@ class Environment:
             clock=clock,
             jitter=world.random.random,
             new_id=world.new_id,
-            zone=settings.zone,
+            zone=lambda portal: self.production.tokens.zone(portal) or settings.zone(portal),
             sleep=world.wait,
             reached=reached,
             side_by_side=world.side_by_side,

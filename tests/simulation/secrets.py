@@ -25,6 +25,8 @@ class Secrets:
 
     def get_secret_value(self, *, SecretId: str, **rest: Any) -> dict[str, str]:
         self._before("get_secret_value")
+        if SecretId not in self.current:
+            raise client_error("get_secret_value", "ResourceNotFoundException")
         version = self.current[SecretId]
         answer = {"SecretString": self.versions[SecretId][version], "VersionId": version}
         self._step("get_secret_value answered")

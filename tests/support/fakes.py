@@ -205,8 +205,29 @@ class FakeTokens:
     def secret_name(self, portal: str) -> str:
         return f"tokens/{portal}"
 
+    def zone(self, portal: str) -> tzinfo | None:
+        return None
+
     def bearer(self, portal: str, seconds: float, *, fresh: bool = False) -> str:
         return self.values[1 if fresh else 0]
+
+
+@dataclass
+class FakeRegistry:
+    """Remembers which portals were used, and since when each has no secret."""
+
+    portals: dict[str, datetime | None] = field(default_factory=dict)
+
+    def add(self, portal: str, now: datetime) -> None:
+        self.portals[portal] = None
+
+    def knows(self, portal: str) -> bool:
+        return portal in self.portals
+
+    def missing_since(self, portal: str, now: datetime) -> datetime | None:
+        if portal in self.portals:
+            self.portals[portal] = self.portals[portal] or now
+        return self.portals.get(portal)
 
 
 def in_memory(clock: Clock, index_lag: float = 0) -> Table:
@@ -306,5 +327,5 @@ def envelope(*limits: tuple[int, int], **rest: Any) -> dict[str, Any]:
 def request(own_id: str, *limits: tuple[int, int], at: datetime = START, **rest: Any) -> Request:
     """A request of the queue."""
     interactive = rest.pop("interactive", False)
-    parsed = parse_envelope(envelope(*limits, **rest), {"default", "acme"})
+    parsed = parse_envelope(envelope(*limits, **rest))
     return Request(parsed, Trigger.QUEUE, own_id, at, interactive=interactive)

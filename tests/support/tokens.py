@@ -20,8 +20,9 @@ from ledger.locks import Locks
 from model.access_token import RefreshedToken
 from model.errors import HubSpotFailure, OutOfTime, Unavailable, Uncertain
 from model.records import iso
-from tests.support.fakes import START, Clock, FakeQuota
+from tests.support.fakes import START, Clock, FakeQuota, FakeRegistry
 from tokens import oauth_refresh, store
+from tokens.portals import Portals
 from tokens.provider import TokenProvider
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class Scene:
         self.prefix = uuid4().hex
         self.secret = f"{self.prefix}/{PORTAL}"
         self.oauth = FakeOAuth()
+        self.registry = FakeRegistry({PORTAL: None})
         self.numbers = itertools.count()
         self.locks: Any = Locks(table)
         self.pauses: list[float] = []
@@ -96,7 +98,7 @@ class Scene:
         store = SecretStore(client or self.client, self.clock)
         return TokenProvider(
             store,
-            self.prefix,
+            Portals(store, self.prefix, self.registry, self.clock),
             self.oauth,
             self.locks,
             FakeQuota(),
@@ -106,6 +108,11 @@ class Scene:
             new_id=lambda: f"holder-{next(self.numbers)}",
             jitter=lambda: 0.5,
         )
+
+    @property
+    def portals(self) -> Portals:
+        """The portals as this worker knows them."""
+        return self.tokens._portals
 
     def sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)

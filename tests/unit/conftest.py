@@ -96,6 +96,8 @@ def functions(
         production.history,
         production.queue,
         production.authentication,
+        production.portals,
+        production.portal_registry,
         production.production,
         production.object_types,
         production._table,

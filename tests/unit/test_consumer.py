@@ -107,7 +107,7 @@ def test_a_message_is_run_and_acknowledged(functions: Deployment) -> None:
     [
         ("not json", "not valid JSON"),
         ("[]", "must be a JSON object"),
-        (json.dumps(envelope((3, 5), portal="unknown")), "portal: is not a portal of this deployment"),
+        (json.dumps(envelope((3, 5), portal="Un known")), "portal: must match"),
         (json.dumps({**envelope((3, 5)), "maxToObjectIds": 3}), "maxToObjectIds: is not a field"),
         (json.dumps(envelope()), "inputs: must hold at least 1 input"),
         (json.dumps(envelope((3, 0))), "inputs[0].maxToObjectIds: must be at least 1"),

@@ -15,8 +15,6 @@ from model.pair import Pair
 from tests.support.events import attributes, load, sqs_event
 from tests.support.fakes import START, envelope
 
-PORTALS = ["default", "acme"]
-
 
 def message(**given: Any) -> dict[str, Any]:
     (made,) = sqs_event({"body": envelope((3, 5)), **given})["Records"]
@@ -24,7 +22,7 @@ def message(**given: Any) -> dict[str, Any]:
 
 
 def test_a_messages_request_is_named_by_the_message_and_as_old_as_it() -> None:
-    made = from_message(message(), PORTALS)
+    made = from_message(message())
 
     assert (made.id, made.trigger, made.outcome_id) == ("message-0", Trigger.QUEUE, None)
     assert made.requested_at == datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -34,7 +32,7 @@ def test_a_messages_request_is_named_by_the_message_and_as_old_as_it() -> None:
 def test_a_message_that_continues_an_outcome_is_named_by_it_whatever_its_key() -> None:
     given = message(body=envelope((3, 5), idempotencyKey="k"), messageAttributes=attributes(OutcomeId="o-7"))
 
-    assert from_message(given, PORTALS).id == "o-7"
+    assert from_message(given).id == "o-7"
 
 
 def test_a_message_of_the_sweeps_names_a_portal_and_a_pair() -> None:
@@ -51,32 +49,32 @@ def test_any_other_message_names_none(given: dict[str, str]) -> None:
 def test_a_key_names_the_request_whoever_delivers_it() -> None:
     keyed = envelope((3, 5), idempotencyKey="k")
 
-    ids = {from_message(message(body=keyed, messageId=f"m-{n}"), PORTALS).id for n in range(3)}
-    ids |= {from_event(keyed, PORTALS, f"i-{n}", START).id for n in range(3)}
+    ids = {from_message(message(body=keyed, messageId=f"m-{n}")).id for n in range(3)}
+    ids |= {from_event(keyed, f"i-{n}", START).id for n in range(3)}
 
     assert len(ids) == 1
 
 
-@pytest.mark.parametrize("body", ["", "{", "[]", "null", json.dumps(envelope((3, 5), portal="unknown"))])
+@pytest.mark.parametrize("body", ["", "{", "[]", "null", json.dumps(envelope((3, 5), portal="Un known"))])
 def test_a_message_that_is_no_request_is_said_to_be_none(body: str) -> None:
     with pytest.raises(ContractError):
-        from_message(message(body=body), PORTALS)
+        from_message(message(body=body))
 
 
 @pytest.mark.parametrize("outcome_id", ["x" * 129, "a b", "é", "a/b"])
 def test_an_outcomes_id_that_cannot_be_one_is_no_request(outcome_id: str) -> None:
     with pytest.raises(ContractError, match="id: must be 1 to 128"):
-        from_message(message(messageAttributes=attributes(OutcomeId=outcome_id)), PORTALS)
+        from_message(message(messageAttributes=attributes(OutcomeId=outcome_id)))
 
 
 def test_an_input_of_a_schedule_is_named_by_its_invocation() -> None:
-    made = from_event(envelope((3, 5)), PORTALS, "i-1", START)
+    made = from_event(envelope((3, 5)), "i-1", START)
 
     assert (made.id, made.trigger, made.requested_at) == ("i-1", Trigger.SCHEDULE, START)
 
 
 def test_a_rules_event_is_named_by_the_event_and_as_old_as_it() -> None:
-    made = from_event(load("rule"), PORTALS, "i-1", START)
+    made = from_event(load("rule"), "i-1", START)
 
     assert (made.id, made.requested_at) == (load("rule")["id"], datetime(2026, 11, 23, 9, 0, tzinfo=UTC))
     assert made.trigger is Trigger.SCHEDULE
@@ -86,14 +84,14 @@ def test_a_rules_event_is_named_by_the_event_and_as_old_as_it() -> None:
 def test_a_key_that_scheduler_did_not_fill_in_is_none(key: str) -> None:
     given = envelope((3, 5), idempotencyKey=key)
 
-    assert from_event(given, PORTALS, "i-1", START).id == "i-1"
+    assert from_event(given, "i-1", START).id == "i-1"
     assert given["idempotencyKey"] == key  # the event itself is left as it is
 
 
 @pytest.mark.parametrize("event", [None, [], "text", 5, {}, {"detail": envelope((3, 5))}, {"detail-type": "x"}])
 def test_an_event_that_is_no_request_is_said_to_be_none(event: Any) -> None:
     with pytest.raises(ContractError):
-        from_event(event, PORTALS, "i-1", START)
+        from_event(event, "i-1", START)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +101,7 @@ def test_a_rules_event_without_its_own_id_or_time_is_no_request(change: dict[str
     event = {name: value for name, value in {**load("rule"), **change}.items() if value is not None}
 
     with pytest.raises(ContractError):
-        from_event(event, PORTALS, "i-1", START)
+        from_event(event, "i-1", START)
 
 
 def test_a_message_was_sent_when_sqs_says_so() -> None:

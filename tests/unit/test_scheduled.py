@@ -58,7 +58,7 @@ def test_a_rules_event_carries_the_envelope_in_its_detail(functions: Deployment)
     assert read(event["id"]).requested_at == datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("event", [{}, [], None, {**envelope((3, 5)), "extra": 1}, envelope((3, 5), portal="unknown")])
+@pytest.mark.parametrize("event", [{}, [], None, {**envelope((3, 5)), "extra": 1}, envelope((3, 5), portal="Un known")])
 def test_a_malformed_input_fails_the_invocation(functions: Deployment, event: Any) -> None:
     with pytest.raises(ContractError):
         invoke(event)

@@ -76,7 +76,7 @@ def test_a_body_has_the_fields_and_the_bounds_of_the_code() -> None:
     assert list(content) == [JSON]
     assert facts(content[JSON]["schema"], *bounds) == facts(model(strict({required("inputs"): inputs})), *bounds)
     with pytest.raises(ContractError, match=r"^more: is not a field"):
-        parse_batch({"inputs": [], "more": 1}, ["default"], from_object_type="deals", to_object_type="contacts")
+        parse_batch({"inputs": [], "more": 1}, from_object_type="deals", to_object_type="contacts")
     assert f"{MAX_BODY // 1024} KiB" in re.sub(r"\s+", " ", DESCRIPTION["info"]["description"])
 
 

@@ -23,7 +23,7 @@ def message(pair: str, *type_ids: int, number: int = 0) -> Record:
 
 def test_every_message_is_a_request_that_the_service_accepts() -> None:
     for each in messages(200, SENT):
-        assert len(from_message(each, ["default"]).envelope.inputs) == INPUTS
+        assert len(from_message(each).envelope.inputs) == INPUTS
 
 
 def test_messages_repeat_what_was_said_last_in_about_a_third_of_the_cases() -> None:

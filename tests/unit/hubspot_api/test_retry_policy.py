@@ -19,7 +19,7 @@ from hubspot_api.retry_policy import (
     not_before,
     rule,
 )
-from model.errors import HubSpotFailure, Misconfigured, Refused, Unavailable, Uncertain
+from model.errors import HubSpotFailure, Misconfigured, QuotaExhausted, Refused, Unavailable, Uncertain
 from tests.support.fakes import START, failed
 
 TABLE = {
@@ -106,6 +106,15 @@ def test_a_spent_daily_quota_waits_for_the_reset_whatever_else_is_said(
     tried: int, now: datetime, zone: tzinfo, jitter: float
 ) -> None:
     assert not_before(failed(429, daily=True), tried, now, zone, jitter) == daily_reset(now, zone)
+
+
+@given(tries, moments, jitters)
+def test_a_spent_daily_quota_is_looked_at_each_hour_where_nobody_knows_midnight(
+    tried: int, now: datetime, jitter: float
+) -> None:
+    assert not_before(failed(429, daily=True), tried, now, None, jitter) == now + timedelta(hours=1)
+    others = QuotaExhausted("another worker was told", daily=True, retry_after=600)
+    assert not_before(others, tried, now, None, 0) == now + timedelta(minutes=10)
 
 
 @given(moments | changes_of_the_clock, zones)

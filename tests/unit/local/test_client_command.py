@@ -13,7 +13,8 @@ from api.authentication import Unauthenticated, authenticate, recognise
 from api.clients import Client, Clients
 from aws.secrets_manager import NO_MEMORY
 from local import client as command
-from local.client import NotDone, Place, added, change, new_key, removed, retired, rotated
+from local.client import added, change, new_key, removed, retired, rotated
+from local.place import NotDone, Place
 from local.stack import key_hash
 from tests.support.aws import client, clients_secret
 from tests.support.fakes import Clock
@@ -80,7 +81,7 @@ def test_keys_are_long_and_never_the_same() -> None:
 
 def test_a_change_that_others_make_meanwhile_is_kept(vault: Vault, clock: Clock) -> None:
     secret = vault.put("clients", '{"clients": [], "placeholder": "x"}')
-    place = Place("here", secret, vault.client)
+    place = Place("here", {"ClientsSecretName": secret}, vault.client)
 
     def slowly(known: Clients) -> Clients:
         if not known.clients:  # the first time somebody is faster
@@ -96,12 +97,13 @@ def test_a_change_that_others_make_meanwhile_is_kept(vault: Vault, clock: Clock)
 
 def test_a_secret_that_cannot_be_read_is_named(vault: Vault) -> None:
     with pytest.raises(NotDone, match="the secret nowhere could not be read"):
-        change(Place("here", "nowhere", vault.client), lambda known: known)
+        change(Place("here", {"ClientsSecretName": "nowhere"}, vault.client), lambda known: known)
 
 
 def run(monkeypatch: pytest.MonkeyPatch, vault: Vault, *arguments: str) -> None:
     monkeypatch.setattr("sys.argv", ["client", *arguments])
-    monkeypatch.setattr(command, "place", lambda _: Place("here", f"{vault.prefix}/clients", vault.client))
+    place = Place("here", {"ClientsSecretName": f"{vault.prefix}/clients"}, vault.client)
+    monkeypatch.setattr(command, "find", lambda _: place)
     command.main()
 
 

@@ -13,7 +13,6 @@ from model.contract import INT32_MAX, Category, ContractError, Problem
 from model.hubspot_answer import AnswerStatus, EchoedLimit, batch_answer, error_body
 from model.validation import parse_batch, parse_envelope, parse_json
 
-PORTALS = {"default", "acme"}
 INPUTS = [{"category": "HUBSPOT_DEFINED", "typeId": 3, "maxToObjectIds": 5}]
 PRINTABLE = st.characters(exclude_categories=["Cc", "Cs"])
 int32 = st.integers(1, INT32_MAX)
@@ -31,7 +30,7 @@ envelopes: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "inputs": st.lists(inputs, min_size=1, max_size=20, unique_by=lambda i: (i["category"], i["typeId"])),
     },
     optional={
-        "portal": st.sampled_from(sorted(PORTALS)),
+        "portal": st.sampled_from(["acme", "default"]),
         "idempotencyKey": st.text(PRINTABLE, min_size=1, max_size=255),
         "requestedBy": st.text(PRINTABLE, max_size=256),
     },
@@ -50,15 +49,15 @@ def an_envelope(**changes: Any) -> dict[str, Any]:
 
 def fields_at_fault(value: object) -> set[str]:
     with pytest.raises(ContractError) as caught:
-        parse_envelope(value, PORTALS)
+        parse_envelope(value)
     return {problem.field for problem in caught.value.problems}
 
 
 @given(envelopes)
 def test_a_valid_envelope_survives_the_way_to_json_and_back(value: dict[str, Any]) -> None:
-    envelope = parse_envelope(value, PORTALS)
+    envelope = parse_envelope(value)
 
-    again = parse_envelope(parse_json(json.dumps(envelope.as_json())), PORTALS)
+    again = parse_envelope(parse_json(json.dumps(envelope.as_json())))
 
     assert again == envelope
     assert [item.as_json() for item in envelope.inputs] == value["inputs"]
@@ -68,7 +67,7 @@ def test_a_valid_envelope_survives_the_way_to_json_and_back(value: dict[str, Any
 def test_any_json_is_either_an_envelope_or_explained(value: object) -> None:
     problems: list[Problem] = []
     try:
-        parse_envelope(value, PORTALS)
+        parse_envelope(value)
     except ContractError as error:
         problems = error.problems or pytest.fail("refused without a reason")
     assert all(problem.message for problem in problems)
@@ -127,7 +126,7 @@ def test_free_text_holds_no_control_characters(name: str, control: str) -> None:
     value = {"fromObjectType": "deals", "toObjectType": "contacts", "inputs": INPUTS, name: f"a{control}"}
 
     with pytest.raises(ContractError) as refused:
-        parse_envelope(value, PORTALS)
+        parse_envelope(value)
 
     assert refused.value.problems == [Problem(name, "must be text without control characters")]
 
@@ -148,7 +147,7 @@ def test_nothing_that_could_change_the_path_is_an_object_type(end: str, name: ob
 
 @pytest.mark.parametrize("name", ["contacts", "Contact", "0-1", "2-123456", "p12_car", "x"])
 def test_names_and_ids_are_object_types(name: str) -> None:
-    assert parse_envelope(an_envelope(fromObjectType=name), PORTALS).from_object_type == name
+    assert parse_envelope(an_envelope(fromObjectType=name)).from_object_type == name
 
 
 @pytest.mark.parametrize("misspelt", ["maxToObjectId", "max_to_object_ids", "label"])
@@ -175,28 +174,23 @@ def test_the_number_of_inputs_is_bounded() -> None:
     assert fields_at_fault(an_envelope(inputs=[])) == {"inputs"}
     many = [{**A_LIMIT, "typeId": n} for n in range(1, 502)]
     assert fields_at_fault(an_envelope(inputs=many)) == {"inputs"}
-    assert len(parse_envelope(an_envelope(inputs=many[:500]), PORTALS).inputs) == 500
+    assert len(parse_envelope(an_envelope(inputs=many[:500])).inputs) == 500
 
 
 def test_two_numbers_for_one_limit_are_a_contradiction_and_the_same_number_twice_is_none() -> None:
     with pytest.raises(ContractError, match="both 5 and 6 for HUBSPOT_DEFINED type 3"):
-        parse_envelope(an_envelope(inputs=[A_LIMIT, {**A_LIMIT, "maxToObjectIds": 6}]), PORTALS)
-    assert len(parse_envelope(an_envelope(inputs=[A_LIMIT, A_LIMIT]), PORTALS).inputs) == 2
+        parse_envelope(an_envelope(inputs=[A_LIMIT, {**A_LIMIT, "maxToObjectIds": 6}]))
+    assert len(parse_envelope(an_envelope(inputs=[A_LIMIT, A_LIMIT])).inputs) == 2
 
 
 def test_the_same_type_id_under_two_categories_are_two_limits() -> None:
     other = {**A_LIMIT, "category": "USER_DEFINED", "maxToObjectIds": 1}
-    assert len(parse_envelope(an_envelope(inputs=[A_LIMIT, other]), PORTALS).inputs) == 2
-
-
-def test_a_portal_that_is_not_deployed_is_named_with_those_that_are() -> None:
-    with pytest.raises(ContractError, match="it has: acme, default"):
-        parse_envelope(an_envelope(portal="other"), PORTALS)
+    assert len(parse_envelope(an_envelope(inputs=[A_LIMIT, other])).inputs) == 2
 
 
 def test_a_body_may_not_speak_for_the_path() -> None:
     with pytest.raises(ContractError) as caught:
-        parse_batch({"inputs": [A_LIMIT], "portal": "acme"}, PORTALS, from_object_type="deals", to_object_type="x")
+        parse_batch({"inputs": [A_LIMIT], "portal": "acme"}, from_object_type="deals", to_object_type="x")
     assert [problem.field for problem in caught.value.problems] == ["portal"]
 
 

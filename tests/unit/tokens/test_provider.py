@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -29,6 +30,21 @@ def test_a_secret_without_a_usable_token_is_named_and_not_shown(scene: Scene, te
 
     assert f"the secret {scene.secret} holds no usable token: store the token as plain text" in message
     assert text not in message.replace(scene.secret, "") or not text.strip()
+
+
+def test_a_secret_can_name_the_accounts_time_zone(scene: Scene) -> None:
+    assert scene.tokens.zone(PORTAL) is None
+    scene.put({"accessToken": "pat-1", "timeZone": "Europe/Berlin"})
+    scene.bearer()
+
+    assert scene.tokens.zone(PORTAL) == ZoneInfo("Europe/Berlin")
+
+
+@pytest.mark.parametrize("zone", ["", "Mars/Base", "../etc/passwd", 1, True])
+def test_a_time_zone_that_is_none_is_told(scene: Scene, zone: object) -> None:
+    scene.put({"accessToken": "pat-1", "timeZone": zone})
+
+    assert "timeZone must be an IANA name such as Europe/Berlin" in scene.fails(Misconfigured).message
 
 
 def test_each_portal_has_its_own_secret(scene: Scene) -> None:

@@ -15,8 +15,9 @@ from aws.secrets_manager import SecretStore
 from ledger.locks import Locks
 from model.access_token import RefreshedToken
 from model.errors import LedgerUnavailable, Misconfigured, Unavailable
-from tests.support.fakes import Clock, FakeQuota
+from tests.support.fakes import Clock, FakeQuota, FakeRegistry
 from tests.support.tokens import APP, PORTAL, FakeOAuth, Lines, Scene, expiring
+from tokens.portals import Portals
 from tokens.provider import TokenProvider
 
 LOCK = f"refresh#{PORTAL}"
@@ -236,7 +237,8 @@ def test_forty_workers_who_meet_a_token_at_its_end_refresh_it_once(clock: Clock,
 
     def made() -> TokenProvider:
         store = SecretStore(client, clock)
-        return TokenProvider(store, "p", oauth, locks, FakeQuota(), clock, sleep, "2026-03", new_lock=TellingLock)
+        portals = Portals(store, "p", FakeRegistry(), clock)
+        return TokenProvider(store, portals, oauth, locks, FakeQuota(), clock, sleep, "2026-03", new_lock=TellingLock)
 
     one = made()
     ended = threading.Event()
@@ -261,9 +263,9 @@ def test_forty_workers_who_meet_a_token_at_its_end_refresh_it_once(clock: Clock,
 def test_forty_threads_of_one_function_ask_once_for_a_refresh_that_hubspot_refuses(clock: Clock) -> None:
     client: Any = MemoryClient(json.dumps(expiring(-1)))
     oauth = FakeOAuth(script=[Misconfigured("BAD_HUB", http_status=400)])
-    one = TokenProvider(
-        SecretStore(client, clock), "p", oauth, MemoryLocks(), FakeQuota(), clock, lambda _: None, "2026-03"
-    )
+    store = SecretStore(client, clock)
+    portals = Portals(store, "p", FakeRegistry(), clock)
+    one = TokenProvider(store, portals, oauth, MemoryLocks(), FakeQuota(), clock, lambda _: None, "2026-03")
 
     def work(_: int) -> str:
         with pytest.raises(Misconfigured) as refused:
