@@ -155,7 +155,7 @@ class Verification:
     def _judge(self, sends: Sequence[Sent], there: int | None, own: Collection[str], now: int) -> bool:
         """Judge the sends of one limit that are younger than its last number, by the number that is there. An older
         one's number does not disprove a younger one: its call may have landed later. Then the younger is left in doubt
-        while its request is open, which sends it again: False."""
+        while its request is open, which sends it again: False. One that ended UNCONFIRMED counts as applied."""
         register = self._lease.register
         for sent in sorted(sends, key=lambda each: each.age, reverse=True):
             last = register.last.get(sent.key)
@@ -170,6 +170,10 @@ class Verification:
                 break
             if there != sent.number and result is None:
                 return False
+            if there != sent.number and result is Result.UNCONFIRMED:
+                # It counts as applied, so that the older one's number is not to stand: the younger one's is put back.
+                register.apply(sent.key, replace(_possibly(sent, now), unconfirmed=True))
+                break
         return True
 
     def _ended_as(self, sent: Sent) -> Result | None:

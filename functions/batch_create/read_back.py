@@ -24,6 +24,7 @@ from model.outcomes import Doubt, Result
 from model.records import milliseconds
 
 PAUSE = 2.0  # seconds between a first reading that does not show a limit and the one that is believed
+CLOCKS = 4.0  # seconds by which two functions' clocks may differ: each is wrong by two at the most
 NO_LIMIT = (None, 500_000)  # what HubSpot has been seen to show where no limit is set
 SENT_IN_VAIN = 5  # answers of COMPLETE that changed nothing, until the number counts as rejected
 
@@ -47,6 +48,7 @@ class ReadBack:
         """
         result.doubt = doubt
         asked = {item.key: item.max_to_object_ids for item in result.call.inputs}
+        clocks = CLOCKS if doubt.absent_since else 0  # then another function has looked, by its own clock
         while result.open:
             asked_at = self._clock()  # what a reading shows may be as old as this, however late the answer arrives
             try:
@@ -64,7 +66,7 @@ class ReadBack:
                     result.attributions[key] = confirmed(result.doubt)
             if not result.open:
                 break
-            pause = PAUSE - _seconds(asked_at, since=result.doubt.absent_since or asked_at)
+            pause = PAUSE + clocks - _seconds(asked_at, since=result.doubt.absent_since or asked_at)
             absent_since = result.doubt.absent_since or self._clock()
             result.doubt = replace(result.doubt, absent_since=absent_since, cleared=pause <= 0)
             if pause <= 0:
@@ -72,7 +74,9 @@ class ReadBack:
                 self._believe_absence(result, result.doubt, asked_at)
                 break
             if not self._waits.wait(pause):
-                result.deferral = Uncertain(f"{why}; it is not there yet, which is looked at again", retry_after=pause)
+                result.deferral = Uncertain(
+                    f"{why}; it is not there yet, which is looked at again", retry_after=pause + CLOCKS - clocks
+                )
                 break
         for key in result.open:
             result.attributions.pop(key, None)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from batch_create.read_back import PAUSE
+from batch_create.read_back import CLOCKS, PAUSE
 from batch_create.wait_budget import LONGEST_WAIT
 from ledger.ledger import ATTEMPTS_KEPT
 from model.errors import Uncertain
@@ -83,7 +83,7 @@ def test_without_the_time_to_read_twice_the_second_reading_is_the_next_runs() ->
     (first,) = service.run(ASKED, seconds=SHORT - 3)
     assert first.status is Status.DEFERRED
     assert first.reason == "HubSpot answered 503; it is not there yet, which is looked at again"
-    assert first.retry_at == START + timedelta(seconds=PAUSE)
+    assert first.retry_at == START + timedelta(seconds=PAUSE + CLOCKS)
     assert first.doubt == Doubt(since=START, absent_since=START)
 
     service.clock.time = first.retry_at
