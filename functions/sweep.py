@@ -10,6 +10,7 @@ gc.disable()  # until all is imported: none of it is garbage, and looking for so
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from ledger.replay import continued
 from model.errors import QueueUnavailable
@@ -50,9 +51,11 @@ def handler(event: Any, context: LambdaContext) -> dict[str, int]:
     return {"swept": swept}
 
 
-def _portals() -> Iterator[str]:
+def _portals() -> list[str]:
     # Those of the settings besides, as a version before the registry may have left something for them.
-    return iter(dict.fromkeys(chain(portal_registry().names(), settings().portals)))
+    known = list(dict.fromkeys(chain(portal_registry().names(), settings().portals)))
+    start = crc32(now().isoformat().encode()) % len(known)  # elsewhere each time: a run may not get to the end
+    return known[start:] + known[:start]
 
 
 def _overdue(portal: str) -> Iterator[Callable[[], int]]:

@@ -164,6 +164,19 @@ def test_a_pair_of_an_ended_portal_is_verified_no_more(portal: Portal, hubspot: 
     assert production.leases().due(portal.name, clock() + timedelta(days=1)) == []
 
 
+def test_a_sweep_that_must_stop_early_begins_elsewhere_the_next_time(functions: Deployment, clock: Clock) -> None:
+    for number in range(7):
+        production.portal_registry().add(f"p-{number}", START)
+    began = set()
+
+    for _ in range(200):
+        began.add(sweep._portals()[0])
+        assert set(sweep._portals()) == {*(f"p-{number}" for number in range(7)), "default", "acme"}
+        clock.time += timedelta(minutes=5)
+
+    assert len(began) == 9
+
+
 def test_the_sweep_finds_what_is_stuck_in_every_portal_that_was_used(
     functions: Deployment, portal: Portal, clock: Clock
 ) -> None:
