@@ -157,6 +157,7 @@ class Verification:
         one's number does not disprove a younger one: its call may have landed later. Then the younger is left in doubt
         while its request is open, which sends it again: False. One that ended UNCONFIRMED counts as applied."""
         register = self._lease.register
+        absent: list[Sent] = []
         for sent in sorted(sends, key=lambda each: each.age, reverse=True):
             last = register.last.get(sent.key)
             if last and last.age >= sent.age:
@@ -169,11 +170,14 @@ class Verification:
                 register.apply(sent.key, _possibly(sent, now))
                 break
             if there != sent.number and result is None:
+                for each in absent:  # else it would wait for these, as they would for its end
+                    register.withdraw(each.key, each.outcome_id, each.number)
                 return False
             if there != sent.number and result is Result.UNCONFIRMED:
                 # It counts as applied, so that the older one's number is not to stand: the younger one's is put back.
                 register.apply(sent.key, replace(_possibly(sent, now), unconfirmed=True))
                 break
+            absent.append(sent)
         return True
 
     def _ended_as(self, sent: Sent) -> Result | None:
