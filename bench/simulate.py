@@ -31,7 +31,7 @@ PAIRS, LIMITS = 30, 4  # in the file that is applied to every portal
 QUIET_SECONDS = 600.0  # in which each other portal of the second question sends one message
 BAD_FROM = 60.0  # seconds
 PARTS = ("calls", "ledger", "processor")  # of the seconds of lanes
-STACK = 50  # portals in one stack today: infra/config.py, MAX_PORTALS
+STACK = 50  # portals, for the row of many stacks: one had room for so many before they came at run time
 
 
 @dataclass(frozen=True)

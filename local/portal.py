@@ -38,12 +38,12 @@ def begun(text: str | None, token: str) -> str:
         if token:
             document["accessToken"] = token
     document.pop("ended", None)
-    begun = document.get("accessToken", "") if set(document) == {"accessToken"} else json.dumps(document)
+    holds = document.get("accessToken", "") if set(document) == {"accessToken"} else json.dumps(document)
     try:
-        parse(begun, "new")
+        parse(holds, "new")
     except Unusable as unusable:
         raise NotDone(f"there is no usable token in what was given (TOKEN=file): {unusable}") from None
-    return str(begun)
+    return str(holds)
 
 
 def ended(text: str | None) -> str:

@@ -21,7 +21,7 @@ LONGEST_SLOWDOWN = 8.0
 RECOVERY = 10_000  # in which a slowdown is halved
 SMOOTH = 2_000  # over which what others take is averaged
 USABLE, USABLE_IN_QUIET = 300, 1_000  # after its moment, in which a slot may still be used; then it is lost
-PROBED = 10_000  # in which the first call after a spent day goes alone; a call is answered or given up in 20 s
+PROBED = 10_000  # in which the first call after a spent day goes alone; ours: HubSpot mostly answers within a second
 BIN = 500  # the span in which slots that were handed out are counted together
 
 

@@ -17,11 +17,12 @@ from model.errors import (
     Unavailable,
 )
 from model.records import iso
+from model.validation import portal_name
 from runtime.telemetry import logger
 from tokens.credentials import is_ended
 from tokens.ports import RegistryPort
 
-NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+NAME = re.compile(portal_name.pattern)  # nothing that could name a secret which is no portal
 # Of a name without a secret, in each execution environment: guesses cost few look-ups, and a new portal works soon.
 UNKNOWN = timedelta(seconds=30)
 MOST_UNKNOWN = 1_000  # names remembered so

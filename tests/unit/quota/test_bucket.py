@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hubspot_api.reply import quota_from
 from model.quota import Quota
-from quota.bucket import HANDFUL, Bucket
+from quota.bucket import HANDFUL, PROBED, Bucket
 
 NOW = 1_795_500_000_000.0  # milliseconds since 1970
 WINDOW = 10_000
@@ -161,6 +161,17 @@ def test_several_workers_that_hear_of_one_429_are_one_surprise() -> None:
 
     assert twice.slowdown == once.slowdown == 2
     assert twice.stop_until == NOW + 10_100
+
+
+def test_after_a_spent_day_one_call_goes_alone_and_shows_whether_the_day_is_new() -> None:
+    midnight = NOW + 3_600_000
+    stopped = Bucket(Quota(100)).blocked(midnight, NOW, daily=True)
+
+    probed, slots = stopped.reserved(HANDFUL, midnight, HEAD_ROOM, urgent=False)
+    assert slots == [midnight]
+    _, following = probed.reserved(HANDFUL, midnight, HEAD_ROOM, urgent=False)
+    assert following[0] >= midnight + PROBED
+    assert len(following) > 1
 
 
 def test_a_spent_day_outlasts_the_stop_of_a_window_and_slows_nothing_down() -> None:
