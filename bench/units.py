@@ -88,9 +88,9 @@ def write(before: Item, after: Item, indexes: Indexes) -> Write:
     return Write(size(after), max(_units(before), _units(after)), units)
 
 
-def measure(inputs: int) -> Measured:
-    """A request of the queue with so many inputs, claimed, called and settled: the second of its pair, as only the
-    first one makes the pair's item."""
+def measure(inputs: int, trigger: Trigger = Trigger.QUEUE) -> Measured:
+    """A request with so many inputs, claimed, called and settled: the second of its pair, as only the first one makes
+    the pair's item."""
     with mock_aws(), partiql(), patch.dict("os.environ", ACCOUNT):
         deployment = deploy(*clients())
         table = Table(deployment.dynamodb, deployment.table)
@@ -114,7 +114,7 @@ def measure(inputs: int) -> Measured:
         run([first], 30, deps)
         free = table.get(pair_id) or {}
         hubspot.replies = [reply]
-        run([Request(envelope, Trigger.QUEUE, message_id, START)], 30, deps)
+        run([Request(envelope, trigger, message_id, START)], 30, deps)
         settled, given_back = table.get(message_id) or {}, table.get(pair_id) or {}
     stored = sum(size(kept) + STORED_BESIDES for kept in (settled, *(_entry(settled, kept) for kept in indexes)))
     return Measured(

@@ -109,7 +109,7 @@ class Claims:
                 running,
                 first=first,
                 count="fence",
-                remove=["retryAt", "reason"],
+                remove=["retryAt", "reason", *({"statusKey"} - running.keys())],
                 answer=True,
                 condition="attribute_not_exists(id) OR ("
                 "(fingerprint = :fingerprint OR fingerprint = :spelt OR fingerprintAsSpelt = :spelt)"
@@ -177,7 +177,9 @@ class Claims:
         if outcome.requested_at > now + CLOCKS_DIFFER:
             # An age is fixed here, when the ledger first hears of a request: a wrong clock makes nobody younger.
             outcome = replace(outcome, requested_at=now)
-        item = from_outcome(outcome) | status_attributes(outcome.portal, outcome.status)
+        # What has no pair yet is in no list by pair.
+        on_queue = request is not None and request.pair is not None and request.on_queue
+        item = from_outcome(outcome) | status_attributes(outcome.portal, outcome.status, on_queue=on_queue)
         # The id makes the sort key unique, so that a page can end between two outcomes of the same millisecond.
         item["sortKey"] = f"{iso(outcome.requested_at)}#{outcome.id}"
         item["expiresAt"] = int((now + self._retention).timestamp())

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 
 from aws.dynamodb import KEYS_IN_ONE_READ, Table
-from ledger.items import pair_key, size, status_key, to_outcome
+from ledger.items import pair_key, pairs_key, size, status_key, to_outcome
 from model.object_types import spellings
 from model.outcomes import Outcome, Status
 from model.records import plain
+from runtime.concurrency import side_by_side
 
 PAGE_BYTES = 4_000_000  # Lambda's answers end at 6 MB; a page that would be larger ends early
 MOST_EXAMINED = 1_000  # candidates for one page, when few of a pair have the status asked for: a gateway waits 29 s
+# What the index by status has no entry of: all of it that ended well, and most of it while it runs.
+ONLY_BY_PAIR = (Status.COMPLETE, Status.RUNNING)
+LEAST_OF_EACH = 8  # keys that are read at once of each partition, where a page is merged from many
 OLDEST, NEWEST = "0", "~"  # below and above every sort key, which begin with a year
 
 
@@ -70,13 +75,18 @@ class History:
 
     def _candidates(self, wanted: Filter) -> Iterator[tuple[str, str]]:
         if wanted.pair:
-            streams = [self._keys("by-pair", "pairKey", key, wanted) for key in pair_keys(wanted)]
+            partitions = [("by-pair", "pairKey", key) for key in pair_keys(wanted)]
         else:
             statuses = [wanted.status] if wanted.status else list(Status)
-            streams = [self._keys("by-status", "statusKey", status_key(wanted.portal, s), wanted) for s in statuses]
+            partitions = [("by-status", "statusKey", status_key(wanted.portal, status)) for status in statuses]
+            if wanted.status in (None, *ONLY_BY_PAIR):
+                partitions += [("by-pair", "pairKey", key) for key in self._pairs(wanted.portal)]
+        # Enough of each for a page from all, and one more, to know whether there is a next one.
+        page = max(LEAST_OF_EACH, 2 * wanted.limit // len(partitions)) if len(partitions) > 1 else wanted.limit + 2
+        streams = [self._keys(*partition, wanted, page) for partition in partitions]
         last = ""
-        for key, outcome_id in heapq.merge(*streams, reverse=True):
-            # The lag of an index can show one outcome under two statuses.
+        for key, outcome_id in heapq.merge(*_begun(streams), reverse=True):
+            # One outcome can be in two of them: by its pair and by its status, or by two statuses while an index lags.
             if key != last:
                 yield key, outcome_id
             last = key
@@ -100,10 +110,26 @@ class History:
                     return True
         return False
 
-    def _keys(self, index: str, attribute: str, value: str, wanted: Filter) -> Iterator[tuple[str, str]]:
-        # One more than a page, to know whether there is a next one, and the last of the page before, which is included.
-        rows = self._table.query(index, (attribute, value), (wanted.since, wanted.after), wanted.limit + 2)
+    def _pairs(self, portal: str) -> Iterator[str]:
+        """The partitions of the pairs that a portal has."""
+        rows = self._table.query("by-pair", ("pairKey", pairs_key(portal)), (OLDEST, NEWEST), KEYS_IN_ONE_READ)
+        return (pair_key(*row["id"].split("#")[1:]) for row in rows)
+
+    def _keys(self, index: str, attribute: str, value: str, wanted: Filter, page: int) -> Iterator[tuple[str, str]]:
+        # The last of the page before is included.
+        rows = self._table.query(index, (attribute, value), (wanted.since, wanted.after), page)
         return ((row["sortKey"], row["id"]) for row in rows if row["sortKey"] != wanted.after)
+
+
+def _begun(streams: Sequence[Iterator[tuple[str, str]]]) -> list[Iterator[tuple[str, str]]]:
+    """The same, with the first of each read side by side: a portal can have hundreds of pairs."""
+    begun = list(streams)
+
+    def begin(index: int) -> None:
+        begun[index] = chain(list(islice(streams[index], 1)), streams[index])
+
+    side_by_side([partial(begin, index) for index in range(len(streams))])
+    return begun
 
 
 def pair_keys(wanted: Filter) -> list[str]:

@@ -10,13 +10,13 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from model.contract import Category
+from model.contract import Category, LimitInput
 from model.outcomes import Attempt, Doubt, HubSpotResponse, InputOutcome, Outcome, Result, Status, Trigger, Verdict
 from model.records import Reader, names, parts, reader
 
 # DynamoDB refuses items over 400 KB (409,600 bytes). The rest is for what the ledger adds: keys, fence, lease.
 ITEM_BUDGET = 400_000
-# For the messages of all inputs together, once they must be cut; 500 inputs without messages take about 120,000.
+# For the messages of all inputs together, once they must be cut; what 500 inputs are besides takes up to 70,000.
 MESSAGE_BUDGET = 200_000
 # Compressed, a repetitive text of any size would fit; an API answer, limited to 6 MB by Lambda, would not.
 BODY_CHARACTERS = 1_000_000
@@ -34,13 +34,50 @@ _LEAVES: dict[str, Reader] = {
 }
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _input, _attempt = reader(InputOutcome, _LEAVES), reader(Attempt, _LEAVES)
+# An input is a row of its category, type, number and result, and where there is more, of that: words that stand in
+# every row would make the item of an ordinary request one write unit larger.
+_CATEGORIES = {
+    Category.HUBSPOT_DEFINED: "H",
+    Category.USER_DEFINED: "U",
+    Category.INTEGRATOR_DEFINED: "I",
+    Category.WORK: "W",
+}
+_RESULTS = {
+    Result.PENDING: "P",
+    Result.APPLIED: "A",
+    Result.UNCHANGED: "=",
+    Result.REJECTED: "R",
+    Result.SUPERSEDED: "S",
+    Result.UNCONFIRMED: "?",
+}
+_CATEGORY = {letter: category for category, letter in _CATEGORIES.items()}
+_RESULT = {letter: result for result, letter in _RESULTS.items()}
+_MORE = tuple(each for each in names(InputOutcome) if each not in (*names(LimitInput), ("result", "result")))
+
+
+def _packed(item: InputOutcome) -> list[Any]:
+    more = parts(item, _MORE)
+    row = [_CATEGORIES[item.category], item.type_id, item.max_to_object_ids, _RESULTS[item.result]]
+    return [*row, more] if more else row
+
+
+def _unpacked(row: Any) -> InputOutcome:
+    if isinstance(row, dict):  # outcomes of older versions have the names of the fields in each
+        return _input(row)
+    category, type_id, number, result, *more = row
+    if not more:
+        return InputOutcome(_CATEGORY[category], type_id, number, result=_RESULT[result])
+    known = {"category": _CATEGORY[category], "typeId": type_id, "maxToObjectIds": number, "result": _RESULT[result]}
+    return _input({**known, **more[0]})
+
+
 _outcome = reader(
     Outcome,
     {
         **_LEAVES,
         "HubSpotResponse": reader(HubSpotResponse, _LEAVES),
         "Doubt": reader(Doubt, _LEAVES),
-        "tuple[InputOutcome, ...]": lambda rows: tuple(map(_input, rows)),
+        "tuple[InputOutcome, ...]": lambda rows: tuple(map(_unpacked, rows)),
         "tuple[Attempt, ...]": lambda rows: tuple(map(_attempt, rows)),
     },
 )
@@ -105,12 +142,12 @@ def _length(value: object) -> int:
 
 def _attributes(outcome: Outcome, only: Collection[str] = ()) -> dict[str, Any]:
     fields = names(Outcome)
-    item = parts(outcome, [each for each in fields if each[1] in only] if only else fields)
+    item = parts(outcome, [each for each in fields if each[0] != "inputs" and (not only or each[1] in only)])
     # One JSON text each: nobody searches for an input or an attempt, and maps take several times as long to encode.
-    for name in ("inputs", "attempts"):
-        rows = item.pop(name, None)
-        if rows or (rows is not None and name == "inputs"):
-            item[name] = _json.encode(rows)
+    if not only or "inputs" in only:
+        item["inputs"] = _json.encode(list(map(_packed, outcome.inputs)))
+    if attempts := item.pop("attempts", None):
+        item["attempts"] = _json.encode(attempts)
     if "reason" in item:
         item["reason"] = _cut(item["reason"], REASON_CHARACTERS)
     if outcome.hubspot and outcome.hubspot.body is not None:
@@ -145,11 +182,19 @@ def pair_key(portal: str, from_type: str, to_type: str) -> str:
     return f"{portal}#{from_type}#{to_type}"
 
 
+def pairs_key(portal: str) -> str:
+    """The partition of the index by pair that has the pairs of a portal."""
+    return f"{portal}#PAIRS"
+
+
 def status_key(portal: str, status: str) -> str:
     """The partition of the index by status: of an outcome, or of a pair that is to be verified."""
     return f"{portal}#{status}"
 
 
-def status_attributes(portal: str, status: Status) -> dict[str, Any]:
-    """What an item has of its status."""
+def status_attributes(portal: str, status: Status, *, on_queue: bool = False) -> dict[str, Any]:
+    """What an item has of its status. In the index by status is what people look for, and what the sweep must find:
+    neither what went well, nor what runs and has a message that comes back if its worker dies."""
+    if status is Status.COMPLETE or (status is Status.RUNNING and on_queue):
+        return {"status": status}
     return {"status": status, "statusKey": status_key(portal, status)}

@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aws.dynamodb import Change, ConditionFailed, Item, Table, Written
-from ledger.items import status_key
-from ledger.register import Register, register
+from ledger.items import pairs_key, status_key
+from ledger.register import Register, register, stored
 from model.errors import LedgerUnavailable
 from model.pair import Pair
 from model.records import iso, milliseconds
@@ -116,7 +116,7 @@ class Leases:
         values = self._held(wanted, holder, now, until) | {"waiting": []}
         if item is None:
             found = self._rebuild(wanted, now)
-            values["register"] = found.as_text()
+            values |= {"register": stored(found.as_text()), **_listed(wanted)}
             self._table.update(wanted.item_id, values, condition="attribute_not_exists(id)", condition_values={})
             return Lease(wanted, holder, until, found)
         first = False
@@ -167,10 +167,11 @@ class Leases:
         values: dict[str, Any] = {
             "until": FREE,
             "intent": "",
-            "register": _fitting(lease),
+            "register": stored(_fitting(lease)),
             "expiresAt": self._expiry(now),
+            **_listed(lease.wanted),
         }
-        remove: Sequence[str] = ("statusKey", "sortKey")
+        remove: Sequence[str] = ("statusKey",)
         if due := lease.register.verify_at:
             values["statusKey"] = status_key(lease.wanted.portal, VERIFY)
             values["sortKey"] = f"{iso(datetime.fromtimestamp(due / 1000, UTC))}#{lease.wanted.item_id}"
@@ -227,6 +228,11 @@ def _fitting(lease: Lease) -> str:
     # Of thousands of sends in doubt on one pair, those made first are the least likely to land still.
     logger.error("register cut", pair=str(lease.wanted.pair), portal=lease.wanted.portal, characters=len(text))
     return lease.register.as_text(REGISTER)
+
+
+def _listed(wanted: Wanted) -> Item:
+    """What makes a pair one of its portal's list, with each write anew: pairs of older versions are not in it."""
+    return {"pairKey": pairs_key(wanted.portal), "sortKey": f"{wanted.pair.from_type}#{wanted.item_id}"}
 
 
 def _ids(item: Item) -> list[str]:

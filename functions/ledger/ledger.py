@@ -133,11 +133,11 @@ class Ledger(Claims):
 def _settlement(outcome: Outcome, fence: int) -> Change:
     if len(outcome.attempts) > ATTEMPTS_KEPT:
         outcome = replace(outcome, attempts=outcome.attempts[-ATTEMPTS_KEPT:])
-    item = from_outcome(outcome, (*SETTLED, "waits"))
+    item = from_outcome(outcome, (*SETTLED, "waits")) | status_attributes(outcome.portal, outcome.status)
     return Change(
         outcome.id,
-        {**item, **status_attributes(outcome.portal, outcome.status), "settledFence": fence},
-        remove=["leaseUntil", "holder", *(name for name in SETTLED if name not in item)],
+        {**item, "settledFence": fence},
+        remove=["leaseUntil", "holder", *(name for name in (*SETTLED, "statusKey") if name not in item)],
         expected={"fence": fence, "status": Status.RUNNING},
     )
 

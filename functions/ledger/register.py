@@ -6,6 +6,7 @@ It decides only what is not sent. What HubSpot holds it does not know: others ma
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +19,7 @@ from model.records import milliseconds
 # HubSpot may carry out a call this long after it was sent, though it was cut off or answered by a gateway. It names no
 # time. Ours: two minutes, four times what AWS's own gateway waits for an answer (29 s), and ten seconds for clocks.
 LANDING = timedelta(seconds=130)
+PLAIN = 500  # characters that are kept as text: with all else in the item they fit one write unit
 SETTERS = (Result.APPLIED, Result.UNCHANGED, Result.UNCONFIRMED)
 
 
@@ -183,8 +185,14 @@ class Register:
         return _json([{name: row for name, row in kept if name}, [row for name, row in kept if not name]])
 
 
-def register(text: str, lag: timedelta) -> Register:
-    """The inverse of `as_text`; empty text is an empty register."""
+def stored(text: str) -> str | bytes:
+    """A register's text as its item keeps it: with many limits compressed, as each request pays for the item's size."""
+    return text if len(text) < PLAIN else zlib.compress(text.encode())
+
+
+def register(kept: str | bytes, lag: timedelta) -> Register:
+    """The inverse of `as_text` and of `stored`; empty text is an empty register."""
+    text = zlib.decompress(kept) if isinstance(kept, bytes) else kept
     last, sends = json.loads(text) if text else ({}, [])
     return Register(
         lag,

@@ -21,8 +21,8 @@ def results(outcome: Outcome) -> list[Result]:
 
 
 class Lagging(Table):
-    """A table whose index still shows as RUNNING what is COMPLETE."""
+    """A table whose index still shows as RUNNING what is REJECTED."""
 
     def query(self, index: str, partition: tuple[str, str], *rest: Any, **named: Any) -> Iterator[Item]:
         attribute, value = partition
-        return super().query(index, (attribute, value.replace("RUNNING", "COMPLETE")), *rest, **named)
+        return super().query(index, (attribute, value.replace("RUNNING", "REJECTED")), *rest, **named)

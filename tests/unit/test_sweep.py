@@ -25,7 +25,7 @@ from tests.support.fakes import START, Clock, FakeHubSpot, failed, in_memory, re
 from tests.support.ledger import Lagging
 from tests.support.queue import consume, takes_nothing
 
-ASKED = request("m-1", (3, 5), requestedBy="me")
+ASKED = replace(request("m-1", (3, 5), requestedBy="me"), trigger=Trigger.WEBHOOK)
 SECOND = timedelta(seconds=1)
 LEASE = timedelta(seconds=45)
 
@@ -82,7 +82,7 @@ def test_what_is_stuck_is_put_back_once_and_continues_its_own_outcome(
     assert consume(message) == []
     done = read()
     assert done.status is Status.COMPLETE
-    assert (done.trigger, done.requested_at, done.requested_by) == (Trigger.QUEUE, START, "me")
+    assert (done.trigger, done.requested_at, done.requested_by) == (Trigger.WEBHOOK, START, "me")
     assert hubspot.limits == {("HUBSPOT_DEFINED", 3): 5}
     assert production.ledger().get("message-0") is None
 
@@ -108,6 +108,13 @@ def test_what_was_put_back_is_left_to_the_queue_for_12_hours(
 def test_what_is_over_is_never_swept(functions: Deployment, clock: Clock, status: Status) -> None:
     claim = production.ledger().claim(ASKED, "worker", START, START + LEASE)
     production.ledger().settle(replace(claim.outcome, status=status, finished_at=START), claim.fence)
+    clock.advance(1_000_000)
+
+    assert swept() == 0
+
+
+def test_what_a_message_brings_back_is_not_swept(functions: Deployment, clock: Clock) -> None:
+    production.ledger().claim(request("message-0", (3, 5)), "worker that died", START, START + LEASE)
     clock.advance(1_000_000)
 
     assert swept() == 0
@@ -287,7 +294,7 @@ def test_of_hundreds_each_is_found_once_whatever_its_status() -> None:
     clock = Clock()
     ledger = Ledger(in_memory(clock), timedelta(days=1))
     for number in range(250):
-        asked = request(f"m-{number}", (3, 5), at=START + SECOND * number)
+        asked = replace(request(f"m-{number}", (3, 5), at=START + SECOND * number), trigger=Trigger.WEBHOOK)
         if number % 5 == 4:
             claim = ledger.claim(asked, "worker", START, START + LEASE)
             told: dict[str, Any] = (

@@ -23,14 +23,15 @@ from bench.cost import (
 )
 from bench.prices import Price
 from bench.units import Measured, Write, measure, size, write
+from model.outcomes import Trigger
 
 FOUR_INPUTS = Measured(
     inputs=4,
-    claim=Write(756, 1, 2),
-    settle=Write(1_188, 2, 2),
-    take=Write(491, 1, 0),
-    give_back=Write(450, 1, 0),
-    stored=1_747,
+    claim=Write(480, 1, 1),
+    settle=Write(911, 1, 0),
+    take=Write(550, 1, 0),
+    give_back=Write(509, 1, 0),
+    stored=1_339,
 )
 BY_STATUS = ("id", "statusKey", "sortKey")
 
@@ -38,11 +39,22 @@ BY_STATUS = ("id", "statusKey", "sortKey")
 def test_a_request_that_goes_well_is_two_writes_of_few_units() -> None:
     measured = measure(4)
 
-    assert measured.claim.indexes == 2, "an entry in each of the two indexes"
-    assert measured.settle.indexes == 2, "by status: one entry deleted, one put; by pair: nothing has changed"
-    assert measured.units == measured.claim.table + measured.settle.table + 4
-    assert measured.claim.table == 1
-    assert measured.settle.table <= 2
+    assert measured.claim.indexes == 1, "an entry by pair"
+    assert measured.settle.indexes == 0, "by pair nothing has changed"
+    assert (measured.claim.table, measured.settle.table, measured.units) == (1, 1, 3)
+
+
+@pytest.mark.parametrize("trigger", [Trigger.WEBHOOK, Trigger.SCHEDULE])
+def test_what_no_message_brings_back_has_an_entry_by_status_while_it_runs(trigger: Trigger) -> None:
+    measured = measure(4, trigger)
+
+    assert measured.claim.indexes == 2
+    assert measured.settle.indexes == 1, "an entry deleted"
+    assert measured.units + measured.pair_units == 7
+
+
+def test_an_ordinary_outcome_leaves_room_for_long_names_in_its_one_unit() -> None:
+    assert measure(4).settle.size < 1_024 - 100
 
 
 def test_its_pair_is_taken_and_given_back_by_one_unit_each() -> None:
@@ -134,16 +146,16 @@ def test_messages_that_share_calls_and_invocations_cost_less() -> None:
 def test_the_ledger_is_what_the_truth_costs() -> None:
     here = ours("", FOUR_INPUTS, 10, 10, {prices.SQS_REQUEST: queued(10)})
 
-    # Seven units, two for the pair, and a tenth of one for the portal's bucket.
-    assert here.dollars(prices.WRITE_UNIT) == pytest.approx(9.1 * 0.625)
+    # Three units, two for the pair, and a tenth of one for the portal's bucket.
+    assert here.dollars(prices.WRITE_UNIT) == pytest.approx(5.1 * 0.625)
     assert here.total - here.dollars(prices.WRITE_UNIT) < plain(10).total
     assert destination().total < plain(10).total < here.total < workflow(express=False).total
 
 
 def test_the_tables_name_every_way_and_every_price() -> None:
-    shown, listed = table(FOUR_INPUTS), prices.listed()
+    shown, listed = table(FOUR_INPUTS, FOUR_INPUTS), prices.listed()
 
-    for way in ways(FOUR_INPUTS):
+    for way in ways(FOUR_INPUTS, FOUR_INPUTS):
         assert f"| {way.name} |" in shown
         assert f"**${way.total:.2f}**" in shown
     every = [value for value in vars(prices).values() if isinstance(value, Price)]
@@ -154,11 +166,12 @@ def test_the_tables_name_every_way_and_every_price() -> None:
 def test_the_document_shows_what_is_printed() -> None:
     document = (Path(__file__).parents[3] / "docs/cost.md").read_text(encoding="utf-8")
 
-    assert table(measure(4)) in document, "python -m bench.cost prints the table of docs/cost.md"
+    shown = table(measure(4), measure(4, Trigger.WEBHOOK))
+    assert shown in document, "python -m bench.cost prints the table of docs/cost.md"
     assert prices.listed() in document
 
 
 def test_no_cost_is_left_out_of_the_columns() -> None:
-    for line, way in zip(table(FOUR_INPUTS).splitlines()[2:], ways(FOUR_INPUTS), strict=True):
+    for line, way in zip(table(FOUR_INPUTS, FOUR_INPUTS).splitlines()[2:], ways(FOUR_INPUTS, FOUR_INPUTS), strict=True):
         parts = [float(cell.strip(" $")) for cell in line.split("|")[3:7] if cell.strip()]
         assert sum(parts) == pytest.approx(way.total, abs=0.02)

@@ -10,15 +10,13 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from aws.dynamodb import Table
-from ledger.claim import ClaimStatus
-from ledger.history import Filter, History
+from ledger.claim import Claim, ClaimStatus
 from ledger.ledger import Ledger
 from model.errors import LeaseLost, LedgerUnavailable
-from model.outcomes import Attempt, Doubt, HubSpotResponse, Outcome, Status, Verdict, new_outcome
+from model.outcomes import Attempt, Doubt, HubSpotResponse, Outcome, Status, Trigger, Verdict, new_outcome
 from model.records import iso
 from tests.support.aws import Deployment
 from tests.support.fakes import START, request
-from tests.support.ledger import Lagging
 
 LEASE = START + timedelta(seconds=45)
 
@@ -36,10 +34,64 @@ def test_a_claim_and_a_settlement_are_two_writes(ledger: Ledger, deployment: Dep
     item = deployment.dynamodb.get_item(TableName=deployment.table, Key={"id": {"S": "m-1"}})["Item"]
     assert (claim.claim_status, claim.fence, claim.abandoned) == (ClaimStatus.CLAIMED, 1, False)
     assert item["pairKey"] == {"S": "default#0-3#0-1"}
-    assert item["statusKey"] == {"S": "default#COMPLETE"}
     assert item["sortKey"] == {"S": f"{iso(START)}#m-1"}
     assert item["expiresAt"] == {"N": str(int((START + timedelta(days=400)).timestamp()))}
     assert item.keys() & {"leaseUntil", "holder"} == set()
+
+
+@pytest.mark.parametrize(
+    ("trigger", "found_by"),
+    [
+        (Trigger.QUEUE, [None, None, "default#FAILED"]),
+        (Trigger.WEBHOOK, ["default#RUNNING", None, "default#FAILED"]),
+        (Trigger.SCHEDULE, ["default#RUNNING", None, "default#FAILED"]),
+    ],
+)
+def test_the_index_by_status_has_what_is_looked_for_and_what_no_message_brings_back(
+    ledger: Ledger, deployment: Deployment, trigger: Trigger, found_by: list[str | None]
+) -> None:
+    def entry(outcome_id: str) -> str | None:
+        item = deployment.dynamodb.get_item(TableName=deployment.table, Key={"id": {"S": outcome_id}})["Item"]
+        return item.get("statusKey", {}).get("S")
+
+    found = []
+    for number, (status, alone) in enumerate(
+        [(Status.COMPLETE, True), (Status.COMPLETE, False), (Status.FAILED, True)]
+    ):
+        asked = replace(request(f"m-{number}", (3, 5)), trigger=trigger)
+        if alone:
+            claim: Claim | None = ledger.claim(asked, "one", START, LEASE)
+        else:
+            (claim,) = ledger.claim_new([asked], "one", START, LEASE)
+        assert claim
+        found.append(entry(asked.id))
+        finish(ledger, claim.outcome, claim.fence, status)
+        found.append(entry(asked.id))
+
+    runs, ended, failed = found_by
+    assert found == [runs, ended, runs, ended, runs, failed]
+
+
+def test_a_request_that_was_accepted_leaves_the_index_by_status_when_its_message_is_read(
+    ledger: Ledger, deployment: Deployment
+) -> None:
+    accepted = replace(request("m-1", (3, 5)), trigger=Trigger.WEBHOOK)
+    ledger.accept(accepted, START)
+
+    claim = ledger.claim(replace(accepted, outcome_id="m-1"), "one", START, LEASE)
+
+    item = deployment.dynamodb.get_item(TableName=deployment.table, Key={"id": {"S": "m-1"}})["Item"]
+    assert "statusKey" not in item
+    ledger.requeue(claim.outcome, claim.fence)
+    item = deployment.dynamodb.get_item(TableName=deployment.table, Key={"id": {"S": "m-1"}})["Item"]
+    assert item["statusKey"] == {"S": "default#QUEUED"}
+
+
+def test_what_runs_and_has_no_pair_yet_is_found_by_its_status(ledger: Ledger, deployment: Deployment) -> None:
+    ledger.claim(request("m-1", (3, 5), fromObjectType="p_car"), "one", START, LEASE)
+
+    item = deployment.dynamodb.get_item(TableName=deployment.table, Key={"id": {"S": "m-1"}})["Item"]
+    assert item["statusKey"] == {"S": "default#RUNNING"}
 
 
 def test_what_was_first_written_stays_when_the_queue_takes_over(ledger: Ledger) -> None:
@@ -295,53 +347,3 @@ def test_a_table_that_cannot_be_reached_is_said_to_be(error: Exception) -> None:
         ledger.claim(request("m-1", (3, 5)), "one", START, LEASE)
     with pytest.raises(LedgerUnavailable, match="get_item failed"):
         ledger.get("m-1")
-
-
-@pytest.fixture
-def twelve(ledger: Ledger) -> list[str]:
-    """Twelve outcomes a second apart, every third of them another pair's, every fifth REJECTED; newest first."""
-    ids = []
-    for n in range(12):
-        to = "companies" if n % 3 == 0 else "contacts"
-        asked = request(f"m-{n:02}", (3, 5), at=START + timedelta(seconds=n), toObjectType=to)
-        claim = ledger.claim(asked, "one", asked.requested_at, LEASE)
-        finish(ledger, claim.outcome, claim.fence, Status.REJECTED if n % 5 == 0 else Status.COMPLETE)
-        ids.append(asked.id)
-    return ids[::-1]
-
-
-def everything(history: History, **wanted: Any) -> list[str]:
-    found: list[str] = []
-    following = Filter("default", **wanted)
-    while True:
-        page = history.page(following)
-        found += [outcome.id for outcome in page.outcomes]
-        assert len(page.outcomes) <= wanted.get("limit", 50)
-        if page.after is None:
-            return found
-        following = replace(following, after=page.after)
-
-
-@pytest.mark.parametrize("limit", [1, 5, 12, 13])
-def test_pages_hold_every_outcome_once_and_newest_first(table: Table, twelve: list[str], limit: int) -> None:
-    history = History(table)
-    contacts = [i for i in twelve if int(i[2:]) % 3]
-
-    assert everything(history, limit=limit) == twelve
-    assert everything(history, limit=limit, pair=("0-3", "0-1")) == contacts
-    assert everything(history, limit=limit, status=Status.REJECTED) == [i for i in twelve if int(i[2:]) % 5 == 0]
-    assert everything(history, limit=limit, pair=("0-3", "0-1"), status=Status.REJECTED) == [
-        i for i in contacts if int(i[2:]) % 5 == 0
-    ]
-    assert everything(history, limit=limit, since=iso(START + timedelta(seconds=8))) == twelve[:4]
-    assert everything(history, limit=limit, status=Status.QUEUED) == []
-
-
-def test_another_portal_has_its_own_pages(table: Table, twelve: list[str]) -> None:
-    assert History(table).page(Filter("acme")).outcomes == []
-
-
-def test_an_outcome_that_a_lagging_index_shows_under_two_statuses_is_listed_once(
-    table: Table, twelve: list[str], deployment: Deployment
-) -> None:
-    assert everything(History(Lagging(deployment.dynamodb, deployment.table)), limit=5) == twelve

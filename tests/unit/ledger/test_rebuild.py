@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -12,14 +11,14 @@ import pytest
 
 from aws.dynamodb import Item, Table
 from ledger.history import History
-from ledger.items import from_outcome, pair_key, status_attributes
+from ledger.items import from_outcome, pair_key, status_key
 from ledger.leases import Lease, Leases, Wanted
 from ledger.rebuild import PREFIX, Rebuild
 from ledger.register import Applied, Register, Sent
 from model.errors import LedgerUnavailable
 from model.outcomes import Doubt, Outcome, Result, Status, new_outcome
 from model.pair import Pair
-from model.records import iso, milliseconds
+from model.records import iso, milliseconds, plain
 from tests.simulation.dynamo import Dynamo
 from tests.support.fakes import PAIR, START, key, request
 
@@ -72,8 +71,8 @@ class Before:
         outcome = new_outcome(request(own_id, *limits, at=at), Status.COMPLETE)
         inputs = tuple(replace(item, result=result) for item in outcome.inputs)
         outcome = replace(outcome, **{"inputs": inputs, "finished_at": at, **told})
-        item = from_outcome(outcome) | status_attributes(outcome.portal, outcome.status)
-        item["inputs"] = json.loads(item["inputs"])
+        item = from_outcome(outcome) | {"statusKey": status_key(outcome.portal, outcome.status)}
+        item["inputs"] = plain(outcome.inputs)
         item["pairKey"] = pair_key(outcome.portal, *(spelt or ("deals", "contacts")))
         item["sortKey"] = f"{iso(at)}#{own_id}"
         self.table.put_new(item)
@@ -172,7 +171,7 @@ def test_outcomes_of_the_new_form_are_none_of_before() -> None:
     before = Before()
     outcome = new_outcome(request("m-1", (3, 5)), Status.COMPLETE)
     before.table.put_new(
-        from_outcome(outcome) | status_attributes("default", Status.COMPLETE) | {"sortKey": f"{iso(START)}#m-1"}
+        from_outcome(outcome) | {"statusKey": status_key("default", Status.COMPLETE), "sortKey": f"{iso(START)}#m-1"}
     )
 
     before.register()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from uuid import NAMESPACE_URL, uuid5
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.register import LANDING, SETTERS, Applied, Register, Sent, possible_sends, register
+from ledger.register import LANDING, SETTERS, Applied, Register, Sent, possible_sends, register, stored
 from model.contract import Category, LimitKey
 from model.outcomes import Age, InputOutcome, Outcome, Result, Status, new_outcome
 from model.records import milliseconds
@@ -63,17 +64,28 @@ def holding(*there: Sent, last: Applied | None = None) -> Register:
 @given(registers)
 def test_a_register_survives_as_text(whole: Register) -> None:
     assert register(whole.as_text(), LAG) == whole
+    assert register(stored(whole.as_text()), LAG) == whole
 
 
 def test_no_text_is_an_empty_register() -> None:
     assert register("", LAG) == Register(LAG)
 
 
-def test_a_hundred_limits_are_packed_into_few_bytes() -> None:
-    age = (NOW, "5fd1b2a0-2f0e-4b7e-9a8e-0d6f6f0b8a11")
-    full = Register(LAG, {key(n): Applied(age, age[1], 5, NOW, NOW) for n in range(100)})
+def test_a_hundred_limits_of_25_requests_are_packed_into_two_write_units() -> None:
+    ages = [(NOW + n, str(uuid5(NAMESPACE_URL, str(n)))) for n in range(25)]
+    full = Register(LAG, {key(n): Applied(ages[n // 4], ages[n // 4][1], 5, NOW, NOW) for n in range(100)})
 
-    assert len(full.as_text()) < 100 * 110
+    kept = stored(full.as_text())
+    assert isinstance(kept, bytes)
+    assert len(kept) < 1_800  # and the item has more than its register
+    assert register(kept, LAG) == full
+
+
+def test_a_few_limits_are_kept_for_people_to_read() -> None:
+    age = (NOW, "5fd1b2a0-2f0e-4b7e-9a8e-0d6f6f0b8a11")
+    few = Register(LAG, {key(n): Applied(age, age[1], 5, NOW, NOW) for n in range(4)}).as_text()
+
+    assert stored(few) == few
 
 
 @given(registers, st.integers(20, 900))
