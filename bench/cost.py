@@ -26,8 +26,8 @@ INPUTS = 4  # limits of a request here
 MEMORY_MIB = 512  # cdk.json
 MONTH = 30.4 * 86_400  # seconds
 OUTCOME_MONTHS, LOG_MONTHS = 400 / 30.4, 90 / 30.4  # cdk.json: outcomeRetentionDays, logRetentionDays
-ALARMS = 17  # infra/alarms.py
-METRICS = 6  # that a busy stack counts: runtime/telemetry.py
+ALARMS = 18  # infra/alarms.py
+METRICS = 7  # that a busy stack counts: runtime/telemetry.py
 QUEUES, POLLERS, LONG_POLL = 2, 5, 20  # of Lambda, seconds: Lambda Developer Guide, "Using Lambda with Amazon SQS"
 SAMPLED = 0.05  # of invocations, and the first of each second, which counts for little: AWS X-Ray Developer Guide
 

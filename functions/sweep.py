@@ -12,6 +12,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
+from aws_lambda_powertools.metrics import MetricUnit
+
 from ledger.replay import continued
 from model.errors import QueueUnavailable
 from production import leases, ledger, now, portal_registry, queue, settings
@@ -19,6 +21,7 @@ from runtime.telemetry import count, logger, metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -37,15 +40,17 @@ def handler(event: Any, context: LambdaContext) -> dict[str, int]:
     """Put back every outcome that is stuck in QUEUED, RUNNING or past its `retryAt`. One too many does no harm: the
     consumer finds it finished. Raises LedgerUnavailable, and after all were tried QueueUnavailable; the next run tries
     again."""
-    swept, failure = 0, None
-    for put_back in chain.from_iterable(map(_overdue, _portals())):
+    swept, failure, oldest = 0, None, now()
+    for since, put_back in chain.from_iterable(map(_open, _portals())):
         if context.get_remaining_time_in_millis() / 1000 < RESERVE:
             logger.warning("sweep not finished", swept=swept)
             break
+        oldest = min(oldest, since)
         try:
             swept += put_back()
         except QueueUnavailable as error:  # one that SQS does not take must not stop the others
             failure = error
+    metrics.add_metric("OldestOpen", MetricUnit.Seconds, (now() - oldest).total_seconds())
     if failure:
         raise failure
     return {"swept": swept}
@@ -58,12 +63,18 @@ def _portals() -> list[str]:
     return known[start:] + known[:start]
 
 
-def _overdue(portal: str) -> Iterator[Callable[[], int]]:
-    """What is to be put on the queue for a portal; each returns how many outcomes it has put back."""
+def _open(portal: str) -> Iterator[tuple[datetime, Callable[[], int]]]:
+    """What there is to do for a portal, and what only waits: since when, and what puts it on the queue and returns how
+    many outcomes that has put back."""
+    yield now(), _nothing  # so that the time is looked at
     for pair in leases().due(portal, now()):
-        yield partial(_verify, portal, pair)
-    for outcome in ledger().stuck(portal, now()):
-        yield partial(_continue, outcome)
+        yield now(), partial(_verify, portal, pair)
+    for outcome, stuck in ledger().unfinished(portal, now()):
+        yield outcome.requested_at, partial(_continue, outcome) if stuck else _nothing
+
+
+def _nothing() -> int:
+    return 0
 
 
 def _verify(portal: str, pair: Pair) -> int:

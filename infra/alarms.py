@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from infra.telemetry import Watched
 
 # Longer than every deferral but that of a spent daily quota, which is worth knowing.
-OLDEST_MESSAGE = Duration.hours(1)
+OLDEST = Duration.hours(1)
 
 
 class Alarms(Construct):
@@ -56,6 +56,15 @@ class Alarms(Construct):
             "GET /outcomes?portal=NAME&status=UNCONFIRMED. Compare with HubSpot, then POST /outcomes/{id}/replay where "
             "it differs.",
         )
+        # SQS's own age of the oldest message leaves out what was received three times or more:
+        # docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+        self._ring(
+            "OldestOpen",
+            watched.counted("OldestOpen", "Maximum"),
+            "A request has waited for long, by the ledger: a daily quota is spent, HubSpot is down, or a token is "
+            "refused. GET /outcomes?portal=NAME&status=DEFERRED has each with its reason.",
+            above=OLDEST.to_seconds(),
+        )
         self._ring(
             "PortalMisconfigured",
             watched.counted("PortalMisconfigured"),
@@ -85,8 +94,9 @@ class Alarms(Construct):
         self._ring(
             "OldestMessage",
             queue.main.metric_approximate_age_of_oldest_message(statistic="Maximum"),
-            "Requests wait for long: the daily quota is spent, HubSpot is down, or the consumer cannot keep up.",
-            above=OLDEST_MESSAGE.to_seconds(),
+            "Messages wait for long before they are read: the consumer cannot keep up, or its event source mapping is "
+            "off.",
+            above=OLDEST.to_seconds(),
             missing=quiet,
         )
 

@@ -40,6 +40,7 @@ class Dashboard(Construct):
             metric_groups=[
                 _graph("Outcomes", [watched.counted(name) for name in ENDS]),
                 _graph("Found again by the sweep", [watched.counted("SweptOutcomes")]),
+                _graph("Age of the oldest open request, in seconds", [watched.counted("OldestOpen", "Maximum")]),
                 _graph("Portals misconfigured", [watched.counted("PortalMisconfigured")]),
             ],
         )

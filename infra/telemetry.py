@@ -29,12 +29,12 @@ class Watched:
     ingress: Ingress
     storage: Storage
 
-    def counted(self, name: str) -> cloudwatch.Metric:
-        """How often the functions counted `name` within five minutes."""
+    def counted(self, name: str, statistic: str = "Sum") -> cloudwatch.Metric:
+        """How often the functions counted `name` within five minutes; or the Maximum of what they measured."""
         # Powertools gives every metric the dimension `service`.
         return cloudwatch.Metric(
             namespace=NAMESPACE,
             metric_name=name,
             dimensions_map={"service": self.service},
-            statistic="Sum",
+            statistic=statistic,
         )

@@ -26,12 +26,11 @@ class Durations:
 
 @dataclass(frozen=True)
 class Units:
-    """Write units of a request of four limits, as `python -m bench.units` measures them: those of the table, and of the
-    index by status, which needs as many. The index by pair needs fewer and never is the bottleneck. `lease` is to take
-    a pair, and again to give it back."""
+    """Write units of a request of four limits, as `python -m bench.units` measures them: those of the table. Its
+    indexes need fewer, and never are the bottleneck. `lease` is to take a pair, and again to give it back."""
 
     claim: float = 1
-    settle: float = 2
+    settle: float = 1
     lease: float = 1
     bucket: float = 1
 

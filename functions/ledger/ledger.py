@@ -98,15 +98,22 @@ class Ledger(Claims):
             return ClaimStatus.LEASED
         return ClaimStatus.CLAIMED
 
-    def stuck(self, portal: str, now: datetime) -> Iterator[Outcome]:
-        """The outcomes of a portal that are overdue: their message is lost, or was never sent. One that was swept
-        lately is left out."""
+    def unfinished(self, portal: str, now: datetime) -> Iterator[tuple[Outcome, bool]]:
+        """The open outcomes of a portal, but those that run and will be brought back by a message. Of each status the
+        oldest hundred come first. With each whether it is stuck: it is overdue, as its message is lost or was never
+        sent, and was not swept lately."""
         for status in (Status.QUEUED, Status.RUNNING, Status.DEFERRED):
-            rows = self._table.query("by-status", ("statusKey", status_key(portal, status)), ("0", "~"), 100)
+            rows = self._table.query(
+                "by-status",
+                ("statusKey", status_key(portal, status)),
+                ("0", "~"),
+                KEYS_IN_ONE_READ,
+                oldest_first=True,
+            )
             while ids := [row["id"] for row in islice(rows, KEYS_IN_ONE_READ)]:
                 for item in self._table.get_many(ids):
-                    if item["status"] == status and _is_stuck(item, now):
-                        yield to_outcome(item)
+                    if item["status"] == status:
+                        yield to_outcome(item), _is_stuck(item, now)
 
     def swept(self, outcome: Outcome, now: datetime) -> None:
         """Note that a stuck outcome was put back on the queue."""

@@ -42,6 +42,7 @@ def test_bad_ends_stuck_queues_errors_and_throttles_ring(stack: Synthesised) -> 
     assert watched(stack) == {
         ("OutcomeFailed", SERVICE): 0,
         ("OutcomeUnconfirmed", SERVICE): 0,
+        ("OldestOpen", SERVICE): 3600,
         ("PortalMisconfigured", SERVICE): 0,
         ("ApproximateNumberOfMessagesVisible", "Queue/DeadLetters.QueueName"): 0,
         ("ApproximateNumberOfMessagesNotVisible", "Queue/DeadLetters.QueueName"): 0,

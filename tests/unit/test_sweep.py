@@ -139,6 +139,58 @@ def test_a_sweep_whose_time_is_up_leaves_the_rest_to_the_next(functions: Deploym
     assert swept(time_left=10_000) == 3
 
 
+def test_where_the_time_does_not_reach_the_oldest_are_put_back(
+    functions: Deployment, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        production.ledger().accept(request(f"m-{number}", (3, 5), at=START + SECOND * number), START + SECOND * number)
+    clock.advance(3600)
+    left = iter([60_000, 60_000, 9_999])  # for the portal, and for the first outcome
+    context = Context()
+    monkeypatch.setattr(context, "get_remaining_time_in_millis", lambda: next(left))
+
+    assert sweep.handler({}, context) == {"swept": 1}
+
+    (message,) = functions.messages()
+    assert message["MessageAttributes"]["OutcomeId"]["StringValue"] == "m-0"
+
+
+def test_a_sweep_looks_at_the_time_though_it_finds_nothing(functions: Deployment, clock: Clock) -> None:
+    for number in range(5):
+        production.portal_registry().add(f"p-{number}", START)
+    looked = 0
+
+    class Watching(Context):
+        def get_remaining_time_in_millis(self) -> int:
+            nonlocal looked
+            looked += 1
+            return 60_000
+
+    sweep.handler({}, Watching())
+
+    assert looked >= 5
+
+
+def test_the_age_of_the_oldest_open_request_is_measured_however_often_it_was_deferred(
+    functions: Deployment, hubspot: FakeHubSpot, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def measured() -> float:
+        capsys.readouterr()
+        swept()
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "OldestOpen" in line]
+        return float(*lines[0]["OldestOpen"])
+
+    assert measured() == 0
+    hubspot.replies = [failed(503)] * 4
+    hubspot.reads = [failed(503)] * 4
+    for _ in range(4):
+        run([ASKED], 30, production.production())
+        clock.advance(3600)
+    run([request("m-2", (4, 5), at=clock())], 30, production.production())
+
+    assert measured() == pytest.approx(4 * 3600, abs=60)
+
+
 # ---------------------------------------------------------------------------------------------- pairs that are verified
 def may_be_undone(hubspot: FakeHubSpot, clock: Clock, portal: str = "default") -> datetime:
     """A younger request's number is set, and an older one's call may land after it. When a reading tells."""
@@ -278,7 +330,8 @@ def test_an_outcome_that_sqs_does_not_take_stops_no_other_and_fails_the_sweep(
 def test_what_moves_on_while_it_is_swept_is_left_as_it_is(functions: Deployment, clock: Clock) -> None:
     production.ledger().accept(ASKED, START)
     clock.advance(3600)
-    (found,) = production.ledger().stuck("default", clock())
+    ((found, stuck),) = production.ledger().unfinished("default", clock())
+    assert stuck
     run([ASKED], 30, production.production())
     done = read()
 
@@ -306,7 +359,7 @@ def test_of_hundreds_each_is_found_once_whatever_its_status() -> None:
             ledger.accept(asked, START)
     clock.advance(3600)
 
-    found = [outcome.id for outcome in ledger.stuck("default", clock())]
+    found = [outcome.id for outcome, is_stuck in ledger.unfinished("default", clock()) if is_stuck]
 
     assert sorted(found) == sorted(f"m-{number}" for number in range(250))
 
@@ -319,7 +372,7 @@ def test_what_a_lagging_index_still_shows_as_running_is_not_stuck() -> None:
     clock.advance(3600)
     ledger.settle(replace(claim.outcome, status=Status.COMPLETE, finished_at=clock()), claim.fence)
 
-    assert list(ledger.stuck("default", clock())) == []
+    assert list(ledger.unfinished("default", clock())) == []
 
 
 def test_a_stuck_replay_is_continued_with_the_doubt_that_it_was_accepted_with(
