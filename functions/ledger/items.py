@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 from model.contract import Category, LimitInput
 from model.outcomes import Attempt, Doubt, HubSpotResponse, InputOutcome, Outcome, Result, Status, Trigger, Verdict
-from model.records import Reader, names, parts, reader
+from model.records import Reader, camel, names, parts, reader
 
 # DynamoDB refuses items over 400 KB (409,600 bytes). The rest is for what the ledger adds: keys, fence, lease.
 ITEM_BUDGET = 400_000
@@ -52,7 +52,8 @@ _RESULTS = {
 }
 _CATEGORY = {letter: category for category, letter in _CATEGORIES.items()}
 _RESULT = {letter: result for result, letter in _RESULTS.items()}
-_MORE = tuple(each for each in names(InputOutcome) if each not in (*names(LimitInput), ("result", "result")))
+_IN_EVERY_ROW = {"result", *(each.name for each in fields(LimitInput))}
+_MORE = tuple((each.name, camel(each.name)) for each in fields(InputOutcome) if each.name not in _IN_EVERY_ROW)
 
 
 def _packed(item: InputOutcome) -> list[Any]:
@@ -141,8 +142,7 @@ def _length(value: object) -> int:
 
 
 def _attributes(outcome: Outcome, only: Collection[str] = ()) -> dict[str, Any]:
-    fields = names(Outcome)
-    item = parts(outcome, [each for each in fields if each[0] != "inputs" and (not only or each[1] in only)])
+    item = parts(outcome, [each for each in names(Outcome) if each[0] != "inputs" and (not only or each[1] in only)])
     # One JSON text each: nobody searches for an input or an attempt, and maps take several times as long to encode.
     if not only or "inputs" in only:
         item["inputs"] = _json.encode(list(map(_packed, outcome.inputs)))
