@@ -53,9 +53,9 @@ portal: setup ## add a portal, give it another token, or end it NAME=… [TOKEN=
 	test -n '$(NAME)' || { echo 'portal: say which: make portal NAME=acme TOKEN=file' >&2; exit 1; }
 	PYTHONPATH=functions python -m local.portal '$(NAME)' $(if $(TOKEN),--token '$(TOKEN)') $(if $(END),--end) $(if $(STACK),--stack '$(STACK)')
 
-# In two workers, as the tests of the deployed stack mostly wait. They come first, as they take longest.
+# In three workers on two cores, as the one with the deployed stack mostly waits. Its tests come first: they take longest.
 test: check security-tools ## check, then every test
-	python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
+	python -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder
 
 check: setup ## lint, format, types and who imports whom
 	ruff check .

@@ -51,7 +51,8 @@ class Services:
         without one, what was counted and postponed, and when the first write came."""
         moment = time.perf_counter()
         if not target:
-            return 200, {"counts": self.counts, "postponed": self._postponed, "firstWrite": self.first_write}, 0
+            told = {"counts": self.counts, "units": self._table.units, "postponed": self._postponed}
+            return 200, {**told, "firstWrite": self.first_write}, 0
         name = target.rpartition(".")[2]
         if name in WRITES and self.first_write is None:
             self.first_write = moment

@@ -41,7 +41,9 @@ calls for each. One call for each event is modelled by bench/peers/events.py, at
 are the sum over invocations and pairs of the distinct limits by the batch size, rounded up.
 
 With a base, its consumer and that of this checkout take turns with fewer messages. Processor time is that of the
-workers within their invocations, the first of each included."""
+workers within their invocations, the first of each included. Write units are DynamoDB's, by its rules for the size of
+an item and of its entries in indexes (bench/write_units.py), pairs and failed conditions included, the portal's bucket
+not."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,9 @@ def measure(quick: bool, base: Checkout | None = None) -> Section:
         head, its = _in_turns(base, *((2, 400) if quick else (TURNS, 4_000)))
         figures += [head, its]
         ratios.append(Ratio("processor time of a message, head / base", head, its, 1.05))
+        head, its = (_units(each) for each in (None, base))
+        figures += [head, its]
+        ratios.append(Ratio("write units of a message of four limits, head / base", head, its, None))
     return Section("Calls and time", TEXT, tuple(figures), tuple(ratios), (_picture(ours, large),))
 
 
@@ -138,6 +143,18 @@ def _in_turns(base: Checkout, turns: int, count: int) -> tuple[Figure, Figure]:
             measured[contestant].append(_measured(contestant, count, MAPPING))
     head, its = (_processor_time(name, measured[contestant]) for contestant, name in names.items())
     return head, its
+
+
+def _units(base: Checkout | None, count: int = 4_000) -> Figure:
+    """Write units of a message of four limits, in batches of 1,000 over 40 pairs; the portal's bucket apart."""
+    contestant, name = CONSUMER, ""
+    if base:
+        contestant = Contestant(CONSUMER.module, base.python, str(base.root / "functions"), CONSUMER.timeout)
+        name = base.label
+    with stage(types(), tenSecondlyLimit=None) as set_up:
+        run(contestant, messages(count, time.time() - count / 1000, inputs=4), MAPPING, set_up, QUOTA_CALLS="1000000")
+        units = {kind: number for kind, number in set_up.units().items() if kind != "budget"}
+    return Figure(f"{name}write units of a message of four limits", "units", (sum(units.values()) / count,))
 
 
 def _events(count: int) -> float:

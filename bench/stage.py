@@ -56,6 +56,11 @@ class Stage:
         told: dict[str, int] = self.http.get(self.aws).json()["counts"]
         return told
 
+    def units(self) -> dict[str, int]:
+        """The write units of the table, by the beginning of the key: of outcomes by "", of pairs by "pair"."""
+        told: dict[str, int] = self.http.get(self.aws).json()["units"]
+        return told
+
     def postponed(self) -> dict[str, float]:
         """Until when (epoch seconds) each message is hidden whose visibility was changed, by its receipt handle."""
         told: dict[str, float] = self.http.get(self.aws).json()["postponed"]

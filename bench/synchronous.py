@@ -99,7 +99,7 @@ def bare_writes(item: dict[str, Any]) -> None:
         "status": {"S": "RUNNING"},
     }
     dynamodb.put_item(TableName=table, Item=claimed, ConditionExpression="attribute_not_exists(id)")
-    settled = {name: item[name] for name in SETTLED}
+    settled = {name: item[name] for name in SETTLED if name in item}
     dynamodb.update_item(
         TableName=table,
         Key={"id": key},

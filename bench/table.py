@@ -8,24 +8,31 @@ conditions hold whoever else asks.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from base64 import b64decode
+from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from aws.dynamodb import deserialise
 from bench.update_expression import Values, compiled
+from bench.write_units import units_of, write
 from tests.simulation.dynamo import Dynamo, client_error
 from tests.support import partiql
 
 ANY = "attribute_exists(id) OR attribute_not_exists(id)"  # the condition of a write without one
 RETURNING = " RETURNING ALL OLD *"
+INDEXES = [("id", "pairKey", "sortKey"), ("id", "statusKey", "sortKey")]  # infra/storage.py
 
 
 class Table(Dynamo):
-    """Items by `id`, with conditional writes."""
+    """Items by `id`, with conditional writes. `units` has the write units by the beginning of the key: of outcomes by
+    "", of pairs by "pair"."""
 
     def __init__(self) -> None:
         super().__init__(lambda operation: "", time.time, index_lag=0)
+        self.units: Counter[str] = Counter()
         self._operations: dict[str, Callable[[Values], Values]] = {
             "GetItem": lambda asked: self.get_item(**{"ConsistentRead": False, **asked}),
             "BatchGetItem": lambda asked: self.batch_get_item(**asked),
@@ -72,9 +79,12 @@ class Table(Dynamo):
     def _changed(self, operation: str, asked: Values, key: str, change: Callable[[Values | None], Values]) -> Values:
         old = self.items.get(key)
         names, values = asked.get("ExpressionAttributeNames", {}), asked.get("ExpressionAttributeValues", {})
+        kind, before = key.partition("#")[0] if "#" in key else "", _plain(old or {})
         try:
             new = self._write(operation, key, change, asked.get("ConditionExpression", ANY), names, values)
+            self.units[kind] += write(before, _plain(new), INDEXES).units
         except ClientError as error:
+            self.units[kind] += units_of(before) or 1  # what fails costs as much
             found: dict[str, Any] = {"Item": old} if old and _wants_old_of_failed(asked) else {}
             raise client_error(operation, error.response["Error"]["Code"], **found) from error
         wanted = {"ALL_OLD": old, "ALL_NEW": new}.get(asked.get("ReturnValues", "NONE"))
@@ -83,3 +93,16 @@ class Table(Dynamo):
 
 def _wants_old_of_failed(asked: Values) -> bool:
     return bool(asked.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD")
+
+
+def _plain(item: Values) -> Values:
+    """An item as Python has it. Bytes are text on their way."""
+
+    def value(plain: Any, typed: Mapping[str, Any]) -> Any:
+        if isinstance(plain, dict):
+            return {name: value(part, typed["M"][name]) for name, part in plain.items()}
+        if isinstance(plain, list):
+            return [value(part, one) for part, one in zip(plain, typed["L"], strict=True)]
+        return b64decode(plain) if "B" in typed else plain
+
+    return {name: value(plain, item[name]) for name, plain in deserialise(item).items()}

@@ -46,7 +46,7 @@ def types(of_each: int = TYPES) -> Iterator[AssociationType]:
             yield AssociationType(f"2-{pair + 1}", "contacts", category, FIRST_TYPE + number, label)
 
 
-def messages(count: int, sent_at: float, seed: int = 1) -> list[Record]:
+def messages(count: int, sent_at: float, seed: int = 1, inputs: int = INPUTS) -> list[Record]:
     """`count` records of SQS events, sent one a millisecond from `sent_at` (epoch seconds) on."""
     random = Random(seed)
     known = defaultdict(list)
@@ -58,7 +58,7 @@ def messages(count: int, sent_at: float, seed: int = 1) -> list[Record]:
     made = []
     for number, pair in enumerate(random.choices(pairs, weights, k=count)):
         if pair not in last or random.random() >= REPEATS:
-            last[pair] = [limit_input(each, random) for each in random.sample(known[pair], INPUTS)]
+            last[pair] = [limit_input(each, random) for each in random.sample(known[pair], inputs)]
         body = {"portal": "default", "fromObjectType": pair, "toObjectType": "contacts", "inputs": last[pair]}
         made.append(record(body, UUID(int=random.getrandbits(128), version=4), sent_at + number / 1000))
     return made

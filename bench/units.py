@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from math import ceil
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -17,6 +16,7 @@ from moto import mock_aws
 
 from aws.dynamodb import Table
 from batch_create.handler import run
+from bench.write_units import Indexes, Write, entry, size, write
 from ledger.ledger import Ledger
 from model.outcomes import Request, Trigger
 from model.validation import parse_envelope
@@ -29,24 +29,7 @@ if TYPE_CHECKING:
     from hubspot_api.client import Answer
     from model.contract import LimitInput
 
-WRITE_UNIT = 1_024  # bytes: DynamoDB Developer Guide, "DynamoDB read and write operations"
 STORED_BESIDES = 100  # bytes of each item and each entry of an index: Developer Guide, "Global Secondary Indexes"
-
-Item = Mapping[str, Any]
-Indexes = Sequence[tuple[str, ...]]  # of each the attributes that it keeps: all are KEYS_ONLY
-
-
-@dataclass(frozen=True)
-class Write:
-    """One write: of how many bytes the item is then, and the units of the table and of its indexes."""
-
-    size: int
-    table: int
-    indexes: int
-
-    @property
-    def units(self) -> int:
-        return self.table + self.indexes
 
 
 @dataclass(frozen=True)
@@ -70,22 +53,6 @@ class Measured:
     def pair_units(self) -> int:
         """Of its pair, which all requests of a run share that are for it."""
         return self.take.units + self.give_back.units
-
-
-def size(item: Item) -> int:
-    """Bytes of an item, its names included: Developer Guide, "DynamoDB item sizes and formats"."""
-    return sum(len(name.encode()) + _bytes(value) for name, value in item.items())
-
-
-def write(before: Item, after: Item, indexes: Indexes) -> Write:
-    """What a write costs: by the larger of the item before and after, and in an index by what changes in it. A changed
-    key is an entry deleted and one put: Developer Guide, "Global Secondary Indexes", provisioned throughput."""
-    units = 0
-    for kept in indexes:
-        old, new = _entry(before, kept), _entry(after, kept)
-        if old != new:
-            units += sum(_units(entry) for entry in (old, new))
-    return Write(size(after), max(_units(before), _units(after)), units)
 
 
 def measure(inputs: int, trigger: Trigger = Trigger.QUEUE) -> Measured:
@@ -116,7 +83,7 @@ def measure(inputs: int, trigger: Trigger = Trigger.QUEUE) -> Measured:
         hubspot.replies = [reply]
         run([Request(envelope, trigger, message_id, START)], 30, deps)
         settled, given_back = table.get(message_id) or {}, table.get(pair_id) or {}
-    stored = sum(size(kept) + STORED_BESIDES for kept in (settled, *(_entry(settled, kept) for kept in indexes)))
+    stored = sum(size(kept) + STORED_BESIDES for kept in (settled, *(entry(settled, kept) for kept in indexes)))
     return Measured(
         inputs,
         claim=write({}, claimed, indexes),
@@ -131,30 +98,6 @@ def _indexes(table: TableDescriptionTypeDef) -> Indexes:
     own = [key["AttributeName"] for key in table["KeySchema"]]
     keys = [[key["AttributeName"] for key in index["KeySchema"]] for index in table["GlobalSecondaryIndexes"]]
     return [(*own, *names) for names in keys]
-
-
-def _entry(item: Item, kept: tuple[str, ...]) -> dict[str, Any]:
-    """An item's entry in an index; none, where it lacks a key of it."""
-    return {name: item[name] for name in kept} if all(name in item for name in kept) else {}
-
-
-def _units(item: Item) -> int:
-    return ceil(size(item) / WRITE_UNIT)
-
-
-def _bytes(value: object) -> int:
-    if isinstance(value, str):
-        return len(value.encode())
-    if isinstance(value, (bytes, bytearray)):
-        return len(value)
-    if isinstance(value, Mapping):
-        return 3 + size(value) + len(value)
-    if isinstance(value, (list, tuple)):
-        return 3 + sum(_bytes(element) + 1 for element in value)
-    if isinstance(value, bool) or value is None:
-        return 1
-    digits = str(value).strip("-").rstrip("0")
-    return 1 + ceil(len(digits) / 2)
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from model.contract import Category, LimitInput
 from model.outcomes import Attempt, Doubt, HubSpotResponse, InputOutcome, Outcome, Result, Status, Trigger, Verdict
-from model.records import Reader, camel, names, parts, reader
+from model.records import Reader, camel, names, parts, plain, reader
 
 # DynamoDB refuses items over 400 KB (409,600 bytes). The rest is for what the ledger adds: keys, fence, lease.
 ITEM_BUDGET = 400_000
@@ -34,8 +34,8 @@ _LEAVES: dict[str, Reader] = {
 }
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _input, _attempt = reader(InputOutcome, _LEAVES), reader(Attempt, _LEAVES)
-# An input is a row of its category, type, number and result, and where there is more, of that: words that stand in
-# every row would make the item of an ordinary request one write unit larger.
+# An input is a row of its category, type, number and result, and then the id that superseded it, or all that there is
+# besides. An attempt is a row as well: names that stand in every row would make an ordinary item one write unit larger.
 _CATEGORIES = {
     Category.HUBSPOT_DEFINED: "H",
     Category.USER_DEFINED: "U",
@@ -54,10 +54,23 @@ _CATEGORY = {letter: category for category, letter in _CATEGORIES.items()}
 _RESULT = {letter: result for result, letter in _RESULTS.items()}
 _IN_EVERY_ROW = {"result", *(each.name for each in fields(LimitInput))}
 _MORE = tuple((each.name, camel(each.name)) for each in fields(InputOutcome) if each.name not in _IN_EVERY_ROW)
+_ATTEMPT = tuple(each.name for each in fields(Attempt))
+_SAME = 0  # in place of an attempt's correlation id: the one of HubSpot's answer
+# What HubSpot's answers mostly consist of: with it they take half the bytes. It must stay as it is, for what is stored
+# can be read by it alone; another one would need a name in the item.
+_WORDS = (
+    b'},"errors":[{"status":"error","category":"VALIDATION_ERROR","subCategory":"","message":"","context":{"numErrors":'
+    b'"correlationId":"","category":"INTEGRATOR_DEFINED","category":"WORK","category":"HUBSPOT_DEFINED",'
+    b'{"status":"COMPLETE","results":[{"category":"USER_DEFINED","typeId":1,"fromObjectTypeId":"0-1",'
+    b'"toObjectTypeId":"0-3","maxToObjectIds":500000,"userEnforcedMaxToObjectIds":5,"label":"'
+    b'}],"startedAt":"2026-11-2T0:.Z","completedAt":"2026-11-2T0:.Z"}'
+)
 
 
 def _packed(item: InputOutcome) -> list[Any]:
-    more = parts(item, _MORE)
+    more: Any = parts(item, _MORE)
+    if more.keys() == {"supersededBy"}:
+        more = item.superseded_by
     row = [_CATEGORIES[item.category], item.type_id, item.max_to_object_ids, _RESULTS[item.result]]
     return [*row, more] if more else row
 
@@ -69,7 +82,25 @@ def _unpacked(row: Any) -> InputOutcome:
     if not more:
         return InputOutcome(_CATEGORY[category], type_id, number, result=_RESULT[result])
     known = {"category": _CATEGORY[category], "typeId": type_id, "maxToObjectIds": number, "result": _RESULT[result]}
-    return _input({**known, **more[0]})
+    return _input({**known, **(more[0] if isinstance(more[0], dict) else {"supersededBy": more[0]})})
+
+
+def _row(attempt: Attempt, correlation_id: str | None) -> list[Any]:
+    row = [plain(getattr(attempt, name)) for name in _ATTEMPT]
+    if correlation_id and attempt.correlation_id == correlation_id:
+        row[_ATTEMPT.index("correlation_id")] = _SAME
+    while row[-1] is None:
+        row.pop()
+    return row
+
+
+def _of_row(row: Any, correlation_id: str | None) -> dict[str, Any]:
+    if isinstance(row, dict):  # of an older version
+        return row
+    known = {camel(name): value for name, value in zip(_ATTEMPT, row, strict=False)}
+    if known.get("correlationId") == _SAME:
+        known["correlationId"] = correlation_id
+    return known
 
 
 _outcome = reader(
@@ -113,11 +144,14 @@ def _whole(outcome: Outcome) -> dict[str, Any]:
 def to_outcome(item: Mapping[str, Any]) -> Outcome:
     """An outcome from an item's attributes, without the ledger's own."""
     values = dict(item)
-    if body := values.get("hubspot", {}).get("body"):
-        values["hubspot"] = {**values["hubspot"], "body": zlib.decompress(body).decode()}
+    hubspot = values.get("hubspot", {})
+    if body := hubspot.get("body"):
+        values["hubspot"] = {**hubspot, "body": _decompressed(body)}
     for name in ("inputs", "attempts"):
         if isinstance(rows := values.get(name), str):  # outcomes of older versions have their inputs as maps
             values[name] = json.loads(rows)
+    if attempts := values.get("attempts"):
+        values["attempts"] = [_of_row(row, hubspot.get("correlationId")) for row in attempts]
     return _outcome(values)
 
 
@@ -142,12 +176,14 @@ def _length(value: object) -> int:
 
 
 def _attributes(outcome: Outcome, only: Collection[str] = ()) -> dict[str, Any]:
-    item = parts(outcome, [each for each in names(Outcome) if each[0] != "inputs" and (not only or each[1] in only)])
+    rows = ("inputs", "attempts")
+    item = parts(outcome, [each for each in names(Outcome) if each[0] not in rows and (not only or each[1] in only)])
     # One JSON text each: nobody searches for an input or an attempt, and maps take several times as long to encode.
     if not only or "inputs" in only:
         item["inputs"] = _json.encode(list(map(_packed, outcome.inputs)))
-    if attempts := item.pop("attempts", None):
-        item["attempts"] = _json.encode(attempts)
+    if outcome.attempts and (not only or "attempts" in only):
+        answered = outcome.hubspot.correlation_id if outcome.hubspot else None
+        item["attempts"] = _json.encode([_row(each, answered) for each in outcome.attempts])
     if "reason" in item:
         item["reason"] = _cut(item["reason"], REASON_CHARACTERS)
     if outcome.hubspot and outcome.hubspot.body is not None:
@@ -162,7 +198,13 @@ def _keep_body(item: dict[str, Any], body: str, characters: int) -> None:
 
 @lru_cache(maxsize=8)  # the requests of one call have one answer
 def _compressed(text: str) -> bytes:
-    return zlib.compress(text.encode(errors="replace"))
+    compressor = zlib.compressobj(zdict=_WORDS)
+    return compressor.compress(text.encode(errors="replace")) + compressor.flush()
+
+
+def _decompressed(body: bytes) -> str:
+    """Also what an older version has compressed, which knew no words."""
+    return zlib.decompressobj(zdict=_WORDS).decompress(body).decode()
 
 
 def _cut_bytes(text: str, most: int) -> str:

@@ -118,7 +118,7 @@ def answer_with_what_hubspot_said_of_others(put: Put) -> None:
 
 @bug(3)
 def sweep_nothing(put: Put) -> None:
-    put(Ledger, "stuck", lambda self, portal, now: iter(()))
+    put(Ledger, "unfinished", lambda self, portal, now: iter(()))
 
 
 # ---------------------------------------------------------------------------------------------------------- the queue

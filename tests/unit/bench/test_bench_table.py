@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -171,3 +172,19 @@ def test_a_statement_makes_no_item_where_there_is_none(table: Table) -> None:
     assert answer["Error"]["Code"] == "ConditionalCheckFailed"
     assert "Item" not in answer["Error"]
     assert "two" not in table.items
+
+
+def test_write_units_are_counted_by_what_is_written() -> None:
+    table = Table()
+    outcome = {"id": {"S": "m-1"}, "pairKey": {"S": "p"}, "sortKey": {"S": "t#m-1"}, "text": {"S": "x" * 2_000}}
+
+    table.answer("PutItem", {"Item": outcome})
+    assert table.units == {"": 2 + 1}  # its entry by pair
+    # Bytes are text on the wire, a third longer.
+    body = {"B": b64encode(bytes(900)).decode()}
+    table.answer("PutItem", {"Item": {"id": {"S": "pair#default"}, "register": body}})
+    assert table.units["pair"] == 1
+    new = {"Item": outcome, "ConditionExpression": "attribute_not_exists(id)"}
+    with pytest.raises(ClientError, match="ConditionalCheckFailed"):
+        table.answer("PutItem", new)
+    assert table.units[""] == 3 + 2  # what fails costs as much, but in the indexes nothing

@@ -22,7 +22,8 @@ from bench.cost import (
     writing_calls,
 )
 from bench.prices import Price
-from bench.units import Measured, Write, measure, size, write
+from bench.units import Measured, measure
+from bench.write_units import Write, size, write
 from model.outcomes import Trigger
 
 FOUR_INPUTS = Measured(

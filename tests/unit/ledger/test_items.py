@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import random
 import string
+import zlib
 from dataclasses import replace
+from datetime import UTC
 from typing import Any
 
 import pytest
@@ -29,9 +32,14 @@ from model.outcomes import (
     Trigger,
     Verdict,
 )
+from model.records import plain as as_plain
 from tests.support.fakes import START, request
 
 DYNAMODB_LIMIT = 409_600
+BODY = (
+    '{"status":"COMPLETE","results":[{"category":"USER_DEFINED","typeId":28,"fromObjectTypeId":"0-3",'
+    '"toObjectTypeId":"0-1","maxToObjectIds":5,"userEnforcedMaxToObjectIds":5}]}'
+)
 
 
 def noise(characters: int) -> str:
@@ -87,6 +95,77 @@ def test_what_fits_is_kept_word_for_word() -> None:
     whole = outcome(500, "a message of the usual length, as HubSpot writes them", noise(20_000))
 
     assert to_outcome(from_outcome(whole)) == whole
+
+
+ids = st.none() | st.text("abc-", min_size=1, max_size=4)
+texts = st.none() | st.text(max_size=8)
+moments = st.datetimes(START.replace(tzinfo=None), timezones=st.just(UTC)).map(lambda at: at.replace(microsecond=0))
+
+
+@given(
+    st.lists(
+        st.builds(
+            InputOutcome,
+            st.sampled_from(Category),
+            st.integers(1),
+            st.integers(0),
+            result=st.sampled_from(Result),
+            message=texts,
+            correlation_id=ids,
+            superseded_by=ids,
+            previous=st.none() | st.integers(0),
+        ),
+        max_size=4,
+    ),
+    st.lists(
+        st.builds(
+            Attempt,
+            at=moments,
+            call=st.text(max_size=4),
+            verdict=st.sampled_from(Verdict),
+            http_status=st.none() | st.integers(100, 599),
+            correlation_id=ids,
+            message=texts,
+        ),
+        max_size=4,
+    ),
+    st.none() | st.builds(HubSpotResponse, correlation_id=ids, body=texts, http_status=st.none() | st.just(201)),
+)
+def test_what_is_packed_comes_back_as_it_was(
+    inputs: list[InputOutcome], attempts: list[Attempt], hubspot: HubSpotResponse | None
+) -> None:
+    whole = replace(outcome(0, None, None), inputs=tuple(inputs), attempts=tuple(attempts), hubspot=hubspot)
+
+    assert to_outcome(from_outcome(whole)) == whole
+
+
+def test_every_word_has_a_letter_of_its_own() -> None:
+    rows = [InputOutcome(each, 1, 2, result=result) for each in Category for result in Result]
+
+    packed = json.loads(from_outcome(replace(outcome(0, None, None), inputs=tuple(rows)))["inputs"])
+
+    assert len({(category, result) for category, _, _, result in packed}) == len(rows)
+
+
+def test_what_older_versions_wrote_is_read() -> None:
+    whole = outcome(2, "why", '{"status": "COMPLETE"}', attempts=2)
+    item = from_outcome(whole)
+    named = {"inputs": as_plain(whole.inputs), "attempts": as_plain(whole.attempts)}
+    item["hubspot"]["body"] = zlib.compress(b'{"status": "COMPLETE"}')
+
+    assert to_outcome({**item, **named}) == whole  # the first version
+    assert to_outcome({**item, **{name: json.dumps(rows) for name, rows in named.items()}}) == whole  # the next
+
+
+def test_the_words_that_bodies_are_compressed_with_stay() -> None:
+    stored = "78bb08218e59a386a78d2c70f8da18bbaf0db1f99a80876b636b015aa137b4"
+    item = from_outcome(outcome(0, None, None))
+    item["hubspot"] |= {"body": bytes.fromhex(stored)}
+
+    hubspot = to_outcome(item).hubspot
+
+    assert hubspot is not None
+    assert hubspot.body == BODY
 
 
 def test_a_body_is_cut_with_a_visible_mark_only_beyond_a_million_characters() -> None:
