@@ -140,7 +140,12 @@ class Verification:
         for key in keys:
             of_one = [sent for sent in judged if sent.key == key]
             there = read.get(key)
-            if not self._judge(of_one, there, own, now):
+            try:
+                if not self._judge(of_one, there, own, now):
+                    continue
+            except LedgerUnavailable as error:
+                # A number that is there proves nothing for a request that may have been given up before it was sent.
+                logger.info("sends not judged", key=str(key), error=str(error))
                 continue
             last = register.last.get(key)
             if last and there != last.number and there in {sent.number for sent in of_one if sent.age < last.age}:
@@ -155,7 +160,8 @@ class Verification:
     def _judge(self, sends: Sequence[Sent], there: int | None, own: Collection[str], now: int) -> bool:
         """Judge the sends of one limit that are younger than its last number, by the number that is there. An older
         one's number does not disprove a younger one: its call may have landed later. Then the younger is left in doubt
-        while its request is open, which sends it again: False. One that ended UNCONFIRMED counts as applied."""
+        while its request is open, which sends it again: False. One that ended UNCONFIRMED counts as applied. Raises
+        LedgerUnavailable, and then has judged nothing."""
         register = self._lease.register
         absent: list[Sent] = []
         for sent in sorted(sends, key=lambda each: each.age, reverse=True):
@@ -182,12 +188,8 @@ class Verification:
 
     def _ended_as(self, sent: Sent) -> Result | None:
         """What became of a send's input by the ledger: PENDING where its request was given up before it was sent. None
-        while the request is open, or so far as anybody knows."""
-        try:
-            outcome = self._deps.ledger.get(sent.outcome_id)
-        except LedgerUnavailable as error:
-            logger.info("outcome not read", outcome_id=sent.outcome_id, error=str(error))
-            return None
+        while the request is open. Raises LedgerUnavailable."""
+        outcome = self._deps.ledger.get(sent.outcome_id)
         if outcome is None:
             return Result.UNCONFIRMED  # it has expired
         results = {item.key: item.result for item in outcome.inputs}

@@ -11,8 +11,9 @@ import pytest
 from batch_create.handler import run
 from batch_create.ports import Point
 from ledger.leases import Lease, Wanted
+from ledger.ledger import Ledger
 from ledger.register import LANDING, Register, register
-from model.errors import HubSpotFailure
+from model.errors import HubSpotFailure, LedgerUnavailable
 from model.outcomes import Doubt, Outcome, Result, Status
 from model.pair import Pair
 from tests.support.fakes import PAIR, START, FakeHubSpot, Service, failed, key, request
@@ -233,6 +234,27 @@ def test_given_younger_sends_whose_requests_were_given_up_the_youngest_stands_ov
 
     assert became(scene.run_until_final(OLDEST)) == became_of_it
     assert scene.hubspot.limits == {key(3): 4 if there == 9 else 7}  # nothing is left to see of both sends
+
+
+def test_given_a_ledger_that_does_not_tell_whether_a_send_was_made_its_number_proves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = two_in_doubt()
+    scene.hubspot.limits[key(3)] = 7  # somebody else's
+    never_sent = {"condition": "attribute_exists(id)", "condition_values": {}, "remove": ["doubt"]}
+    scene.table.update(YOUNGER.id, {"waits": 1}, **never_sent)
+    scene.ledger.fail(YOUNGER, "given up", "", scene.clock())
+    assert became(scene.outcome(YOUNGER)) == (Result.PENDING, None)
+
+    def throttled(*_: object) -> None:
+        raise LedgerUnavailable("throttled")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Ledger, "get", throttled)
+        run([OLDEST], 30, scene.ports)
+    assert scene.outcome(OLDEST).status is Status.DEFERRED
+
+    assert became(scene.run_until_final(OLDEST)) == (Result.APPLIED, None)
 
 
 def test_given_a_pair_that_is_read_for_another_send_a_younger_one_in_doubt_is_judged_by_what_is_there() -> None:
