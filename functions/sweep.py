@@ -12,12 +12,10 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from aws_lambda_powertools.metrics import MetricUnit
-
 from ledger.replay import continued
 from model.errors import QueueUnavailable
 from production import leases, ledger, now, portal_registry, queue, settings
-from runtime.telemetry import count, logger, metrics
+from runtime.telemetry import count, logger, measure, metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,7 +48,7 @@ def handler(event: Any, context: LambdaContext) -> dict[str, int]:
             swept += put_back()
         except QueueUnavailable as error:  # one that SQS does not take must not stop the others
             failure = error
-    metrics.add_metric("OldestOpen", MetricUnit.Seconds, (now() - oldest).total_seconds())
+    measure("OldestOpen", (now() - oldest).total_seconds())
     if failure:
         raise failure
     return {"swept": swept}

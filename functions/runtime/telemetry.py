@@ -25,6 +25,12 @@ metrics = Metrics()
 _counting = Lock()  # Powertools' metrics are not made for threads
 
 
+def measure(name: str, seconds: float) -> None:
+    """Measure how long something has taken, for an alarm or a dashboard."""
+    with _counting:
+        metrics.add_metric(name=name, unit=MetricUnit.Seconds, value=seconds)
+
+
 def count(name: str, **dimensions: str) -> None:
     """Count something for an alarm or a dashboard: by portal where its owner must act, or by reason."""
     with _counting:

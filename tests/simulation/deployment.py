@@ -14,7 +14,7 @@ import requests
 from aws_lambda_powertools.event_handler.api_gateway import BaseRouter
 
 from api import response
-from aws import dynamodb
+from aws import dynamodb, sqs
 from batch_create import order, settling
 from quota import shared_quota
 
@@ -48,7 +48,7 @@ from ledger.rebuild import Rebuild
 from model.quota import Quota
 from quota.shared_quota import SharedQuota
 from runtime.settings import Settings, load
-from runtime.telemetry import count, logger
+from runtime.telemetry import count, logger, measure
 from tests.simulation.transport import BASE_URL
 from tests.simulation.world import Killed, Worker, World
 from tokens.portals import Portals
@@ -247,7 +247,7 @@ def _remembering(deserialise: Callable[[Any], dict[str, Any]]) -> Callable[[Any]
     return remembered
 
 
-def _count_nothing(name: str, **dimensions: str) -> None:
+def _count_nothing(*_: object, **dimensions: str) -> None:
     """Metrics are lines on standard output, and here nobody reads those either."""
 
 
@@ -269,9 +269,11 @@ def installed() -> Iterator[None]:
         setattr(module, port, _dispatch(port))
     found.append((dynamodb, "deserialise", dynamodb.deserialise))
     vars(dynamodb)["deserialise"] = _remembering(dynamodb.deserialise)
-    for module in (settling, order, shared_quota, dead_letters, sweep, response):
+    for module in (settling, order, shared_quota, dead_letters, sweep, response, sqs):
         found.append((module, "count", count))
         vars(module)["count"] = _count_nothing
+    found.append((sweep, "measure", measure))
+    vars(sweep)["measure"] = _count_nothing
     try:
         yield
     finally:
