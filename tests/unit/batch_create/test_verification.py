@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from aws.dynamodb import Change
 from batch_create.handler import run
 from batch_create.ports import Point
 from ledger.leases import Lease, Wanted
@@ -241,8 +242,9 @@ def test_given_a_ledger_that_does_not_tell_whether_a_send_was_made_its_number_pr
 ) -> None:
     scene = two_in_doubt()
     scene.hubspot.limits[key(3)] = 7  # somebody else's
-    never_sent = {"condition": "attribute_exists(id)", "condition_values": {}, "remove": ["doubt"]}
-    scene.table.update(YOUNGER.id, {"waits": 1}, **never_sent)
+    # Of which nothing was sent: it waited for its turn.
+    no_doubt = Change(YOUNGER.id, {"waits": 1}, ["doubt"], {"status": Status.DEFERRED})
+    assert all(written.done for written in scene.table.write_many([no_doubt]))
     scene.ledger.fail(YOUNGER, "given up", "", scene.clock())
     assert became(scene.outcome(YOUNGER)) == (Result.PENDING, None)
 
