@@ -80,7 +80,7 @@ class Claims:
         """Take those requests that the ledger does not know yet, in as few writes as DynamoDB allows. None for the
         others and for failed writes: `claim` is for these."""
         items = {
-            request.id: self._running(request, holder, now, lease_until) | {"fence": 1}
+            request.id: self._first_run(request, holder, now, lease_until)
             for request in requests
             if request.outcome_id is None
         }
@@ -95,7 +95,7 @@ class Claims:
     ) -> tuple[Claim | None, Taken]:
         """Take a request that the ledger does not know yet and its pair, in one write. None for a request that it knows
         already, or that could not be written: `claim` is for these."""
-        item = self._running(request, holder, now, lease_until) | {"fence": 1}
+        item = self._first_run(request, holder, now, lease_until)
         claim, lease = self._table.write_many([Put(item), leases.statement(wanted, holder, now, lease_until)])
         return _claimed(item, claim, lease_until), leases.taken(wanted, lease, holder, now, lease_until)
 
@@ -109,7 +109,7 @@ class Claims:
                 running,
                 first=first,
                 count="fence",
-                remove=["retryAt", "reason", *({"statusKey"} - running.keys())],
+                remove=["retryAt", "reason"],
                 answer=True,
                 condition="attribute_not_exists(id) OR ("
                 "(fingerprint = :fingerprint OR fingerprint = :spelt OR fingerprintAsSpelt = :spelt)"
@@ -169,6 +169,14 @@ class Claims:
         free = pair is None or bool(pair["until"] < milliseconds(now))
         return to_outcome(items[outcome_id]), items[outcome_id].get("fence", 0), free
 
+    def _first_run(self, request: Request, holder: str, now: datetime, lease_until: datetime) -> Item:
+        item = self._running(request, holder, now, lease_until) | {"fence": 1}
+        # Its message brings it back, so that the sweep need not find it. Not so later: who moves or purges what has
+        # come back a few times takes the message away. And what has no pair yet is in no list by pair.
+        if request.on_queue and request.pair:
+            del item["statusKey"]
+        return item
+
     def _running(self, request: Request, holder: str, now: datetime, lease_until: datetime) -> Item:
         outcome = new_outcome(request, Status.RUNNING, started_at=now)
         return self._item(outcome, now, request) | {"leaseUntil": iso(lease_until), "holder": holder}
@@ -177,9 +185,7 @@ class Claims:
         if outcome.requested_at > now + CLOCKS_DIFFER:
             # An age is fixed here, when the ledger first hears of a request: a wrong clock makes nobody younger.
             outcome = replace(outcome, requested_at=now)
-        # What has no pair yet is in no list by pair.
-        on_queue = request is not None and request.pair is not None and request.on_queue
-        item = from_outcome(outcome) | status_attributes(outcome.portal, outcome.status, on_queue=on_queue)
+        item = from_outcome(outcome) | status_attributes(outcome.portal, outcome.status)
         # The id makes the sort key unique, so that a page can end between two outcomes of the same millisecond.
         item["sortKey"] = f"{iso(outcome.requested_at)}#{outcome.id}"
         item["expiresAt"] = int((now + self._retention).timestamp())

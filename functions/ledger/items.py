@@ -234,9 +234,9 @@ def status_key(portal: str, status: str) -> str:
     return f"{portal}#{status}"
 
 
-def status_attributes(portal: str, status: Status, *, on_queue: bool = False) -> dict[str, Any]:
-    """What an item has of its status. In the index by status is what people look for, and what the sweep must find:
-    neither what went well, nor what runs and has a message that comes back if its worker dies."""
-    if status is Status.COMPLETE or (status is Status.RUNNING and on_queue):
+def status_attributes(portal: str, status: Status) -> dict[str, Any]:
+    """What an item has of its status. In the index by status is what people look for, and what the sweep must find: so
+    nothing that went well."""
+    if status is Status.COMPLETE:
         return {"status": status}
     return {"status": status, "statusKey": status_key(portal, status)}

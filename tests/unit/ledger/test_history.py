@@ -89,14 +89,14 @@ def test_an_outcome_that_a_lagging_index_shows_under_two_statuses_is_listed_once
 
 
 def test_what_the_queue_holds_is_listed_while_it_runs(table: Table, twelve: list[str]) -> None:
-    Ledger(table, DAYS).claim(request("m-99", (3, 5), at=LEASE), "one", LEASE, LEASE)
+    Ledger(table, DAYS).claim_new([request("m-99", (3, 5), at=LEASE)], "one", LEASE, LEASE)
 
     assert everything(History(table)) == ["m-99", *twelve]
     assert everything(History(table), status=Status.RUNNING) == ["m-99"]
 
 
 def test_the_first_request_of_a_pair_is_listed_before_its_pair_is_given_back(table: Table) -> None:
-    Ledger(table, DAYS).claim(request("m-1", (3, 5)), "one", START, LEASE)
+    Ledger(table, DAYS).claim_new([request("m-1", (3, 5))], "one", START, LEASE)
     assert leases(table).take_many([Wanted("default", Pair("0-3", "0-1"))], "one", START, LEASE)
 
     assert everything(History(table)) == ["m-1"]

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from aws.dynamodb import Table
-from ledger.claim import Claim, ClaimStatus
+from ledger.claim import ClaimStatus
 from ledger.ledger import Ledger
 from model.errors import LeaseLost, LedgerUnavailable
 from model.outcomes import Attempt, Doubt, HubSpotResponse, Outcome, Status, Trigger, Verdict, new_outcome
@@ -55,40 +55,33 @@ def test_the_index_by_status_has_what_is_looked_for_and_what_no_message_brings_b
         return item.get("statusKey", {}).get("S")
 
     found = []
-    for number, (status, alone) in enumerate(
-        [(Status.COMPLETE, True), (Status.COMPLETE, False), (Status.FAILED, True)]
-    ):
-        asked = replace(request(f"m-{number}", (3, 5)), trigger=trigger)
-        if alone:
-            claim: Claim | None = ledger.claim(asked, "one", START, LEASE)
-        else:
-            (claim,) = ledger.claim_new([asked], "one", START, LEASE)
+    for number, status in enumerate([Status.COMPLETE, Status.FAILED]):
+        (claim,) = ledger.claim_new([replace(request(f"m-{number}", (3, 5)), trigger=trigger)], "one", START, LEASE)
         assert claim
-        found.append(entry(asked.id))
+        found.append(entry(claim.outcome.id))
         finish(ledger, claim.outcome, claim.fence, status)
-        found.append(entry(asked.id))
+        found.append(entry(claim.outcome.id))
 
     runs, ended, failed = found_by
-    assert found == [runs, ended, runs, ended, runs, failed]
+    assert found == [runs, ended, runs, failed]
 
 
-def test_a_request_that_was_accepted_leaves_the_index_by_status_when_its_message_is_read(
-    ledger: Ledger, deployment: Deployment
-) -> None:
-    accepted = replace(request("m-1", (3, 5)), trigger=Trigger.WEBHOOK)
-    ledger.accept(accepted, START)
+def test_what_comes_back_is_found_by_its_status_also_while_it_runs(ledger: Ledger, deployment: Deployment) -> None:
+    def entry() -> Any:
+        return deployment.dynamodb.get_item(TableName=deployment.table, Key={"id": {"S": "m-1"}})["Item"]["statusKey"]
 
-    claim = ledger.claim(replace(accepted, outcome_id="m-1"), "one", START, LEASE)
+    (first,) = ledger.claim_new([request("m-1", (3, 5))], "one", START, LEASE)
+    assert first
+    ledger.requeue(first.outcome, first.fence)
+    assert entry() == {"S": "default#QUEUED"}
 
-    item = deployment.dynamodb.get_item(TableName=deployment.table, Key={"id": {"S": "m-1"}})["Item"]
-    assert "statusKey" not in item
-    ledger.requeue(claim.outcome, claim.fence)
-    item = deployment.dynamodb.get_item(TableName=deployment.table, Key={"id": {"S": "m-1"}})["Item"]
-    assert item["statusKey"] == {"S": "default#QUEUED"}
+    ledger.claim(request("m-1", (3, 5)), "two", START, LEASE)
+
+    assert entry() == {"S": "default#RUNNING"}
 
 
 def test_what_runs_and_has_no_pair_yet_is_found_by_its_status(ledger: Ledger, deployment: Deployment) -> None:
-    ledger.claim(request("m-1", (3, 5), fromObjectType="p_car"), "one", START, LEASE)
+    ledger.claim_new([request("m-1", (3, 5), fromObjectType="p_car")], "one", START, LEASE)
 
     item = deployment.dynamodb.get_item(TableName=deployment.table, Key={"id": {"S": "m-1"}})["Item"]
     assert item["statusKey"] == {"S": "default#RUNNING"}
