@@ -64,6 +64,7 @@ class Alarms(Construct):
             "A request has waited for long, by the ledger: a daily quota is spent, HubSpot is down, or a token is "
             "refused. GET /outcomes?portal=NAME&status=DEFERRED has each with its reason.",
             above=OLDEST.to_seconds(),
+            missing=cloudwatch.TreatMissingData.IGNORE,  # a sweep that fails has not found that all is well
         )
         self._ring(
             "PortalMisconfigured",

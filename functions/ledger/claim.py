@@ -141,7 +141,13 @@ class Claims:
         changes = [
             Change(
                 item["id"],
-                {"fence": item["fence"] + 1, "holder": lease.holder, "leaseUntil": iso(lease.until)},
+                {
+                    "fence": item["fence"] + 1,
+                    "holder": lease.holder,
+                    "leaseUntil": iso(lease.until),
+                    # As `claim` does: it may have been filed as it is spelt.
+                    "pairKey": pair_key(lease.wanted.portal, lease.wanted.pair.from_type, lease.wanted.pair.to_type),
+                },
                 (),
                 {"fence": item["fence"], "status": Status.RUNNING},
             )

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import chain, islice
 
 from aws.dynamodb import KEYS_IN_ONE_READ, Table
-from ledger.items import pair_key, pairs_key, size, status_key, to_outcome
+from ledger.items import VERIFY, pair_key, pairs_key, size, status_key, to_outcome
 from model.object_types import spellings
 from model.outcomes import Outcome, Status
 from model.records import plain
@@ -110,10 +110,13 @@ class History:
                     return True
         return False
 
-    def _pairs(self, portal: str) -> Iterator[str]:
+    def _pairs(self, portal: str) -> list[str]:
         """The partitions of the pairs that a portal has."""
-        rows = self._table.query("by-pair", ("pairKey", pairs_key(portal)), (OLDEST, NEWEST), KEYS_IN_ONE_READ)
-        return (pair_key(*row["id"].split("#")[1:]) for row in rows)
+        # A pair that is to be verified has another place in the list. One that gets it while the list is read is found
+        # where it is due.
+        places = [("by-pair", ("pairKey", pairs_key(portal))), ("by-status", ("statusKey", status_key(portal, VERIFY)))]
+        rows = chain.from_iterable(self._table.query(*place, (OLDEST, NEWEST), KEYS_IN_ONE_READ) for place in places)
+        return list(dict.fromkeys(pair_key(*row["id"].split("#")[1:]) for row in rows))
 
     def _keys(self, index: str, attribute: str, value: str, wanted: Filter, page: int) -> Iterator[tuple[str, str]]:
         # The last of the page before is included.

@@ -23,6 +23,8 @@ BODY_CHARACTERS = 1_000_000
 REASON_CHARACTERS = 4_000
 SMALL = 50_000  # characters of all texts together: with four bytes each they leave room for all the rest
 
+VERIFY = "VERIFY"  # in place of a status, in the index of pairs that are to be read
+
 # How a field is read, by its type as the class spells it.
 _LEAVES: dict[str, Reader] = {
     "Category": Category,

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aws.dynamodb import Change, ConditionFailed, Item, Table, Written
-from ledger.items import pairs_key, status_key
+from ledger.items import VERIFY, pairs_key, status_key
 from ledger.register import Register, register, stored
 from model.errors import LedgerUnavailable
 from model.pair import Pair
@@ -22,7 +22,6 @@ from model.records import iso, milliseconds
 from runtime.telemetry import logger
 
 PREFIX = "pair#"  # the id of an outcome has no '#', so a lease is never read as one
-VERIFY = "VERIFY"  # in place of a status, in the index of pairs that are to be read
 FREE = 0  # in `until`: it was given back
 TRIES = 3  # to take a lease that others take and give back meanwhile
 # Characters, of the 409,600 bytes that DynamoDB allows an item: of the ids in an intent, and of a register. The rest is

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from aws.dynamodb import Item, deserialise
 from hubspot_api.retry_policy import daily_reset
-from ledger.items import to_outcome
-from ledger.leases import PREFIX, VERIFY
+from ledger.items import VERIFY, to_outcome
+from ledger.leases import PREFIX
 from model.outcomes import Outcome
 from tests.e2e.deployed import LocalStack
 from tests.faults.weather import LAG

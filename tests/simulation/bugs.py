@@ -20,7 +20,7 @@ from batch_create.pair_run import PairRun
 from batch_create.read_back import ReadBack
 from batch_create.sending import Sender
 from hubspot_api import client, retry_policy
-from ledger import ledger
+from ledger import leases, ledger
 from ledger.claim import Claim, Claims
 from ledger.leases import FREE, Leases, Taken, Wanted
 from ledger.ledger import Ledger
@@ -119,6 +119,11 @@ def answer_with_what_hubspot_said_of_others(put: Put) -> None:
 @bug(3)
 def sweep_nothing(put: Put) -> None:
     put(Ledger, "unfinished", lambda self, portal, now: iter(()))
+
+
+@bug(2)
+def list_no_pair(put: Put) -> None:
+    put(leases, "_listed", lambda wanted: {})
 
 
 # ---------------------------------------------------------------------------------------------------------- the queue

@@ -10,11 +10,14 @@ from dataclasses import replace
 from typing import Any
 
 from api.response import answer
-from aws.dynamodb import deserialise
+from aws.dynamodb import Table, deserialise
+from ledger.history import Filter, History
 from ledger.items import to_outcome
 from ledger.ledger import ATTEMPTS_KEPT
 from local.hubspot.catalogue import object_type_id
 from model.outcomes import InputOutcome, Outcome, Result, Status, Verdict
+from model.records import iso
+from tests.simulation.dynamo import Dynamo
 from tests.simulation.evidence import FINAL, Evidence, canonical, key_of, refused_by_itself
 from tests.simulation.plan import FEW_RECEIVES, Ask
 from tests.simulation.transport import Key, Set
@@ -22,6 +25,10 @@ from tests.support.words import INSTEAD, RECORDED
 
 DONE = (Result.APPLIED, Result.UNCHANGED)
 WORD = re.compile(r"[\w-]+")
+
+
+def _newest(outcome: Outcome) -> tuple[str, str]:
+    return iso(outcome.requested_at), outcome.id
 
 
 def _attempts_text(item: dict[str, Any]) -> str:
@@ -43,6 +50,7 @@ class LedgerChecks:
         self._attempts_stay()
         self._ages_stay()
         self._repetitions_are_one_request()
+        self._lists_are_whole()
 
     def _every_promise_is_kept(self) -> None:
         scenario = self.evidence.scenario
@@ -117,6 +125,29 @@ class LedgerChecks:
             elif status == 422 and _scope(ask) in same:
                 first = min(outcomes[_scope(ask)], default="")
                 self.evidence.wrong("disagreement", first, f"422 to {ask.key}, which asks for the same again")
+
+    def _lists_are_whole(self) -> None:
+        """Once the indexes have caught up, a portal's pages have each of its outcomes once, the newest first."""
+        expected: dict[str, list[str]] = defaultdict(list)
+        for outcome in self.evidence.outcomes.values():
+            expected[outcome.portal].append(outcome.id)
+        at_rest = Dynamo(lambda operation: "", lambda: 0, index_lag=0)
+        for item in self.evidence.scenario.dynamo.items.values():
+            at_rest.put_item(Item=item, ConditionExpression="attribute_not_exists(id)")
+        client: Any = at_rest
+        history = History(Table(client, "outcomes"))
+        for portal, ids in expected.items():
+            listed: list[Outcome] = []
+            wanted = Filter(portal, limit=100)
+            while wanted.after:
+                page = history.page(wanted)
+                listed += page.outcomes
+                wanted = replace(wanted, after=page.after or "")
+            found = [outcome.id for outcome in listed]
+            if lacking := set(ids).symmetric_difference(found):
+                self.evidence.wrong("lost", min(lacking), f"{portal}'s list has not, or should not have, {lacking}")
+            if len(set(found)) < len(found) or found != [each.id for each in sorted(listed, key=_newest, reverse=True)]:
+                self.evidence.wrong("disagreement", min(found), f"{portal}'s list is not in order, or has some twice")
 
     def _outcome(self, outcome: Outcome) -> None:
         for item in outcome.inputs:

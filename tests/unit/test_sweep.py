@@ -375,7 +375,7 @@ def test_what_a_lagging_index_still_shows_as_running_is_not_stuck() -> None:
     ledger = Ledger(Lagging(table._client, "outcomes"), timedelta(days=1))
     claim = ledger.claim(ASKED, "worker", START, START + LEASE)
     clock.advance(3600)
-    ledger.settle(replace(claim.outcome, status=Status.COMPLETE, finished_at=clock()), claim.fence)
+    ledger.settle(replace(claim.outcome, status=Status.REJECTED, finished_at=clock()), claim.fence)
 
     assert list(ledger.unfinished("default", clock())) == []
 

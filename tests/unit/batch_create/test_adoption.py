@@ -245,6 +245,19 @@ def test_given_orphans_that_cannot_be_asked_for_nothing_is_sent_and_they_stay_na
     assert scene.hubspot.limits == {key(3): 7}
 
 
+def test_given_an_orphan_that_was_filed_as_it_was_spelt_it_is_filed_by_its_pair() -> None:
+    scene = Scene()
+    scene.dead(YOUNGER)
+    spelt = Change(YOUNGER.id, {"pairKey": "default#deals#contacts"}, (), {"status": Status.RUNNING})
+    assert all(written.done for written in scene.table.write_many([spelt]))
+
+    scene.run(OLDER)
+
+    item = scene.table.get(YOUNGER.id)
+    assert item is not None
+    assert item["pairKey"] == "default#0-3#0-1"
+
+
 def test_given_an_orphan_whose_caller_has_gone_when_the_portal_is_misconfigured_it_waits() -> None:
     scene = Scene()
     scene.dead(replace(YOUNGER, interactive=True))

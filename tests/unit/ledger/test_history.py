@@ -9,16 +9,17 @@ from typing import Any
 
 import pytest
 
-from aws.dynamodb import Table
+from aws.dynamodb import Change, Table
 from ledger.history import LEAST_OF_EACH, Filter, History
 from ledger.items import pair_key, status_key
 from ledger.leases import Lease, Wanted
 from ledger.ledger import Ledger
+from ledger.register import Applied, Sent
 from model.outcomes import Status
 from model.pair import Pair
-from model.records import iso
+from model.records import iso, milliseconds
 from tests.support.aws import Deployment
-from tests.support.fakes import START, Clock, in_memory, leases, request
+from tests.support.fakes import PAIR, START, Clock, in_memory, key, leases, request
 from tests.support.ledger import Lagging
 
 DAYS = timedelta(days=400)
@@ -28,9 +29,13 @@ LEASE = START + timedelta(seconds=45)
 def held(table: Table, *pairs: Pair, portal: str = "default") -> None:
     """Let pairs have been held once, by which a portal's list has them."""
     for pair in pairs:
-        (lease,) = leases(table).take_many([Wanted(portal, pair)], "one", START, LEASE)
-        assert isinstance(lease, Lease)
-        assert leases(table).give_back(lease, START)
+        assert leases(table).give_back(taken(table, pair, portal), START)
+
+
+def taken(table: Table, pair: Pair, portal: str = "default") -> Lease:
+    (lease,) = leases(table).take_many([Wanted(portal, pair)], "one", START, LEASE)
+    assert isinstance(lease, Lease)
+    return lease
 
 
 @pytest.fixture
@@ -151,3 +156,50 @@ def test_a_page_of_300_pairs_reads_little_of_each() -> None:
     assert page.after
     assert asked["batch_get_item"] == 1
     assert asked["keys"] <= 300 * LEAST_OF_EACH + 5 * 100
+
+
+def test_a_pair_that_becomes_due_while_the_list_is_read_is_listed() -> None:
+    table: Any = in_memory(Clock())
+    pairs = [PAIR, *(Pair(f"2-{number}", "0-1") for number in range(130))]
+    held(table, *pairs)
+    ledger = Ledger(table, DAYS)
+    claim = ledger.claim(request("m-1", (3, 5)), "one", START, LEASE)
+    ledger.settle(replace(claim.outcome, status=Status.COMPLETE, finished_at=START), claim.fence)
+
+    class Racing(Table):
+        raced = False
+
+        def _call(self, operation: str, **arguments: Any) -> Any:
+            answer = super()._call(operation, **arguments)
+            if "#PAIRS" in str(arguments) and not self.raced:
+                self.raced = True
+                in_doubt(table)
+            return answer
+
+    assert [outcome.id for outcome in History(Racing(table._client, "outcomes")).page(Filter("default")).outcomes] == [
+        "m-1"
+    ]
+
+
+def in_doubt(table: Table) -> None:
+    """Give a pair back that is to be verified."""
+    lease = taken(table, PAIR)
+    now = milliseconds(START)
+    lease.register.apply(key(3), Applied((now, "younger"), "younger", 7, now, now))
+    lease.register.send(Sent(key(3), (now - 1, "older"), "older", 5, now))
+    assert leases(table).give_back(lease, START)
+
+
+def test_a_pair_of_an_older_version_is_listed_from_its_next_use_on(table: Table) -> None:
+    held(table, PAIR)
+    item_id = Wanted("default", PAIR).item_id
+    (changed,) = table.write_many([Change(item_id, {"until": 0}, ["pairKey", "sortKey"], {})])
+    assert changed.done
+    ledger = Ledger(table, DAYS)
+    claim = ledger.claim(request("m-1", (3, 5)), "one", START, LEASE)
+    ledger.settle(replace(claim.outcome, status=Status.COMPLETE, finished_at=START), claim.fence)
+    assert everything(History(table)) == []
+
+    held(table, PAIR)
+
+    assert everything(History(table)) == ["m-1"]

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from aws.dynamodb import Item, Table
-from ledger.leases import Lease, Leases, Taken, Wanted
-from ledger.register import Applied, Register, Sent
+from ledger.leases import REGISTER, Lease, Leases, Taken, Wanted
+from ledger.register import Applied, Register, Sent, register
 from model.errors import LedgerUnavailable
 from model.outcomes import ID
 from model.pair import Pair
@@ -375,3 +375,18 @@ def test_leases_are_the_same_over_motos_table(table: Table) -> None:
     orphaned = take(ledger.leases, "three", now=OVER)
     assert orphaned.orphans == ("m-4",)
     assert not ledger.leases.give_back(following, OVER)
+
+
+def test_a_register_that_would_not_fit_is_cut_when_its_pair_is_given_back(ledger: Ledger) -> None:
+    lease = take(ledger.leases, "one")
+    now = milliseconds(START)
+    for number in range(5_000):
+        lease.register.send(Sent(key(3), (now + number, f"m-{number:036}"), f"m-{number:036}", number, now + number))
+    assert len(lease.register.as_text()) > REGISTER
+
+    assert ledger.leases.give_back(lease, START)
+
+    kept = register(ledger.item["register"], lease.register.lag)
+    assert 0.9 * REGISTER < len(kept.as_text()) <= REGISTER
+    assert {sent.number for sent in lease.register.sends} - {sent.number for sent in kept.sends} >= {0}
+    assert 4_999 in {sent.number for sent in kept.sends}  # the latest stay
