@@ -82,6 +82,7 @@ def record(result: CallResult, register: Register, now: int, *, sent: bool) -> N
             register.apply(key, Applied(winner.age, winner.request_id, number, since, now, unconfirmed))
         if became is Result.REJECTED:
             register.withdraw(key, winner.request_id, number)
+            register.refuse(key, winner.age, number)
         elif (
             (in_doubt and became is None)
             or (sent and became is Result.UNCONFIRMED)
@@ -260,7 +261,9 @@ class Verification:
                     # HubSpot takes it no more, such as a label's limit above an object limit that was lowered since.
                     logger.error("limit not put back", key=str(key), reason=attribution.message)
                     count("LimitNotPutBack")
-                    register.forget([key], now)
+                    # One that was never certain has given way to the one before it, which the next reading is about.
+                    if register.last.get(key) == undone[key]:
+                        register.forget([key], now)
 
 
 def _possibly(sent: Sent, now: int) -> Applied:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -27,7 +27,7 @@ SETTERS = (Result.APPLIED, Result.UNCHANGED, Result.UNCONFIRMED)
 class Applied:
     """The number of the youngest request that HubSpot accepted for a limit: not before `sent_at`, and by `at` (epoch
     milliseconds). `unconfirmed` where it was sent and nobody can say whether it was accepted: older requests leave it
-    alone, too."""
+    alone, too; `before` is then the last one that was certain."""
 
     age: Age
     outcome_id: str
@@ -35,6 +35,7 @@ class Applied:
     sent_at: int
     at: int
     unconfirmed: bool = False
+    before: Applied | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,16 @@ class Register:
         """Enter a number that was applied. The youngest request's stands."""
         last = self.last.get(key)
         if last is None or applied.age >= last.age:
-            self.last[key] = applied
+            before = last.before if last and last.unconfirmed else last
+            self.last[key] = replace(applied, before=before) if applied.unconfirmed else applied
+        elif last.unconfirmed and not applied.unconfirmed and (not last.before or applied.age >= last.before.age):
+            self.last[key] = replace(last, before=applied)
+
+    def refuse(self, key: LimitKey, age: Age, number: int) -> None:
+        """Enter that HubSpot refuses a number. Where nobody knew whether it was ever set, the one before it stands."""
+        last = self.last.get(key)
+        if last and last.unconfirmed and last.before and (last.age, last.number) == (age, number):
+            self.last[key] = last.before
 
     def send(self, sent: Sent) -> None:
         """Enter a send that came to no clear answer. A later send of the same number stands for the earlier one."""
@@ -217,12 +227,14 @@ def _within(rows: Iterable[tuple[str, Any]], most: int) -> Iterator[tuple[str, A
 
 def _applied(fields: Sequence[Any]) -> Applied:
     age, outcome_id, number, at = _unpacked(fields)
-    return Applied(age, outcome_id, number, at - int(fields[5]), at, unconfirmed=len(fields) > 6)
+    before = _applied(fields[7]) if len(fields) > 7 else None
+    return Applied(age, outcome_id, number, at - int(fields[5]), at, len(fields) > 6, before)
 
 
-def _packed_applied(applied: Applied) -> list[str | int]:
+def _packed_applied(applied: Applied) -> list[Any]:
     packed = _packed(applied.age, applied.outcome_id, applied.number, applied.at)
-    return [*packed, applied.at - applied.sent_at, *([1] if applied.unconfirmed else [])]
+    before = [_packed_applied(applied.before)] if applied.before else []
+    return [*packed, applied.at - applied.sent_at, *([1, *before] if applied.unconfirmed else [])]
 
 
 def _packed(age: Age, outcome_id: str, number: int, at: int) -> list[str | int]:

@@ -13,10 +13,11 @@ from batch_create.handler import run
 from batch_create.ports import Point
 from ledger.leases import Lease, Wanted
 from ledger.ledger import Ledger
-from ledger.register import LANDING, Register, register
+from ledger.register import LANDING, Applied, Register, register
 from model.errors import HubSpotFailure, LedgerUnavailable
-from model.outcomes import Doubt, Outcome, Result, Status
+from model.outcomes import Age, Doubt, Outcome, Request, Result, Status
 from model.pair import Pair
+from model.records import milliseconds
 from tests.support.fakes import PAIR, START, FakeHubSpot, Service, failed, key, request
 
 SECOND = timedelta(seconds=1)
@@ -283,6 +284,29 @@ def test_given_a_number_that_cannot_be_set_again_it_is_tried_no_more() -> None:
 
     assert scene.hubspot.calls == ["read", "create"]
     assert scene.due == []
+
+
+def test_given_a_number_that_was_never_certain_and_is_refused_the_one_before_it_is_set_again() -> None:
+    scene = Scene()
+    now, youngest = milliseconds(scene.clock()), request("m-3", (3, 9), at=scene.clock())
+    (lease,) = scene.leases.take_many([Wanted("default", PAIR)], "one", scene.clock(), scene.clock() + SECOND)
+    assert isinstance(lease, Lease)
+    lease.register.apply(key(3), Applied(youngest_age(youngest), "m-3", 9, now, now, unconfirmed=True))
+    assert scene.leases.give_back(lease, scene.clock())
+    scene.hubspot.limits[key(3)] = 5  # the older one's call has landed
+    scene.hubspot.replies = [failed(400, "9 is above the object limit")]
+    scene.clock.advance(WINDOW)
+
+    scene.verify()
+    assert scene.due == [PAIR]
+    scene.verify()
+
+    assert scene.hubspot.calls == ["read", "create", "read", "create"]
+    assert scene.hubspot.limits == {key(3): 7}
+
+
+def youngest_age(asked: Request) -> Age:
+    return milliseconds(asked.requested_at), asked.id
 
 
 def test_given_a_number_that_is_set_again_without_a_clear_answer_it_is_looked_at_again() -> None:

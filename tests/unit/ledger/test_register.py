@@ -32,7 +32,10 @@ numbers = st.integers(1, 4)
 def applications(draw: st.DrawFn) -> Applied:
     age, at = draw(ages), draw(times)
     sent_at = at - draw(st.integers(0, 20_000))
-    return Applied(age, draw(st.just(age[1]) | ids), draw(numbers), sent_at, at, draw(st.booleans()))
+    applied = Applied(age, draw(st.just(age[1]) | ids), draw(numbers), sent_at, at)
+    if not draw(st.booleans()):
+        return applied
+    return replace(applied, unconfirmed=True, before=draw(st.none() | st.just(replace(applied, number=5))))
 
 
 @st.composite
@@ -109,11 +112,30 @@ def test_a_register_that_must_be_cut_keeps_the_youngest_numbers_and_the_latest_s
 def test_given_entries_in_any_order_the_youngest_of_each_limit_stands(entries: list[tuple[LimitKey, Applied]]) -> None:
     whole = Register(LAG)
 
+    entries = [(name, replace(entry, before=None)) for name, entry in entries]
     for name, entry in entries:
         whole.apply(name, entry)
 
     for name in {name for name, _ in entries}:
-        assert whole.last[name] == max((each for other, each in entries if other == name), key=lambda each: each.age)
+        of_one = sorted((each for other, each in entries if other == name), key=lambda each: each.age)
+        certain = [each for each in of_one if not each.unconfirmed]
+        youngest = of_one[-1]
+        before = certain[-1] if youngest.unconfirmed and certain else None
+        assert whole.last[name] == replace(youngest, before=before)
+
+
+def test_given_a_number_that_was_never_certain_and_is_refused_the_one_before_it_stands() -> None:
+    whole = holding(last=applied(5, NOW))
+    whole.apply(key(3), applied(6, NOW, made=2, unconfirmed=True))
+    whole.apply(key(3), applied(7, NOW, made=3, unconfirmed=True))
+
+    whole.refuse(key(3), (2, "m-2"), 6)
+    assert whole.last[key(3)].number == 7  # it was about another
+    whole.refuse(key(3), (3, "m-3"), 7)
+
+    assert whole.last[key(3)] == applied(5, NOW)
+    whole.refuse(key(3), (1, "m-1"), 5)
+    assert whole.last[key(3)] == applied(5, NOW)  # which was certain
 
 
 def test_given_a_request_that_is_applied_again_when_it_is_entered_its_time_is_the_later_one() -> None:
