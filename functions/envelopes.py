@@ -26,6 +26,7 @@ def from_message(message: Message) -> Request:
         own_id=message["messageId"],
         requested_at=sent_at(message),
         outcome_id=attribute(message, OUTCOME_ID),
+        redelivered=message["attributes"].get("ApproximateReceiveCount", "1") != "1",
     )
 
 

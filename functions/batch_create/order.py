@@ -150,7 +150,9 @@ class Verification:
                 continue
             last = register.last.get(key)
             if last and there != last.number and there in {sent.number for sent in of_one if sent.age < last.age}:
-                if not self._may_be_under_way(key, last, now):
+                # A younger send that cannot be judged yet may have been undone as well: then its number is put back.
+                younger = (sent for sent in register.sends if sent.key == key and sent.age > last.age)
+                if all(sent in judged for sent in younger) and not self._may_be_under_way(key, last, now):
                     undone[key] = last
             else:
                 register.forget([key], now)

@@ -179,7 +179,7 @@ class Claims:
         item = self._running(request, holder, now, lease_until) | {"fence": 1}
         # Its message brings it back, so that the sweep need not find it. Not so later: who moves or purges what has
         # come back a few times takes the message away. And what has no pair yet is in no list by pair.
-        if request.on_queue and request.pair:
+        if request.on_queue and not request.redelivered and request.pair:
             del item["statusKey"]
         return item
 

@@ -144,7 +144,8 @@ class Register:
             self._keep(key, lambda sent: not self._is_harmless(sent, now))
 
     def _keep(self, key: LimitKey, wanted: Callable[[Sent], bool]) -> None:
-        kept = {name: sent for name, sent in self._sends.pop(key, {}).items() if wanted(sent)}
+        kept = {name: sent for name, sent in self._sends.get(key, {}).items() if wanted(sent)}
+        self._sends.pop(key, None)
         if kept:
             self._sends[key] = kept
 
@@ -172,7 +173,9 @@ class Register:
         last = self.last.get(sent.key)
         if last is None or last.age < sent.age or sent.at + _ms(LANDING) > now:
             return False
-        return last.number == sent.number or self._is_after(last, sent)
+        # A younger send in doubt is judged by what is there: the last number may be there because it landed later.
+        same = last.number == sent.number and not self.in_doubt(sent.key, last.age)
+        return same or self._is_after(last, sent)
 
     @staticmethod
     def _is_after(last: Applied, sent: Sent) -> bool:

@@ -170,6 +170,7 @@ class Request:
     was accepted earlier and handed to the queue. `interactive` means that a caller waits for the answer. `replay_of` is
     the outcome that the request runs again, and `ordered_as` that one's age; `doubt` must be resolved by reading back
     before anything is sent. `resolved` is the pair where HubSpot had to tell which types the envelope names.
+    `redelivered` where its message has been read before.
     """
 
     envelope: Envelope
@@ -184,6 +185,7 @@ class Request:
     ordered_as: str | None = None
     doubt: Doubt | None = None
     resolved: Pair | None = None
+    redelivered: bool = False
 
     def __post_init__(self) -> None:
         if not ID.fullmatch(self.id):

@@ -286,6 +286,26 @@ def test_given_a_number_that_cannot_be_set_again_it_is_tried_no_more() -> None:
     assert scene.due == []
 
 
+def test_given_a_younger_send_that_cannot_be_judged_yet_no_number_is_put_back_over_it() -> None:
+    scene = Scene()
+    youngest = request("m-3", (3, 9), at=scene.clock())
+    scene.clock.advance(WINDOW - 60)
+    scene.hubspot.replies, scene.hubspot.reads = [failed(503)], [{}, failed(503)]
+    scene.run(youngest)  # which was applied, and undone
+    scene.hubspot.limits[key(3)] = 5
+    scene.hubspot.calls.clear()
+    scene.clock.advance(60)
+
+    scene.verify()
+    assert scene.hubspot.calls == ["read"]
+    assert scene.due == [PAIR]
+
+    scene.ledger.fail(youngest, "given up", "", scene.clock())
+    scene.clock.advance(WINDOW)
+    scene.verify()
+    assert scene.hubspot.limits == {key(3): 9}  # the youngest that may have been accepted
+
+
 def test_given_a_number_that_was_never_certain_and_is_refused_the_one_before_it_is_set_again() -> None:
     scene = Scene()
     now, youngest = milliseconds(scene.clock()), request("m-3", (3, 9), at=scene.clock())

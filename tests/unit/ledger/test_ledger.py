@@ -80,6 +80,13 @@ def test_what_comes_back_is_found_by_its_status_also_while_it_runs(ledger: Ledge
     assert entry() == {"S": "default#RUNNING"}
 
 
+def test_a_message_that_was_delivered_before_is_found_by_its_status(ledger: Ledger, deployment: Deployment) -> None:
+    ledger.claim_new([replace(request("m-1", (3, 5)), redelivered=True)], "one", START, LEASE)
+
+    item = deployment.dynamodb.get_item(TableName=deployment.table, Key={"id": {"S": "m-1"}})["Item"]
+    assert item["statusKey"] == {"S": "default#RUNNING"}
+
+
 def test_what_runs_and_has_no_pair_yet_is_found_by_its_status(ledger: Ledger, deployment: Deployment) -> None:
     ledger.claim_new([request("m-1", (3, 5), fromObjectType="p_car")], "one", START, LEASE)
 

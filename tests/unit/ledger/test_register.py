@@ -124,6 +124,17 @@ def test_given_entries_in_any_order_the_youngest_of_each_limit_stands(entries: l
         assert whole.last[name] == replace(youngest, before=before)
 
 
+def test_given_a_younger_send_in_doubt_an_older_one_of_the_last_number_is_kept_as_it_may_have_landed_later() -> None:
+    whole = holding(sent(5, NOW, made=1), sent(7, NOW + 9, made=2), last=applied(5, NOW, made=1))
+
+    whole.prune(NOW + HOUR)
+    assert {each.number for each in whole.sends} == {5, 7}
+
+    whole.withdraw(key(3), "m-2", 7)
+    whole.prune(NOW + HOUR)
+    assert whole.sends == []
+
+
 def test_given_a_number_that_was_never_certain_and_is_refused_the_one_before_it_stands() -> None:
     whole = holding(last=applied(5, NOW))
     whole.apply(key(3), applied(6, NOW, made=2, unconfirmed=True))
