@@ -114,11 +114,11 @@ class Verification:
         self._enter_put_backs()
         over = register.due(now)
         oldest = _oldest(demands()) if over else {}
+        undoing = set(register.undoing()) if over else set()
         due = [
             sent
             for sent in over
-            if register.can_undo(sent)
-            or (sent.outcome_id not in own and sent.key in oldest and oldest[sent.key] < sent.age)
+            if sent in undoing or (sent.outcome_id not in own and sent.key in oldest and oldest[sent.key] < sent.age)
         ]
         if not due:
             return
@@ -149,10 +149,11 @@ class Verification:
                 logger.info("sends not judged", key=str(key), error=str(error))
                 continue
             last = register.last.get(key)
+            younger = (sent for sent in register.sends if sent.key == key and (not last or sent.age > last.age))
+            if any(sent not in judged for sent in younger):
+                continue  # it cannot be judged yet, and may have been undone as well: then it is put back
             if last and there != last.number and there in {sent.number for sent in of_one if sent.age < last.age}:
-                # A younger send that cannot be judged yet may have been undone as well: then its number is put back.
-                younger = (sent for sent in register.sends if sent.key == key and sent.age > last.age)
-                if all(sent in judged for sent in younger) and not self._may_be_under_way(key, last, now):
+                if not self._may_be_under_way(key, last, now):
                     undone[key] = last
             else:
                 register.forget([key], now)
@@ -201,7 +202,7 @@ class Verification:
     def _enter_put_backs(self) -> None:
         """Enter what a holder that died may have put back: no outcome tells of it."""
         lease, register = self._lease, self._lease.register
-        for key in {sent.key for sent in register.sends if lease.died_by and register.can_undo(sent)}:
+        for key in {sent.key for sent in register.sends if lease.died_by and register.can_undo_last(sent)}:
             last = register.last[key]
             register.send(Sent(key, last.age, last.outcome_id, last.number, lease.died_by))
 

@@ -156,13 +156,31 @@ class Register:
 
     @property
     def verify_at(self) -> int | None:
-        """When the pair must be read: a send of an older request may land, or have landed, over the last number."""
-        return max((sent.at + self.window for sent in self.sends if self.can_undo(sent)), default=None)
+        """When the pair must be read: a send of an older request may land, or have landed, over a younger number."""
+        return max((sent.at + self.window for sent in self.undoing()), default=None)
+
+    def undoing(self) -> list[Sent]:
+        """The sends that may have landed over the last number or over a younger send in doubt, or still may."""
+        found: list[Sent] = []
+        for key, of_one in self._sends.items():
+            last = self.last.get(key)
+            in_doubt = [sent for sent in of_one.values() if last is None or sent.age > last.age]
+            youngest = max(in_doubt, key=_age, default=None)
+            second = max(
+                (sent for sent in in_doubt if youngest and sent.number != youngest.number), key=_age, default=None
+            )
+            for sent in of_one.values():
+                rival = second if youngest and sent.number == youngest.number else youngest
+                # What had landed before the last number was set had landed before a younger one was sent, too.
+                landed = last is not None and last.age >= sent.age and self._is_after(last, sent)
+                if self.can_undo_last(sent) or (rival and rival.age > sent.age and not landed):
+                    found.append(sent)
+        return found
 
     def _is_over(self, sent: Sent, now: int) -> bool:
         return sent.at + self.window <= now
 
-    def can_undo(self, sent: Sent) -> bool:
+    def can_undo_last(self, sent: Sent) -> bool:
         """Whether a send of an older request may have landed over the last number, or still may."""
         last = self.last.get(sent.key)
         return (
@@ -226,6 +244,10 @@ def _within(rows: Iterable[tuple[str, Any]], most: int) -> Iterator[tuple[str, A
         room -= len(_json({name: row}))  # a little more than it takes
         if room >= 0:
             yield name, row
+
+
+def _age(sent: Sent) -> Age:
+    return sent.age
 
 
 def _applied(fields: Sequence[Any]) -> Applied:
