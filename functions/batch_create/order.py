@@ -118,7 +118,8 @@ class Verification:
         due = [
             sent
             for sent in over
-            if sent in undoing or (sent.outcome_id not in own and sent.key in oldest and oldest[sent.key] < sent.age)
+            if (sent in undoing and (register.can_undo_last(sent) or self._is_given_up(sent)))
+            or (sent.outcome_id not in own and sent.key in oldest and oldest[sent.key] < sent.age)
         ]
         if not due:
             return
@@ -189,6 +190,16 @@ class Verification:
                 break
             absent.append(sent)
         return True
+
+    def _is_given_up(self, older: Sent) -> bool:
+        """Whether the youngest send in doubt over which an older one may have landed has no request any more that reads
+        and sends it again by itself."""
+        younger = self._lease.register.in_doubt(older.key, older.age)
+        try:
+            return younger is not None and self._ended_as(younger) is not None
+        except LedgerUnavailable as error:
+            logger.info("outcome not read", outcome_id=older.outcome_id, error=str(error))
+            return False
 
     def _ended_as(self, sent: Sent) -> Result | None:
         """What became of a send's input by the ledger: PENDING where its request was given up before it was sent. None
