@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
@@ -17,6 +17,8 @@ from runtime.concurrency import side_by_side
 
 PAGE_BYTES = 4_000_000  # Lambda's answers end at 6 MB; a page that would be larger ends early
 MOST_EXAMINED = 1_000  # candidates for one page, when few of a pair have the status asked for: a gateway waits 29 s
+SideBySide = Callable[[Sequence[Callable[[], None]]], None]
+
 # What the index by status has no entry of: all of it that ended well, and most of it while it runs.
 ONLY_BY_PAIR = (Status.COMPLETE, Status.RUNNING)
 LEAST_OF_EACH = 8  # keys that are read at once of each partition, where a page is merged from many
@@ -45,10 +47,11 @@ class Page:
 
 
 class History:
-    """Lists outcomes. Raises LedgerUnavailable."""
+    """Lists outcomes. Raises LedgerUnavailable. `at_once` does several jobs side by side."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, at_once: SideBySide = side_by_side) -> None:
         self._table = table
+        self._at_once = at_once
 
     def page(self, wanted: Filter) -> Page:
         """One page of the outcomes wanted. It may be shorter than asked for and still not the last."""
@@ -85,7 +88,7 @@ class History:
         page = max(LEAST_OF_EACH, 2 * wanted.limit // len(partitions)) if len(partitions) > 1 else wanted.limit + 2
         streams = [self._keys(*partition, wanted, page) for partition in partitions]
         last = ""
-        for key, outcome_id in heapq.merge(*_begun(streams), reverse=True):
+        for key, outcome_id in heapq.merge(*self._begun(streams), reverse=True):
             # One outcome can be in two of them: by its pair and by its status, or by two statuses while an index lags.
             if key != last:
                 yield key, outcome_id
@@ -123,16 +126,15 @@ class History:
         rows = self._table.query(index, (attribute, value), (wanted.since, wanted.after), page)
         return ((row["sortKey"], row["id"]) for row in rows if row["sortKey"] != wanted.after)
 
+    def _begun(self, streams: Sequence[Iterator[tuple[str, str]]]) -> list[Iterator[tuple[str, str]]]:
+        """The same, with the first of each read side by side: a portal can have hundreds of pairs."""
+        begun = list(streams)
 
-def _begun(streams: Sequence[Iterator[tuple[str, str]]]) -> list[Iterator[tuple[str, str]]]:
-    """The same, with the first of each read side by side: a portal can have hundreds of pairs."""
-    begun = list(streams)
+        def begin(index: int) -> None:
+            begun[index] = chain(list(islice(streams[index], 1)), streams[index])
 
-    def begin(index: int) -> None:
-        begun[index] = chain(list(islice(streams[index], 1)), streams[index])
-
-    side_by_side([partial(begin, index) for index in range(len(streams))])
-    return begun
+        self._at_once([partial(begin, index) for index in range(len(streams))])
+        return begun
 
 
 def pair_keys(wanted: Filter) -> list[str]:

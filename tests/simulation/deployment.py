@@ -105,7 +105,7 @@ class Environment:
         self.secret_store = SecretStore(clients.secrets, clock)
         outcomes = Table(clients.dynamodb, settings.outcomes_table)
         self.ledger = Ledger(outcomes, timedelta(days=settings.outcome_retention_days))
-        self.history = History(outcomes)
+        self.history = History(outcomes, world.side_by_side)
         lag = timedelta(seconds=settings.read_lag_seconds)
         retention = timedelta(days=settings.outcome_retention_days)
         self.leases = Leases(outcomes, retention, lag, Rebuild(outcomes, self.history, lag))

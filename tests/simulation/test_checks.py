@@ -115,6 +115,7 @@ def _copied(scenario: Scenario, outcome_id: str, copy: str) -> None:
     item = dict(scenario.dynamo.items[outcome_id])
     later = item["requestedAt"]["S"].replace("T09:00", "T10:50")
     item |= {"id": {"S": copy}, "requestedAt": {"S": later}, "replayOf": {"S": outcome_id}}
+    item["sortKey"] = {"S": f"{later}#{copy}"}
     scenario.dynamo.items[copy] = item
     scenario.dynamo.writes.append((START + 6_600, copy, item))
     scenario.accepted[copy] = []
