@@ -35,8 +35,8 @@ RESERVE = 10.0  # last seconds of the invocation, in which nothing is begun; the
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: Any, context: LambdaContext) -> dict[str, int]:
-    """Put back every outcome that is stuck in QUEUED, RUNNING or past its `retryAt`, but those that run for the first
-    time and whose message comes back. One too many does no harm: the consumer finds it finished. Raises
+    """Put back every outcome that is stuck in QUEUED, RUNNING or past its `retryAt`, but those whose message was
+    delivered for the first time, as it comes back. One too many does no harm: the consumer finds it finished. Raises
     LedgerUnavailable, and after all were tried QueueUnavailable; the next run tries again."""
     swept, failure, oldest = 0, None, now()
     for since, put_back in chain.from_iterable(map(_open, _portals())):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from datetime import datetime, tzinfo
 
     from batch_create.ports import HubSpotPort, LeasePort, LedgerPort, ObjectTypePort, Point, QuotaPort, TokenPort
+    from runtime.concurrency import SideBySide
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,6 @@ class Dependencies:
     zone: Callable[[str], tzinfo | None]
     sleep: Callable[[float], None]
     reached: Callable[[Point], None]
-    side_by_side: Callable[[Sequence[Callable[[], None]]], None]
+    side_by_side: SideBySide
     default_api_version: str
     batch_size: int

@@ -12,7 +12,7 @@ from ledger.items import from_outcome, pair_key, status_attributes, to_outcome
 from ledger.leases import Lease, Leases, Taken, Wanted
 from model.errors import LedgerUnavailable
 from model.object_types import object_type_id
-from model.outcomes import Outcome, Request, Status, new_outcome
+from model.outcomes import Outcome, Request, Status, Trigger, new_outcome
 from model.pair import Pair
 from model.records import iso, milliseconds
 
@@ -179,7 +179,7 @@ class Claims:
         item = self._running(request, holder, now, lease_until) | {"fence": 1}
         # Its message brings it back, so that the sweep need not find it. Not so later: who moves or purges what has
         # come back a few times takes the message away. And what has no pair yet is in no list by pair.
-        if request.on_queue and not request.redelivered and request.pair:
+        if request.trigger is Trigger.QUEUE and not request.redelivered and request.pair:
             del item["statusKey"]
         return item
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
@@ -13,12 +13,11 @@ from ledger.items import VERIFY, pair_key, pairs_key, size, status_key, to_outco
 from model.object_types import spellings
 from model.outcomes import Outcome, Status
 from model.records import plain
-from runtime.concurrency import side_by_side
+from runtime import concurrency
+from runtime.concurrency import SideBySide
 
 PAGE_BYTES = 4_000_000  # Lambda's answers end at 6 MB; a page that would be larger ends early
 MOST_EXAMINED = 1_000  # candidates for one page, when few of a pair have the status asked for: a gateway waits 29 s
-SideBySide = Callable[[Sequence[Callable[[], None]]], None]
-
 # What the index by status has no entry of: all of it that ended well, and most of it while it runs.
 ONLY_BY_PAIR = (Status.COMPLETE, Status.RUNNING)
 LEAST_OF_EACH = 8  # keys that are read at once of each partition, where a page is merged from many
@@ -47,11 +46,11 @@ class Page:
 
 
 class History:
-    """Lists outcomes. Raises LedgerUnavailable. `at_once` does several jobs side by side."""
+    """Lists outcomes. Raises LedgerUnavailable. `side_by_side` does several jobs at the same time."""
 
-    def __init__(self, table: Table, at_once: SideBySide = side_by_side) -> None:
+    def __init__(self, table: Table, side_by_side: SideBySide = concurrency.side_by_side) -> None:
         self._table = table
-        self._at_once = at_once
+        self._side_by_side = side_by_side
 
     def page(self, wanted: Filter) -> Page:
         """One page of the outcomes wanted. It may be shorter than asked for and still not the last."""
@@ -133,7 +132,7 @@ class History:
         def begin(index: int) -> None:
             begun[index] = chain(list(islice(streams[index], 1)), streams[index])
 
-        self._at_once([partial(begin, index) for index in range(len(streams))])
+        self._side_by_side([partial(begin, index) for index in range(len(streams))])
         return begun
 
 

@@ -16,7 +16,7 @@ from model.records import Reader, camel, names, parts, plain, reader
 
 # DynamoDB refuses items over 400 KB (409,600 bytes). The rest is for what the ledger adds: keys, fence, lease.
 ITEM_BUDGET = 400_000
-# For the messages of all inputs together, once they must be cut; what 500 inputs are besides takes up to 70,000.
+# For the messages of all inputs together, once they must be cut; what 500 inputs are besides takes up to 85,000.
 MESSAGE_BUDGET = 200_000
 # Compressed, a repetitive text of any size would fit; an API answer, limited to 6 MB by Lambda, would not.
 BODY_CHARACTERS = 1_000_000

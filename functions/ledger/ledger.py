@@ -99,7 +99,7 @@ class Ledger(Claims):
         return ClaimStatus.CLAIMED
 
     def unfinished(self, portal: str, now: datetime) -> Iterator[tuple[Outcome, bool]]:
-        """The open outcomes of a portal, but those that run and will be brought back by a message. Of each status the
+        """The open outcomes of a portal, but those whose message was delivered for the first time. Of each status the
         oldest hundred come first. With each whether it is stuck: it is overdue, as its message is lost or was never
         sent, and was not swept lately."""
         for status in (Status.QUEUED, Status.RUNNING, Status.DEFERRED):

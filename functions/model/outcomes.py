@@ -207,11 +207,6 @@ class Request:
         return hashlib.sha256(json.dumps([self.envelope.portal, self.client, key]).encode()).hexdigest()[:32]
 
     @property
-    def on_queue(self) -> bool:
-        """Whether a message brings it again if its worker dies."""
-        return self.trigger is Trigger.QUEUE or self.outcome_id is not None
-
-    @property
     def fingerprint(self) -> str:
         """A hash of what is asked for, however its types are spelt. It shows when a key is used for something else."""
         pair = self.pair

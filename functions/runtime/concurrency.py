@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 # HubSpot answers in some 150 ms, so that 4 calls at once can use up the quota of any account, 250 in ten seconds; and
 # more threads than that cost more of the processor in waiting for each other than they save in waiting for DynamoDB.
 MAX_THREADS = 4
+SideBySide = Callable[[Sequence[Callable[[], None]]], None]
 
 
 def side_by_side(jobs: Sequence[Callable[[], None]]) -> None:
