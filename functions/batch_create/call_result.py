@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from model.outcomes import Attempt, Doubt, HubSpotResponse
 
 Limits = dict["LimitKey", int | None]
-FAILED = (Result.REJECTED, Result.UNCONFIRMED)
+NEVER_SAID = {Result.UNCHANGED, Result.UNCONFIRMED}  # by a row or an error of a batch that was accepted
 ANSWERS = (200, 201, 207)  # to a batch create; any other 2xx is answered in our words, as a 202 means something here
 
 
@@ -65,7 +65,7 @@ class CallResult:
         if any(attribution.instead is not None for attribution in known):
             return False  # refused after a send in doubt, which may have set it all the same
         if self.batch is Batch.ACCEPTED:
-            explained = self.errors > 0 or not any(result in FAILED for result in results)
-            return explained and Result.UNCHANGED not in results and self.response.http_status in ANSWERS
+            explained = self.errors > 0 or Result.REJECTED not in results
+            return explained and NEVER_SAID.isdisjoint(results) and self.response.http_status in ANSWERS
         # An accepted batch's body has been read as JSON; a refusal's can be a page of HTML.
         return json_object(self.response.body) is not None and all(result is Result.REJECTED for result in results)

@@ -116,6 +116,17 @@ def test_given_an_input_of_which_no_answer_tells_the_answer_is_in_our_words() ->
     assert (status, len(body["errors"])) == (207, 2)
 
 
+def test_given_an_echo_of_another_number_that_cannot_be_read_back_the_answer_is_in_our_words() -> None:
+    hubspot = FakeHubSpot(reads=[failed(404)] * 2)
+    hubspot.replies = [lambda inputs: answer([echo(inputs[0], 6)], 207, errors=[REFUSAL], numErrors=1)]
+
+    (outcome,) = Service(hubspot).run(request("m-1", (3, 5), (4, 5)))
+
+    assert [item.result for item in outcome.inputs] == [Result.UNCONFIRMED, Result.REJECTED]
+    status, body = told(outcome)
+    assert (status, body["results"], len(body["errors"])) == (207, [], 2)
+
+
 @pytest.mark.parametrize("http_status", [202, 299])
 def test_given_a_2xx_that_means_something_else_here_the_answer_is_in_our_words(http_status: int) -> None:
     service = Service(FakeHubSpot(replies=[lambda inputs: answer(list(map(echo, inputs)), http_status)]))
