@@ -23,7 +23,16 @@ from bench.table import Table
 from local.processes import HOST
 
 # What changes something for others; of reading a secret nobody else knows.
-WRITES = frozenset({"PutItem", "UpdateItem", "BatchExecuteStatement", "SendMessage", "ChangeMessageVisibilityBatch"})
+WRITES = frozenset(
+    {
+        "PutItem",
+        "UpdateItem",
+        "BatchExecuteStatement",
+        "SendMessage",
+        "SendMessageBatch",
+        "ChangeMessageVisibilityBatch",
+    }
+)
 HEAD = b"HTTP/1.1 %d OK\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: %d\r\n\r\n"
 Values = dict[str, Any]
 
@@ -37,13 +46,16 @@ class Services:
         self._secrets: dict[str, str] = {}
         self._table = Table()
         self._postponed: dict[str, float] = {}
+        self._sent: list[Values] = []
         self.counts: Counter[str] = Counter()
         self.first_write: float | None = None
         self._operations: dict[str, Callable[[Values], Values]] = {
             "GetSecretValue": self._secret_value,
             "SendMessage": self._send,
+            "SendMessageBatch": self._send_many,
             "ChangeMessageVisibilityBatch": self._postpone,
-            "Reset": self._reset,  # which AWS has not
+            "Reset": self._reset,  # these two AWS has not
+            "Sent": self._take_sent,
         }
 
     def answer(self, target: str, body: bytes) -> tuple[int, Values, int]:
@@ -75,6 +87,7 @@ class Services:
         self._table = Table()
         self._secrets = asked["secrets"]
         self._postponed.clear()
+        self._sent.clear()
         self.counts.clear()
         self.first_write = None
         for item in asked["items"]:
@@ -86,9 +99,23 @@ class Services:
         return {"Name": name, "VersionId": "1", "SecretString": self._secrets.get(name, self._secret)}
 
     def _send(self, asked: Values) -> Values:
-        """Take a message, which nobody receives."""
+        message_id, delay = str(uuid4()), asked.get("DelaySeconds", 0)
+        attributes = {
+            name: {"stringValue": value["StringValue"], "dataType": value["DataType"]}
+            for name, value in asked.get("MessageAttributes", {}).items()
+        }
+        told = {"messageId": message_id, "body": asked["MessageBody"], "messageAttributes": attributes, "delay": delay}
+        self._sent.append(told)
         digest = hashlib.md5(asked["MessageBody"].encode(), usedforsecurity=False).hexdigest()
-        return {"MessageId": str(uuid4()), "MD5OfMessageBody": digest}
+        return {"MessageId": message_id, "MD5OfMessageBody": digest}
+
+    def _send_many(self, asked: Values) -> Values:
+        return {"Successful": [{"Id": entry["Id"], **self._send(entry)} for entry in asked["Entries"]], "Failed": []}
+
+    def _take_sent(self, asked: Values) -> Values:
+        """The messages that were sent since this was asked last, each with the seconds until it is visible."""
+        sent, self._sent = self._sent, []
+        return {"messages": sent}
 
     def _counted(self, name: str, asked: Values) -> str:
         key = (asked.get("Key") or asked.get("Item") or {}).get("id", {}).get("S", "")

@@ -65,7 +65,7 @@ class Measured:
         """Messages done in a second, between the first and the last tenth of them."""
         done, moments = 0, []
         for each in sorted(self.invocations, key=_ended):
-            done += len(each.batch) - each.returned
+            done += len(each.batch) - each.again
             moments.append((done, _ended(each)))
         first = next(moment for moment in moments if moment[0] >= done * 0.1)
         last = next(moment for moment in moments if moment[0] >= done * 0.9)

@@ -63,7 +63,8 @@ EVENTS: dict[str, dict[str, Any]] = {
     "dead_letters": load("sqs"),
     "sweep": {},
 }
-ASK_HUBSPOT = frozenset({"consumer", "scheduled", "webhook"})  # the others write to AWS alone
+# Of the others, `sweep` writes to AWS alone, and so did `dead_letters` once.
+ASK_HUBSPOT = frozenset({"consumer", "scheduled", "webhook"})
 ACCEPTED = api_event("POST", PATH, body={"inputs": INPUTS}, Prefer="respond-async", Authorization=KEY)
 AGE = 7_200  # seconds: longer than the sweep leaves an outcome alone
 SECRETS = {"clients": clients_secret(client("crm"))}

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from threading import Lock
@@ -45,14 +45,15 @@ class Mapping:
 
 @dataclass(frozen=True)
 class Invocation:
-    """One call of the handler. Times in seconds, `started` since the run began; peak memory of its process so far."""
+    """One call of the handler. Times in seconds, `started` since the run began; peak memory of its process so far.
+    `again`: how many of the messages came back, or were sent on as new ones."""
 
     started: float
     seconds: float
     cpu_seconds: float
     peak_kib: int
     batch: Sequence[Record]
-    returned: int
+    again: int = 0
 
 
 class Backlog:
@@ -80,6 +81,14 @@ class Backlog:
                     return [heapq.heappop(self._waiting)[2] for _ in range(visible)]
             time.sleep(POLL)
         return []
+
+    def add(self, sent: Sequence[tuple[Record, float]]) -> None:
+        """Take messages that a handler has sent, each visible after so many seconds."""
+        now = time.monotonic()
+        with self._lock:
+            for record, delay in sent:
+                heapq.heappush(self._waiting, (now + delay, next(self._numbers), record))
+            self._unfinished += len(sent)
 
     def done(self, batch: Sequence[Record], returned: dict[str, float]) -> None:
         """Delete a batch's messages, but for those that come back, each after so many seconds."""
@@ -124,8 +133,10 @@ def run(
                 while batch := backlog.take():
                     started = time.monotonic() - began
                     invocation, returned = worker.invoke(batch, started)
+                    sent = stage.sent()
+                    backlog.add(sent)
                     backlog.done(batch, _hidden(returned, contestant, stage))
-                    invocations.append(invocation)
+                    invocations.append(replace(invocation, again=len(returned) + len(sent)))
             except BaseException:
                 backlog.close()  # the others would wait for this batch
                 raise
@@ -165,7 +176,7 @@ class Worker:
             raise RuntimeError("a worker ended within an invocation; what it said stands above")
         said = json.loads(line)
         returned = [each["itemIdentifier"] for each in said["returned"]["batchItemFailures"]]
-        invocation = Invocation(started, said["seconds"], said["cpuSeconds"], said["peakKiB"], batch, len(returned))
+        invocation = Invocation(started, said["seconds"], said["cpuSeconds"], said["peakKiB"], batch)
         return invocation, returned
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -13,7 +14,7 @@ import requests
 from urllib3.util import Retry
 
 from bench import deployed
-from bench.traffic import AssociationType
+from bench.traffic import AssociationType, Record, again
 from local import emulator
 from local.processes import HOST, ROOT, free_port
 
@@ -65,6 +66,13 @@ class Stage:
         """Until when (epoch seconds) each message is hidden whose visibility was changed, by its receipt handle."""
         told: dict[str, float] = self.http.get(self.aws).json()["postponed"]
         return told
+
+    def sent(self) -> list[tuple[Record, float]]:
+        """The messages that were sent since this was asked last, each with the seconds until it is visible."""
+        answer = self.http.post(self.aws, json={}, headers={"X-Amz-Target": "Bench.Sent"})
+        answer.raise_for_status()
+        now = time.time()
+        return [(again(told, now), told["delay"]) for told in answer.json()["messages"]]
 
     def environment(self) -> dict[str, str]:
         """Environment variables for every contestant's functions."""

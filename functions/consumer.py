@@ -6,16 +6,16 @@ import gc
 
 gc.disable()  # until all is imported: none of it is garbage, and looking for some takes a tenth of a cold start
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from batch_create.handler import run
 from envelopes import Message, from_message, to_verify, unreadable
 from ledger.claim import Claim, ClaimStatus
 from model.contract import DEFAULT_PORTAL, ContractError
-from model.errors import LedgerUnavailable, QueueUnavailable
+from model.errors import LedgerUnavailable
 from model.outcomes import Request, Status
 from production import ledger, now, portal_registry, production, queue
+from redelivery import try_again
 from runtime.telemetry import logger, metrics
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 gc.freeze()
 gc.enable()
 
-RESERVE = 5.0  # seconds of the invocation kept for settling and answering
+RESERVE = 8.0  # seconds of the invocation kept for settling, for sending on what must wait, and for answering
 RECEIVED_BYTES = 4096  # of an unreadable message, kept in its outcome
 
 
@@ -36,7 +36,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
     """Run every message of the batch.
 
     The acknowledgement contract: SQS deletes each message whose id is not listed under batchItemFailures, so an id is
-    left out only when the ledger holds its final outcome. A listed message comes back when its visibility ends.
+    left out only when the ledger holds its final outcome, or when another message carries its request on. A listed
+    message comes back when its visibility ends.
     """
     readable: list[tuple[Message, Request]] = []
     returned: list[str] = []
@@ -54,18 +55,16 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
                 returned.append(message["messageId"])
     seconds = context.get_remaining_time_in_millis() / 1000 - RESERVE
     answers = run([request for _, request in readable], seconds, production(), verify)
-    waiting: dict[str, datetime] = {}
-    for (message, _), claim in zip(readable, answers, strict=True):
-        if not _finished(message, claim):
-            returned.append(message["messageId"])
-            if until := claim.lease_until or claim.outcome.retry_at:
-                waiting[message["receiptHandle"]] = until
-    try:
-        if waiting:
-            queue().postpone(waiting, now())
-    except QueueUnavailable as error:
-        # They come back all the same, after the queue's own visibility timeout.
-        logger.warning("postpone failed", error=str(error))
+    unfinished: list[tuple[Message, Request, Claim]] = []
+    for (message, request), claim in zip(readable, answers, strict=True):
+        if claim.claim_status is ClaimStatus.KEY_REUSED:
+            reason = f"its idempotencyKey belongs to another request: outcome {claim.outcome.id}"
+            if not _rejected(message, reason, claim.outcome.portal):
+                returned.append(message["messageId"])
+        elif not claim.outcome.status.final:
+            unfinished.append((message, request, claim))
+    if unfinished:
+        returned += try_again(unfinished, queue(), now(), production().jitter)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in returned]}
 
 
@@ -75,14 +74,6 @@ def _is_used(portal: str) -> bool:
     except LedgerUnavailable as error:
         logger.warning("portal not looked up", portal=portal, error=str(error))
         return False
-
-
-def _finished(message: Message, claim: Claim) -> bool:
-    """Whether the ledger holds a message's final outcome. If not, the message must wait."""
-    if claim.claim_status is ClaimStatus.KEY_REUSED:
-        reason = f"its idempotencyKey belongs to another request: outcome {claim.outcome.id}"
-        return _rejected(message, reason, claim.outcome.portal)
-    return claim.outcome.status.final
 
 
 def _rejected(message: Message, reason: str, portal: str = DEFAULT_PORTAL) -> bool:

@@ -1,4 +1,5 @@
-"""The dead-letter queue's entry point: what was given up ends in the ledger as FAILED, and can be replayed."""
+"""The dead-letter queue's entry point: what may have killed its reader is run once more, alone. What kills that one too
+ends in the ledger as FAILED, and can be replayed."""
 
 from __future__ import annotations
 
@@ -8,13 +9,15 @@ gc.disable()  # until all is imported: none of it is garbage, and looking for so
 
 from typing import TYPE_CHECKING, Any
 
+from batch_create.handler import run
 from envelopes import Message, attribute, from_event, from_message, is_event, sent_at, to_verify, unreadable
 from ledger.claim import ClaimStatus
 from model.contract import DEFAULT_PORTAL, ContractError
 from model.errors import LedgerUnavailable
 from model.outcomes import Request, Status
 from model.validation import parse_json
-from production import ledger, now
+from production import ledger, now, production, queue
+from redelivery import receives
 from runtime.telemetry import count, logger, metrics
 
 if TYPE_CHECKING:
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 gc.freeze()
 gc.enable()
 
+RESERVE = 5.0  # seconds of the invocation kept for settling and answering
+RUNS = 3  # of a letter: one alone would do, but the ledger may be away just then, or a function be killed by chance
 # Of a message that its outcome keeps. The largest request with all its results and messages takes some 350,000.
 RECEIVED_CHARACTERS = 48_000
 
@@ -30,24 +35,51 @@ RECEIVED_CHARACTERS = 48_000
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:
-    """Settle the outcome of every message of the batch.
+    """Run each message of the batch by itself, which has a single one on AWS. One that comes again and again is FAILED.
 
     The acknowledgement contract: SQS deletes each message whose id is not listed, so an id is left out only when the
-    ledger holds a final outcome with the message's text. A listed message comes back after the queue's visibility
-    timeout, for as long as the queue keeps it.
+    ledger holds a final outcome, or when the main queue carries its request on. A listed message comes back after the
+    queue's visibility timeout, for as long as the queue keeps it.
     """
-    requests = [message for message in event["Records"] if not to_verify(message)]  # the sweep asks for those again
-    returned = [message["messageId"] for message in requests if not _settled(message)]
+    # What the sweep asks for is asked for again.
+    messages = [message for message in event["Records"] if not to_verify(message)]
+    returned = [message["messageId"] for message in messages if not _done(message, context)]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in returned]}
+
+
+def _done(message: Message, context: LambdaContext) -> bool:
+    try:
+        done = _run(message, context)
+        return _settled(message) if done is None else done
+    except LedgerUnavailable as error:
+        logger.error("dead letter not settled", message_id=message["messageId"], error=str(error))
+        return False
+
+
+def _run(message: Message, context: LambdaContext) -> bool | None:
+    """Run a letter, and tell whether it is done with. None for what is not to be run: it is no request, or has come too
+    often."""
+    try:
+        request = _request(message)
+    except ContractError:
+        return None
+    if receives(message) > RUNS:
+        outcome = ledger().get(request.id)
+        if outcome is None or outcome.status is not Status.DEFERRED:  # else it killed nobody when it was run last
+            return None
+    (claim,) = run([request], context.get_remaining_time_in_millis() / 1000 - RESERVE, production())
+    logger.info("dead letter run", outcome_id=request.id, status=claim.outcome.status)
+    if claim.claim_status is ClaimStatus.KEY_REUSED:
+        return None
+    if claim.claim_status is ClaimStatus.LEDGER_UNAVAILABLE:
+        return False
+    until = claim.lease_until or claim.outcome.retry_at or now()
+    return claim.outcome.status.final or all(queue().hand_over_many([(request, until)], now()))
 
 
 def _settled(message: Message) -> bool:
     message_id, text = message["messageId"], message["body"][:RECEIVED_CHARACTERS]
-    try:
-        claim_status, outcome_id = _fail(message, text)
-    except LedgerUnavailable as error:
-        logger.error("dead letter not settled", message_id=message_id, error=str(error))
-        return False
+    claim_status, outcome_id = _fail(message, text)
     if claim_status is ClaimStatus.LEASED:
         return False
     logger.warning("dead letter settled", message_id=message_id, outcome_id=outcome_id)
@@ -60,7 +92,7 @@ def _fail(message: Message, text: str) -> tuple[ClaimStatus, str]:
     """Make the outcome of a message FAILED, under the message's id if it is no request. Returns also the id."""
     # Lambda and Scheduler say in attributes why they gave up; SQS only counts.
     error = attribute(message, "ErrorMessage") or attribute(message, "ERROR_MESSAGE")
-    reason = f"given up: {error}" if error else "given up after the last receive that its queue allows"
+    reason = f"given up: {error}" if error else "given up, as its message killed every function that received it"
     portal, claim_status = DEFAULT_PORTAL, ClaimStatus.CLAIMED
     try:
         request = _request(message)

@@ -140,6 +140,7 @@ def production() -> Dependencies:
         side_by_side=side_by_side,
         default_api_version=version,
         batch_size=known.batch_size,
+        give_up_after=timedelta(hours=known.give_up_after_hours),
     )
 
 

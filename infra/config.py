@@ -22,7 +22,7 @@ from infra.settings_checks import (
 )
 from model.contract import DEFAULT_PORTAL
 from model.validation import Text, portal_name
-from runtime.settings import API_VERSION, RETENTION_DAYS
+from runtime.settings import API_VERSION, GIVE_UP_AFTER_HOURS, RETENTION_DAYS
 
 MAX_PORTALS = 50  # ours: these are the first ones, whose secrets the deployment makes; more come at run time
 # Their names and time zones are in each function's environment, of which Lambda takes 4,096 characters as JSON:
@@ -54,10 +54,10 @@ class Consumer:
     messages_per_invocation: Annotated[int, Number(1, 10_000)] = 1_000
     batch_window_seconds: Annotated[int, Number(0, 300)] = 5
     maximum_concurrency: Annotated[int, Number(2, 1_000)] = 5
-    timeout_seconds: Annotated[int, Number(10, 900)] = 120  # the handler keeps 5 seconds for itself
-    # SQS's maximum. Waiting takes none, each real try takes one, and the pauses between tries go up to 15 minutes: some
-    # ten days of an outage until a request is given up, within the 14 that a message lives.
-    max_receives: Annotated[int, Number(1, 1_000)] = 1_000
+    timeout_seconds: Annotated[int, Number(20, 900)] = 120  # the handler keeps 8 seconds for itself
+    # Until a message counts as one that kills its reader, and is run alone. A request that waits takes hardly any, as a
+    # new message carries it on; fourteen a day where the ledger cannot be reached.
+    max_receives: Annotated[int, Number(1, 1_000)] = 50
 
     def __post_init__(self) -> None:
         if self.messages_per_invocation > 10 and self.batch_window_seconds < 1:
@@ -91,6 +91,8 @@ class Settings:
     outcome_retention_days: Annotated[int, Number(*RETENTION_DAYS)] = 400
     # How long HubSpot's reads may lag behind its writes: nothing that a reading within it shows ends in a refusal.
     read_lag_seconds: Annotated[int, Number(0, 3_600)] = 300
+    # How long a request may wait for HubSpot, from when it was accepted; then it is FAILED, and can be replayed.
+    give_up_after_hours: Annotated[int, Number(*GIVE_UP_AFTER_HOURS)] = 240
     log_retention_days: Annotated[int, kept_by_cloudwatch] = 90
     deletion_protection: bool = True
     # By which HubSpot reaches the API, where that is neither API Gateway's own address nor a domain name of it.

@@ -23,6 +23,7 @@ def environment(settings: Settings, storage: Storage, queue: RequestQueue) -> di
         "OUTCOMES_TABLE": storage.outcomes.table_name,
         "OUTCOME_RETENTION_DAYS": str(settings.outcome_retention_days),
         "READ_LAG_SECONDS": str(settings.read_lag_seconds),
+        "GIVE_UP_AFTER_HOURS": str(settings.give_up_after_hours),
         "BATCH_SIZE": str(settings.batch_size),
         "QUOTA_CALLS": str(settings.quota.calls_per_10_seconds),
         "HEAD_ROOM": f"{settings.quota.head_room_percent / 100:g}",

@@ -18,22 +18,17 @@ if TYPE_CHECKING:
     from infra.config import Settings
     from infra.encryption import Encryption
 
-# The most SQS keeps. A message keeps its first date when it moves to the dead-letter queue, so that a request that was
-# deferred for days has the rest of the fortnight there.
+# The most SQS keeps. A message keeps its first date when it moves to the dead-letter queue.
 RETENTION = Duration.days(14)
 # What Lambda's event source mapping does on the function's behalf.
 POLLING = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
 
 
 class RequestQueue(Construct):
-    """`main`, and `dead_letters` for what it gave up. Each is drained by a function of its own.
+    """`main`, and `dead_letters` for what it gave up. Each is drained by a function of its own, which runs for as long
+    as the other at most."""
 
-    `dead_letters_timeout` is that of the function which drains the dead letters.
-    """
-
-    def __init__(
-        self, scope: Construct, id: str, settings: Settings, encryption: Encryption, dead_letters_timeout: Duration
-    ) -> None:
+    def __init__(self, scope: Construct, id: str, settings: Settings, encryption: Encryption) -> None:
         super().__init__(scope, id)
         data_key = encryption.data_key
         encrypted = sqs.QueueEncryption.KMS if data_key else sqs.QueueEncryption.SQS_MANAGED
@@ -44,7 +39,7 @@ class RequestQueue(Construct):
         self.dead_letters = sqs.Queue(
             self,
             "DeadLetters",
-            visibility_timeout=_hidden(dead_letters_timeout.to_seconds()),
+            visibility_timeout=_hidden(self._consumer.timeout_seconds),
             retention_period=RETENTION,
             enforce_ssl=True,
             encryption=encrypted,
@@ -82,7 +77,7 @@ class RequestQueue(Construct):
         return iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[self.main.queue_arn])
 
     def consume(self) -> iam.PolicyStatement:
-        """Leave to take requests, to defer them and to be done with them."""
+        """Leave to take requests, to hide them for a while and to be done with them."""
         return iam.PolicyStatement(actions=[*POLLING, "sqs:ChangeMessageVisibility"], resources=[self.main.queue_arn])
 
     def consume_dead_letters(self) -> iam.PolicyStatement:
@@ -109,13 +104,14 @@ class RequestQueue(Construct):
         )
 
     def dead_letters_drained_by(self, function: lambda_.IFunction) -> None:
-        """Let `function` be invoked with batches of dead letters. It answers with the ids it did not settle."""
+        """Let `function` be invoked with one dead letter at a time: what kills it harms no other. It answers with the
+        id if it did not settle it."""
         mapping = lambda_.EventSourceMapping(
             self,
             "DeadLettersMapping",
             target=function,
             event_source_arn=self.dead_letters.queue_arn,
-            batch_size=10,  # the most without a batch window; a dead letter has nothing to gain by waiting for others
+            batch_size=1,
             report_batch_item_failures=True,
         )
         acknowledge(

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 # API Gateway waits 29 seconds for an integration; a function that runs longer answers nobody.
 WEBHOOK_TIMEOUT = Duration.seconds(29)
 CLOCK_TIMEOUT = Duration.minutes(5)
-DEAD_LETTERS_TIMEOUT = Duration.seconds(30)
 
 
 class AssociationLimitsStack(Stack):
@@ -52,7 +51,7 @@ class AssociationLimitsStack(Stack):
         )
         encryption = Encryption(self, "Encryption", settings)
         storage = Storage(self, "Storage", settings, encryption)
-        queue = RequestQueue(self, "Queue", settings, encryption, DEAD_LETTERS_TIMEOUT)
+        queue = RequestQueue(self, "Queue", settings, encryption)
         package = Package(
             code=bundling.code(source, settings),
             dependencies=lambda_.LayerVersion(
@@ -96,7 +95,7 @@ class AssociationLimitsStack(Stack):
             handler="consumer.handler",
             description="Runs queued and deferred requests",
             timeout=Duration.seconds(settings.consumer.timeout_seconds),
-            permissions=[*run, queue.consume()],
+            permissions=[*run, queue.consume(), queue.send()],
         )
         clock = ServiceFunction(
             self,
@@ -115,9 +114,9 @@ class AssociationLimitsStack(Stack):
             settings,
             package,
             handler="dead_letters.handler",
-            description="Settles the outcomes of requests that were given up",
-            timeout=DEAD_LETTERS_TIMEOUT,
-            permissions=[storage.keep_outcomes(), queue.consume_dead_letters()],
+            description="Runs alone what may have killed the consumer, and settles it as failed if it does so again",
+            timeout=Duration.seconds(settings.consumer.timeout_seconds),
+            permissions=[*run, queue.consume_dead_letters(), queue.send()],
         )
         sweep = ServiceFunction(
             self,
@@ -130,7 +129,7 @@ class AssociationLimitsStack(Stack):
             permissions=[*storage.search_outcomes(BY_STATUS), storage.update_outcomes(), queue.send()],
             no_dead_letters="Its event holds no request, and the next run repeats the work of one that failed.",
         )
-        for runs in (webhook, consumer, clock):
+        for runs in (webhook, consumer, clock, dead_letters):
             storage.acknowledge_tokens(runs.role)
         ingress = Ingress(self, "Ingress", settings, encryption, webhook.invoked)
         queue.drained_by(consumer.invoked)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -26,6 +26,8 @@ LONGEST_DELAY = 900  # seconds; SQS's maximum for a message's DelaySeconds
 # Seconds. SQS allows 43,200 in all from the receipt on, and a message has been in a function for up to 15 minutes.
 LONGEST_VISIBILITY = 42_000
 IN_ONE_CALL = 10  # messages; SQS's maximum
+BYTES_IN_ONE_CALL = 262_144  # of messages together; SQS's maximum of old, and a quarter of today's
+Sending = dict[str, Any]  # a message's parameters of SendMessage
 
 
 class Queue:
@@ -37,36 +39,44 @@ class Queue:
 
     def send(self, request: Request, now: datetime, not_before: datetime | None = None) -> None:
         """Send a request under its outcome's id, to be run at `not_before` or after SQS's longest delay."""
-        envelope = replace(request.envelope, idempotency_key=None)
-        body = json.dumps(envelope.as_json(), ensure_ascii=False, separators=(",", ":"))
-        delay = _seconds(now, not_before or now, LONGEST_DELAY)
-        self._send(request.envelope.portal, body, delay, {OUTCOME_ID: request.id})
+        self._send(_of_request(request, now, not_before or now))
 
     def hand_over(self, request: Request, now: datetime, not_before: datetime | None = None) -> None:
         """Send a request that the ledger keeps. If SQS does not take it, the sweep sends it later."""
-        try:
-            self.send(request, now, not_before)
-        except QueueUnavailable as error:
-            logger.error("request not queued", outcome_id=request.id, error=str(error))
-            count("NotQueued")
+        self.hand_over_many([(request, not_before or now)], now)
+
+    def hand_over_many(self, requests: Sequence[tuple[Request, datetime]], now: datetime) -> list[bool]:
+        """Send requests that the ledger keeps, each to be run at its time, in as few calls as SQS allows. Returns for
+        each whether SQS has taken it."""
+        messages = [_of_request(request, now, not_before) for request, not_before in requests]
+        taken: list[bool] = []
+        for some in _together(messages):
+            taken += self._send_many(some)
+        for (request, _), done in zip(requests, taken, strict=True):
+            if not done:
+                logger.error("request not queued", outcome_id=request.id)
+                count("NotQueued")
+        return taken
 
     def send_verification(self, portal: str, pair: Pair) -> None:
         """Ask for a reading of a pair."""
-        self._send(portal, "a pair to be verified", 0, {VERIFY: f"{portal}#{pair}"})
+        self._send(_message(portal, "a pair to be verified", 0, {VERIFY: f"{portal}#{pair}"}))
 
-    def _send(self, portal: str, body: str, delay: int, attributes: Mapping[str, str]) -> None:
+    def _send(self, message: Sending) -> None:
         try:
-            self._client.send_message(
-                QueueUrl=self._url,
-                MessageBody=body,
-                DelaySeconds=delay,
-                MessageGroupId=portal,  # SQS is fair between groups: a busy portal delays no other
-                MessageAttributes={
-                    name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
-                },
-            )
+            self._client.send_message(QueueUrl=self._url, **message)
         except (ClientError, BotoCoreError) as error:
             raise QueueUnavailable(f"the request could not be queued ({type(error).__name__})") from error
+
+    def _send_many(self, messages: Sequence[Sending]) -> list[bool]:
+        entries: Any = [{"Id": str(number), **message} for number, message in enumerate(messages)]
+        try:
+            answer = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
+        except (ClientError, BotoCoreError) as error:
+            logger.error("messages not sent", error=type(error).__name__)
+            return [False] * len(messages)
+        taken = {sent["Id"] for sent in answer.get("Successful", [])}
+        return [entry["Id"] in taken for entry in entries]
 
     def postpone(self, waiting: Mapping[str, datetime], now: datetime) -> None:
         """Hide received messages, by receipt handle, until their times or as long as SQS allows. Raises only after all
@@ -89,6 +99,35 @@ class Queue:
         if failures:
             codes = ", ".join(sorted({*failures}))
             raise QueueUnavailable(f"{len(failures)} messages could not be postponed ({codes})")
+
+
+def _of_request(request: Request, now: datetime, not_before: datetime) -> Sending:
+    envelope = replace(request.envelope, idempotency_key=None)
+    body = json.dumps(envelope.as_json(), ensure_ascii=False, separators=(",", ":"))
+    return _message(envelope.portal, body, _seconds(now, not_before, LONGEST_DELAY), {OUTCOME_ID: request.id})
+
+
+def _message(portal: str, body: str, delay: int, attributes: Mapping[str, str]) -> Sending:
+    return {
+        "MessageBody": body,
+        "DelaySeconds": delay,
+        "MessageGroupId": portal,  # SQS is fair between groups: a busy portal delays no other
+        "MessageAttributes": {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()},
+    }
+
+
+def _together(messages: Sequence[Sending]) -> Iterator[list[Sending]]:
+    some: list[Sending] = []
+    size = 0
+    for message in messages:
+        own = len(message["MessageBody"].encode()) + len(str(message["MessageAttributes"]))
+        if some and (len(some) == IN_ONE_CALL or size + own > BYTES_IN_ONE_CALL):
+            yield some
+            some, size = [], 0
+        some.append(message)
+        size += own
+    if some:
+        yield some
 
 
 def _seconds(now: datetime, until: datetime, most: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from batch_create.attribution import Attribution
@@ -15,8 +15,10 @@ from hubspot_api.retry_policy import not_before
 from ledger.claim import Claim
 from model.contract import LimitKey
 from model.errors import HubSpotFailure, Misconfigured, PortalEnded, QuotaExhausted, Unavailable, Uncertain
-from model.outcomes import Attempt, Doubt, HubSpotResponse, Outcome, Result, Status, conclude, unproven
+from model.outcomes import UNREAD, Attempt, Doubt, HubSpotResponse, Outcome, Result, Status, conclude, unproven
 from model.pair import Address, Pair
+
+HOUR = timedelta(hours=1)
 
 
 class ClaimedRequest:
@@ -118,8 +120,9 @@ class ClaimedRequest:
                 self._verbatim &= result.conclusive and self._is_alone_in(result.call)
                 self._unanswered.difference_update(item.key for item in result.call.inputs)
 
-    def conclude(self, now: datetime, zone: tzinfo | None, jitter: float) -> Outcome:
-        """The outcome to settle: final, or DEFERRED with the time and the reason."""
+    def conclude(self, now: datetime, zone: tzinfo | None, jitter: float, give_up_after: timedelta) -> Outcome:
+        """The outcome to settle: final, or DEFERRED with the time and the reason. FAILED where it was accepted so long
+        ago."""
         inputs = tuple(self._inputs[item.key] for item in self.outcome.inputs)
         answer = merged(self._responses)
         known: dict[str, Any] = {
@@ -135,10 +138,10 @@ class ClaimedRequest:
         waits = self._deferral or Unavailable("the run ended before its inputs were decided")
         if self.decided:
             known |= {"finished_at": now, "doubt": None}
-        elif isinstance(waits, PortalEnded):
-            known |= {"status": Status.FAILED, "finished_at": now, "reason": str(waits), "doubt": None}
+        elif given_up := self._given_up(waits, now, give_up_after):
+            known |= {"status": Status.FAILED, "finished_at": now, "reason": given_up, "doubt": None}
             if self.in_doubt:
-                known["inputs"] = unproven(inputs, "it may have been sent, and its portal has ended since")
+                known["inputs"] = unproven(inputs, UNREAD)
         elif self.interactive and isinstance(waits, Misconfigured) and not self.doubt:
             # The caller waits for the answer and gets the failure: the request must not take effect later, unseen.
             known |= {"status": Status.FAILED, "finished_at": now, "reason": str(waits)}
@@ -149,6 +152,16 @@ class ClaimedRequest:
                 known["waits"] = before + 1
         self.outcome = replace(self.outcome, **known)
         return self.outcome
+
+    def _given_up(self, waits: HubSpotFailure, now: datetime, give_up_after: timedelta) -> str | None:
+        """Why it does not wait any longer, if it does not. The ledger has known it since it was started at the latest,
+        and its trigger perhaps for longer."""
+        if isinstance(waits, PortalEnded):
+            return str(waits)
+        accepted = self.outcome.started_at or self.outcome.requested_at
+        if now - accepted < give_up_after:
+            return None
+        return f"given up after {give_up_after / HOUR:g} hours: {waits}"
 
     def _is_alone_in(self, call: Call) -> bool:
         """Whether a call carried nothing but this request's limits, so that its answer is about nothing else."""

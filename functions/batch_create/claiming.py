@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from batch_create.claimed_request import ClaimedRequest
 from batch_create.dependencies import Dependencies
@@ -79,6 +80,19 @@ class Claiming:
         if request.id not in self.known:
             self.one(request)
         return taken
+
+    def accept(self, requests: Sequence[Request], pause: timedelta) -> None:
+        """Let the ledger know of requests that are to be run after a pause: their age is fixed then."""
+        now = self._deps.clock()
+        for some in chunks(requests, CLAIMED_TOGETHER):
+            for request, accepted in zip(some, self._deps.ledger.accept_new(some, now), strict=True):
+                try:
+                    claim = accepted or self._deps.ledger.accept(request, now)
+                except LedgerUnavailable as error:
+                    self.ledger_unavailable([request], error)
+                    continue
+                waits = claim.outcome.status is Status.QUEUED
+                self.known[request.id] = replace(claim, lease_until=now + pause) if waits else claim
 
     def ledger_unavailable(self, requests: Iterable[Request], error: LedgerUnavailable) -> None:
         """Note that the ledger could not be asked about requests."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from datetime import datetime, tzinfo
+    from datetime import datetime, timedelta, tzinfo
 
     from batch_create.ports import HubSpotPort, LeasePort, LedgerPort, ObjectTypePort, Point, QuotaPort, TokenPort
     from runtime.concurrency import SideBySide
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class Dependencies:
     """What `run` works with. `clock` gives the time in UTC, `jitter` a number from 0 to 1, `zone` a portal's time zone,
     if it is known. `new_id` gives text that no other worker has. `sleep` takes seconds, `reached` each point that a
-    worker passes. `side_by_side` does jobs at the same time."""
+    worker passes. `side_by_side` does jobs at the same time. What was accepted longer ago than `give_up_after` does not
+    wait any more."""
 
     ledger: LedgerPort
     leases: LeasePort
@@ -34,3 +35,4 @@ class Dependencies:
     side_by_side: SideBySide
     default_api_version: str
     batch_size: int
+    give_up_after: timedelta

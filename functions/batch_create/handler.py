@@ -39,10 +39,11 @@ def run(
     """Set the limits that `requests` ask for, within `seconds`, and read the pairs that are to be verified. One claim
     per request, in their order.
 
-    CLAIMED: it was run here, or by the worker that held its pair, and the claim's `outcome` is final, DEFERRED until
-    its `retry_at`, or QUEUED. FINAL: it was done before. LEASED: another worker has it until `lease_until`. DEFERRED:
-    it waits in the queue for its `retry_at`. KEY_REUSED: its id belongs to another request, whose `outcome` this is.
-    PAIR_LEASED and LEDGER_UNAVAILABLE: nothing was done.
+    CLAIMED: it was run here, or by the worker that held its pair, and the claim's `outcome` is final or DEFERRED until
+    its `retry_at`. Or, as QUEUED: another worker holds its pair for long, and it is to come again at `lease_until`.
+    FINAL: it was done before. LEASED: another worker has it until `lease_until`. DEFERRED: its time, `retry_at`, has
+    not come. KEY_REUSED: its id belongs to another request, whose `outcome` this is. LEDGER_UNAVAILABLE: nothing was
+    done.
     """
     # The same request may come twice in one batch: it is run once, and both get the one answer.
     distinct: dict[str, Request] = {}

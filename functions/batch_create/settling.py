@@ -27,7 +27,7 @@ def settle(finished: Iterable[ClaimedRequest], deps: Dependencies, lease: Lease 
     for request in requests:
         request.settled = True
         zone = deps.zone(request.outcome.portal)
-        request.conclude(deps.clock(), zone, deps.jitter())
+        request.conclude(deps.clock(), zone, deps.jitter(), deps.give_up_after)
     together = len(requests) + bool(lease) > 1
     written: Sequence[bool] = [False] * (len(requests) + bool(lease))
     if together:

@@ -13,14 +13,15 @@ from batch_create.dependencies import Dependencies
 from ledger.claim import Claim, ClaimStatus
 from ledger.leases import Wanted
 from model.errors import LedgerUnavailable
-from model.outcomes import Request, Status, new_outcome
+from model.outcomes import Request, Status
 from runtime.telemetry import logger
 
 LONGEST = 5.0  # seconds that a run waits in all for pairs that other workers hold
 LOOKS = 0.1  # seconds until the first look at such a pair, more or less
 # By how much each pause is longer than the last, where a caller waits and where nobody does: 14 looks, or 6.
 GROWS_URGENT, GROWS = 1.2, 2.0
-COMES_AGAIN = timedelta(seconds=2)  # until a message whose pair is still held is delivered again
+COMES_AGAIN = timedelta(seconds=2)  # until a request whose pair is still held is run again; twice as long each time
+LONGEST_PAUSE = timedelta(minutes=1)
 
 
 class WaitStatus(Enum):
@@ -62,8 +63,9 @@ class Waiting:
             denied = self._look(denied)
             looks *= GROWS_URGENT if urgent else GROWS  # each look costs a call of the ledger
         for requests in denied.values():
-            for request in requests:
-                self._give_up(request)
+            self._claiming.accept([each for each in requests if each.id not in self._claiming.known], COMES_AGAIN)
+            for claimed in self._claiming.own(requests):
+                self._put_back(claimed)
 
     def has_kept(self, wanted: Wanted, request: ClaimedRequest) -> bool:
         """Whether a claimed request is still this run's, once its pair is: a holder before may have run it."""
@@ -107,17 +109,13 @@ class Waiting:
             return WaitStatus.ADOPTED
         return WaitStatus.FREE if free else WaitStatus.HELD
 
-    def _give_up(self, request: Request) -> None:
-        """Let a request whose pair is held for long come again."""
-        now = self._deps.clock()
-        known = self._claiming.known.get(request.id)
-        if known is None:
-            outcome = replace(new_outcome(request, Status.DEFERRED), retry_at=now + COMES_AGAIN)
-            self._claiming.known[request.id] = Claim(ClaimStatus.PAIR_LEASED, outcome)
-        elif isinstance(known, ClaimedRequest) and not known.settled:
-            try:
-                self._deps.ledger.requeue(replace(known.outcome, doubt=known.doubt), known.fence)
-            except LedgerUnavailable as error:
-                logger.warning("not put back", outcome_id=request.id, error=str(error))
-            outcome = replace(known.outcome, status=Status.QUEUED)
-            self._claiming.known[request.id] = Claim(ClaimStatus.CLAIMED, outcome, lease_until=now + COMES_AGAIN)
+    def _put_back(self, claimed: ClaimedRequest) -> None:
+        """Let a claimed request whose pair is held for long come again, later with each time."""
+        outcome = claimed.outcome
+        try:
+            self._deps.ledger.requeue(replace(outcome, doubt=claimed.doubt), claimed.fence)
+        except LedgerUnavailable as error:
+            logger.warning("not put back", outcome_id=outcome.id, error=str(error))
+        pause = min(LONGEST_PAUSE, COMES_AGAIN * 2 ** min(outcome.waits or 0, 10))
+        queued = replace(outcome, status=Status.QUEUED)
+        self._claiming.known[outcome.id] = Claim(ClaimStatus.CLAIMED, queued, lease_until=self._deps.clock() + pause)

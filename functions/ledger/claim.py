@@ -30,7 +30,6 @@ class ClaimStatus(StrEnum):
     QUEUED = "QUEUED"  # accepted before, and still for the queue to run
     FINAL = "FINAL"  # done before: the outcome is the answer
     LEASED = "LEASED"  # another worker runs it
-    PAIR_LEASED = "PAIR_LEASED"  # another worker sends for its pair: nothing was done, and it must come again
     DEFERRED = "DEFERRED"  # its time has not come
     KEY_REUSED = "KEY_REUSED"  # the id belongs to a request that asks for something else
     LEDGER_UNAVAILABLE = "LEDGER_UNAVAILABLE"  # without an answer from the ledger nothing may be done
@@ -73,6 +72,17 @@ class Claims:
         except ConditionFailed as failed:
             return claim_status(request, failed.item)
         return Claim(ClaimStatus.CLAIMED, outcome)
+
+    def accept_new(self, requests: Sequence[Request], now: datetime) -> list[Claim | None]:
+        """Write those requests as QUEUED that the ledger does not know yet, in as few writes as DynamoDB allows. None
+        for the others and for failed writes: `accept` is for these."""
+        outcomes = {each.id: new_outcome(each, Status.QUEUED) for each in requests if each.outcome_id is None}
+        items = [self._item(outcomes[each.id], now, each) for each in requests if each.outcome_id is None]
+        written = dict(zip(outcomes, self._table.write_many([Put(item) for item in items]), strict=True))
+        return [
+            Claim(ClaimStatus.CLAIMED, outcomes[each.id]) if each.id in written and written[each.id].done else None
+            for each in requests
+        ]
 
     def claim_new(
         self, requests: Sequence[Request], holder: str, now: datetime, lease_until: datetime

@@ -13,12 +13,11 @@ from aws.dynamodb import KEYS_IN_ONE_READ, Change, ConditionFailed, Item
 from ledger.claim import Claims, ClaimStatus, claim_status
 from ledger.items import from_outcome, status_attributes, status_key, to_outcome
 from model.errors import LeaseLost
-from model.outcomes import Outcome, Request, Status, new_outcome, unproven
+from model.outcomes import UNREAD, Outcome, Request, Status, new_outcome, unproven
 from model.records import iso
 
 ATTEMPTS_KEPT = 50  # the latest; enough to see half a day of retries, small enough for one item
 SETTLED = ("inputs", "attempts", "hubspot", "finishedAt", "retryAt", "reason", "doubt")  # what a settlement writes
-UNREAD = "it may have been sent, and was not read back until it was given up"
 STUCK_AFTER = timedelta(minutes=30)  # longer than SQS delays a message, and than any function runs
 SWEPT_AGAIN_AFTER = timedelta(hours=12)  # a message that was put back can stay in the queue for long
 

@@ -21,6 +21,8 @@ Age = tuple[int, str]  # when a request was made (epoch milliseconds), and its i
 # Message ids, request ids and our own hashes; nothing that would need quoting in a URL, a log or a key.
 ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
+UNREAD = "it may have been sent, and was not read back until it was given up"  # of an input that ends UNCONFIRMED
+
 
 class Trigger(StrEnum):
     WEBHOOK = "webhook"

@@ -25,6 +25,7 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
         secretPrefix="another/tokens",
         outcomeRetentionDays=30,
         readLagSeconds=60,
+        giveUpAfterHours=48,
         logRetentionDays=7,
         deletionProtection=False,
         alarmEmail="ops@example.com",

@@ -99,7 +99,7 @@ def test_no_policy_stands_outside_the_roles(stack: Synthesised) -> None:
     assert not stack.of_type("AWS::IAM::ManagedPolicy")
 
 
-@pytest.mark.parametrize("name", ["Consumer", "Scheduled", "Webhook"])
+@pytest.mark.parametrize("name", ["Consumer", "DeadLetters", "Scheduled", "Webhook"])
 def test_every_token_below_the_prefix_may_be_read_and_renewed_and_no_other_secret(
     other: Synthesised, name: str
 ) -> None:
@@ -152,7 +152,7 @@ def test_every_log_group_ends_when_the_settings_say(stack: Synthesised, other: S
 
 @pytest.mark.parametrize(
     ("name", "seconds"),
-    [("Webhook", 29), ("Consumer", 120), ("Scheduled", 300), ("DeadLetters", 30), ("Sweep", 300)],
+    [("Webhook", 29), ("Consumer", 120), ("Scheduled", 300), ("DeadLetters", 120), ("Sweep", 300)],
 )
 def test_a_function_ends_before_what_waits_for_it(stack: Synthesised, name: str, seconds: int) -> None:
     assert function(stack, name)["Timeout"] == seconds
@@ -176,6 +176,7 @@ def test_the_settings_reach_every_function(other: Synthesised) -> None:
         "OUTCOMES_TABLE": "Storage/Outcomes",
         "OUTCOME_RETENTION_DAYS": "30",
         "READ_LAG_SECONDS": "60",
+        "GIVE_UP_AFTER_HOURS": "48",
         "BATCH_SIZE": "50",
         "QUOTA_CALLS": "190",
         "HEAD_ROOM": "0.125",

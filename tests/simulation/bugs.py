@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import consumer
+import dead_letters
+import redelivery
 from aws.dynamodb import Table, Written
-from aws.sqs import Queue
 from batch_create import handler, pair_run, plan, read_back, sending
 from batch_create.attribution import Attribution
 from batch_create.call_result import CallResult
@@ -130,17 +131,17 @@ def list_no_pair(put: Put) -> None:
 @bug(2)
 def acknowledge_before_it_is_settled(put: Put) -> None:
     sweep_nothing(put)  # else the sweep would make it good
-    put(consumer, "_finished", lambda message, ran: True)
+    put(consumer, "try_again", lambda unfinished, queue, now, jitter: [])
 
 
-@bug(9)
-def let_waiting_burn_receives(put: Put) -> None:
-    postpone = Queue.postpone
+@bug(1)
+def send_on_what_the_ledger_does_not_know(put: Put) -> None:
+    put(redelivery, "_is_carried_on", lambda claim, due, now: True)
 
-    def at_once(self: Queue, waiting: dict[str, datetime], now: datetime) -> None:
-        postpone(self, dict.fromkeys(waiting, now), now)
 
-    put(Queue, "postpone", at_once)
+@bug(1)
+def give_a_letter_up_without_a_run(put: Put) -> None:
+    put(dead_letters, "RUNS", 0)
 
 
 # -------------------------------------------------------------------------------------------------- uncertain answers
@@ -234,14 +235,18 @@ def take_the_later_number_for_the_earlier_one(put: Put) -> None:
 @bug(3)
 def lose_the_earlier_of_two_requests_for_a_limit(put: Put) -> None:
     sweep_nothing(put)  # else the sweep would make it good
-    begin, finished = PairRun.__init__, consumer._finished
+    begin, again = PairRun.__init__, consumer.try_again
 
     def forgetful(self: PairRun, requests: Any, *rest: Any) -> None:
         newest = {frozenset(item.key for item in request.outcome.inputs): request for request in requests}
         begin(self, list(newest.values()), *rest)
 
     put(PairRun, "__init__", forgetful)
-    put(consumer, "_finished", lambda message, ran: ran.outcome.status is Status.RUNNING or finished(message, ran))
+
+    def but_those_that_run(unfinished: Any, *rest: Any) -> list[str]:
+        return again([each for each in unfinished if each[2].outcome.status is not Status.RUNNING], *rest)
+
+    put(consumer, "try_again", but_those_that_run)
 
 
 @bug(7)

@@ -153,6 +153,7 @@ class Environment:
             side_by_side=world.side_by_side,
             default_api_version=settings.hubspot_api_versions[0],
             batch_size=settings.batch_size,
+            give_up_after=timedelta(hours=settings.give_up_after_hours),
         )
 
 
@@ -239,6 +240,8 @@ def _remembering(deserialise: Callable[[Any], dict[str, Any]]) -> Callable[[Any]
     known: dict[str, tuple[Any, dict[str, Any]]] = {}
 
     def remembered(item: Any) -> dict[str, Any]:
+        if "id" not in item:  # where a condition was not met by nothing
+            return deserialise(item)
         key = item["id"]["S"]
         if key not in known or known[key][0] is not item:
             known[key] = (item, deserialise(item))
@@ -283,7 +286,7 @@ def installed() -> Iterator[None]:
         del os.environ[NO_METRICS]
 
 
-def settings(zones: dict[str, tzinfo], max_batch: int, quota: int) -> Settings:
+def settings(zones: dict[str, tzinfo], max_batch: int, quota: int, give_up_after: int) -> Settings:
     """The environment variables of all functions."""
     named = ",".join(f"{portal}={zone.key}" for portal, zone in zones.items() if isinstance(zone, ZoneInfo))
     return load(
@@ -295,6 +298,7 @@ def settings(zones: dict[str, tzinfo], max_batch: int, quota: int) -> Settings:
             "OUTCOMES_TABLE": "outcomes",
             "OUTCOME_RETENTION_DAYS": "400",
             "BATCH_SIZE": str(max_batch),
+            "GIVE_UP_AFTER_HOURS": str(give_up_after),
             "QUOTA_CALLS": str(quota),
             "HEAD_ROOM": "0.03",
             "QUEUE_URL": "queue",

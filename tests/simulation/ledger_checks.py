@@ -11,15 +11,17 @@ from typing import Any
 
 from api.response import answer
 from aws.dynamodb import Table, deserialise
+from dead_letters import RUNS
 from ledger.history import Filter, History
 from ledger.items import to_outcome
 from ledger.ledger import ATTEMPTS_KEPT
 from local.hubspot.catalogue import object_type_id
-from model.outcomes import InputOutcome, Outcome, Result, Status, Verdict
-from model.records import iso
+from model.outcomes import InputOutcome, Outcome, Result, Status, Trigger, Verdict
+from model.records import iso, milliseconds
 from tests.simulation.dynamo import Dynamo
 from tests.simulation.evidence import FINAL, Evidence, canonical, key_of, refused_by_itself
-from tests.simulation.plan import FEW_RECEIVES, Ask
+from tests.simulation.plan import HOUR, Ask
+from tests.simulation.scenario import hashed
 from tests.simulation.transport import Key, Set
 from tests.support.words import INSTEAD, RECORDED
 
@@ -49,6 +51,7 @@ class LedgerChecks:
         self._final_outcomes_stay()
         self._attempts_stay()
         self._ages_stay()
+        self._ages_are_those_of_the_messages()
         self._repetitions_are_one_request()
         self._lists_are_whole()
 
@@ -96,6 +99,14 @@ class LedgerChecks:
         for _, key, item in self.evidence.scenario.dynamo.writes:
             if "inputs" in item and item.get("requestedAt") != first.setdefault(key, item.get("requestedAt")):
                 self.evidence.wrong("disagreement", key, f"was asked for at {first[key]}, now at {item['requestedAt']}")
+
+    def _ages_are_those_of_the_messages(self) -> None:
+        """What came by the queue is as old as its own message, whichever message it was run from."""
+        for message in self.evidence.scenario.queue.arrived:
+            outcome = self.evidence.outcomes.get(message.id)
+            if outcome and milliseconds(outcome.requested_at) != int(message.sent_timestamp * 1000):
+                asked_at = iso(outcome.requested_at)
+                self.evidence.wrong("disagreement", outcome.id, f"is of {message.sent_timestamp}, not of {asked_at}")
 
     def _repetitions_are_one_request(self) -> None:
         """A key that is given again with the same request has one outcome, under whichever names of the object types
@@ -176,10 +187,26 @@ class LedgerChecks:
             self.evidence.wrong("disagreement", outcome.id, f"{outcome.status}, and is answered {status} {body}")
 
     def _may_fail(self, outcome: Outcome) -> bool:
-        reason = outcome.reason or ""
+        reason, plan = outcome.reason or "", self.evidence.plan
+        if reason.startswith("given up after"):
+            began, ended = self._span(outcome)
+            return ended - began >= plan.give_up_after * HOUR - plan.skew * 2
         if reason.startswith("given up"):
-            return self.evidence.plan.max_receives == FEW_RECEIVES or outcome.trigger.value == "schedule"
+            return outcome.trigger is Trigger.SCHEDULE or self._has_killed_its_readers(outcome.id)
         return outcome.trigger.value == "webhook"  # its caller was told
+
+    def _has_killed_its_readers(self, outcome_id: str) -> bool:
+        """Whether a letter of an outcome has come more often than it is run."""
+        scenario = self.evidence.scenario
+        for letter in scenario.dead_letters.arrived:
+            ask = scenario.messages.get(letter.id)
+            named = letter.attributes.get("OutcomeId", {}).get("StringValue")
+            if outcome_id in (letter.id, named, ask and _outcome_id(ask)):
+                since = [what for _, what in letter.history]
+                since = since[since.index("became a dead letter") :] if "became a dead letter" in since else since
+                if f"receive {RUNS + 1}" in since:
+                    return True
+        return False
 
     def _is_applied(self, outcome: Outcome, item: InputOutcome, history: list[Set]) -> str:
         began, ended = self._span(outcome)
@@ -270,6 +297,10 @@ class LedgerChecks:
     def _is_replayed(self, outcome: Outcome, key: Key, number: int) -> bool:
         """Whether a replay of an outcome, which is of the same age, can have set its number."""
         return self.evidence.owners[key, number] != {outcome.id}
+
+
+def _outcome_id(ask: Ask) -> str | None:
+    return hashed(ask, None) if ask.key else None
 
 
 def _scope(ask: Ask) -> tuple[str, bool, str | None]:

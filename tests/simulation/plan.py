@@ -28,7 +28,7 @@ BUSY_REQUESTS = 540
 BURSTS = 12  # in which they come, a few seconds apart
 SHAKY_EVERY, FIRST_SHAKY = 11, 8  # seeds, of which one has a pair whose calls are often in doubt, and rarely read back
 SHARE_OF_LONGEST = 5  # its requests are tried again so often that each costs as much as five others
-MOST_RECEIVES = 1000  # as the service is deployed; enough for every outage here
+MOST_RECEIVES = 50  # as the service is deployed
 FEW_RECEIVES = 6
 
 
@@ -85,6 +85,7 @@ class Plan:
     skew: float = 0  # seconds by which a clock is wrong at most
     moved_letters: float = 0  # share of dead letters that an operator moves back to the main queue
     lands_late: float = 0  # share of creates that HubSpot carries out up to two minutes after an error
+    give_up_after: int = 240  # hours, as the service is deployed
     flaps: float = 0  # share of lagging reads that show the present all the same
     replays: list[Replay] = field(default_factory=list)
 
@@ -160,6 +161,8 @@ def make(seed: int, requests: int, receives: int = MOST_RECEIVES) -> Plan:
         flaps=0 if calm else dice.choice([0, 0.5]),
         replays=[] if calm else _replays(dice, heal_after),
     )
+    if heal_after == LONGEST_OUTAGE and Random(f"patience {seed}").random() < 0.5:
+        plan.give_up_after = 6
     if plan.moved_letters and dice.random() < 0.5:
         plan.max_receives = FEW_RECEIVES
     if _is_busy(seed):
@@ -214,7 +217,7 @@ def _be_busy(dice: Random, plan: Plan) -> None:
         False,
         HOUR,
         100,
-        1000,
+        MOST_RECEIVES,
     )
     plan.switches |= {"tenSecondlyLimit": None, "dailyLimit": 1_000_000, "existingLimit": "overwrite"}
     plan.messages_at_once = 100

@@ -35,9 +35,12 @@ REST = HOUR
 CLIENT_KEY = "client-key"
 HUBS = {"default": 1, "acme": 2}
 # The writes that botocore makes again by itself, once they are done.
-WRITES = {f"{name} answered" for name in ("put_item", "update_item", "batch_execute_statement", "send_message")}
+WRITES = {
+    f"{name} answered"
+    for name in ("put_item", "update_item", "batch_execute_statement", "send_message", "send_message_batch")
+}
 DONE = (Result.APPLIED, Result.UNCHANGED, Result.SUPERSEDED)  # of which a replay leaves out what it may
-SECONDS = {"webhook": 29.0, "consumer": 60.0, "scheduled": 300.0, "dead_letters": 30.0, "sweep": 300.0}
+SECONDS = {"webhook": 29.0, "consumer": 60.0, "scheduled": 300.0, "dead_letters": 60.0, "sweep": 300.0}
 
 
 class Scenario:
@@ -57,7 +60,7 @@ class Scenario:
         world = self.world
         self.dynamo = Dynamo(self._step, lambda: world.now, plan.index_lag)
         self.secrets = Secrets(self._step, world.new_id)
-        self.dead_letters = Queue(world, "dead letters", 180)
+        self.dead_letters = Queue(world, "dead letters", 360)
         self.queue = Queue(world, "requests", 360, plan.max_receives, self.dead_letters, plan.duplicates, plan.skew)
         self.queue.moved_back = self._moved_back
         self.standin = StandIn(
@@ -79,15 +82,15 @@ class Scenario:
         session.mount(BASE_URL, self.wire)
         clients = Clients(self.dynamo, Sqs(self.queue, self._step), self.secrets, session)
         zones = {portal: ZoneInfo(name) for portal, name in plan.zones.items()}
-        environment = settings(dict(zones), plan.batch_size, plan.quota)
+        environment = settings(dict(zones), plan.batch_size, plan.quota, plan.give_up_after)
 
         def new_environment() -> Environment:
             skew = world.random.uniform(-plan.skew, plan.skew) if plan.skew else 0
             return Environment(world, clients, environment, self._reached, skew)
 
         self.functions = Functions(world, new_environment)
-        self._poll(self.queue, "consumer", 5)
-        self._poll(self.dead_letters, "dead_letters", 2)
+        self._poll(self.queue, "consumer", 5, plan.messages_at_once)
+        self._poll(self.dead_letters, "dead_letters", 2, 1)
 
     # ----------------------------------------------------------------------------------------------------------- ports
     def _step(self, operation: str) -> str:
@@ -132,11 +135,11 @@ class Scenario:
         self.world.note("stalled", seconds)
         self.world.wait(max(0, seconds))
 
-    def _poll(self, queue: Queue, function: str, concurrency: int) -> None:
+    def _poll(self, queue: Queue, function: str, concurrency: int, at_once: int) -> None:
         def invoke(event: Any, done: Any) -> None:
             self.functions.invoke(function, event, SECONDS[function], done)
 
-        Mapping(self.world, queue, invoke, self.plan.messages_at_once, concurrency)
+        Mapping(self.world, queue, invoke, at_once, concurrency)
 
     # ------------------------------------------------------------------------------------------------------------ play
     def play(self) -> Scenario:

@@ -149,6 +149,26 @@ class Sqs:
         if became == "lost":
             raise client_error("send_message", "InternalFailure", 500)
 
+    def send_message_batch(self, *, Entries: list[dict[str, Any]], **rest: Any) -> dict[str, Any]:
+        if self._step("send_message_batch") == "throttled":
+            raise client_error("send_message_batch", "ThrottlingException")
+        refused = [one for one in Entries if self._step("an entry of it") == "throttled"]
+        taken = [one for one in Entries if one not in refused]
+        self._send_all(taken)
+        became = self._step("send_message_batch answered")
+        if became == "retried":
+            self._send_all(taken)
+        if became == "lost":
+            raise client_error("send_message_batch", "InternalFailure", 500)
+        return {
+            "Successful": [{"Id": one["Id"]} for one in taken],
+            "Failed": [{"Id": one["Id"], "Code": "InternalError"} for one in refused],
+        }
+
+    def _send_all(self, entries: list[dict[str, Any]]) -> None:
+        for one in entries:
+            self._queue.send(one["MessageBody"], one["MessageAttributes"], one["DelaySeconds"])
+
     def change_message_visibility_batch(self, *, Entries: list[dict[str, Any]], **rest: Any) -> dict[str, Any]:
         if self._step("change_message_visibility_batch") == "throttled":
             raise client_error("change_message_visibility_batch", "ThrottlingException")

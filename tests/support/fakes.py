@@ -19,7 +19,7 @@ from ledger.leases import Leases
 from ledger.ledger import Ledger
 from ledger.rebuild import Rebuild
 from model.contract import LimitInput, LimitKey
-from model.errors import HubSpotFailure, Refused
+from model.errors import HubSpotFailure, QueueUnavailable, Refused
 from model.hubspot_answer import batch_answer
 from model.object_types import object_type_id
 from model.outcomes import Outcome, Request, Trigger
@@ -174,6 +174,25 @@ class PickyHubSpot(FakeHubSpot):
         return super().batch_create(token, pair, inputs, seconds)
 
 
+class FakeQueue:
+    """Stands for the queue, and remembers which requests were sent on and which messages were hidden, for how long."""
+
+    def __init__(self) -> None:
+        self.sent_on: dict[str, timedelta] = {}
+        self.hidden: dict[str, timedelta] = {}
+        self.broken = False
+
+    def hand_over_many(self, requests: Sequence[tuple[Request, datetime]], now: datetime) -> list[bool]:
+        if not self.broken:
+            self.sent_on |= {request.id: until - now for request, until in requests}
+        return [not self.broken] * len(requests)
+
+    def postpone(self, waiting: dict[str, datetime], now: datetime) -> None:
+        if self.broken:
+            raise QueueUnavailable("no queue")
+        self.hidden |= {handle: until - now for handle, until in waiting.items()}
+
+
 def in_turn(jobs: Sequence[Callable[[], None]]) -> None:
     """Jobs one after the other, so that a test knows their order."""
     for job in jobs:
@@ -315,6 +334,7 @@ def ports(
         side_by_side=in_turn,
         default_api_version="2026-03",
         batch_size=batch_size,
+        give_up_after=timedelta(days=10),
     )
 
 

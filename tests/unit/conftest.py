@@ -18,7 +18,7 @@ from aws.dynamodb import Table
 from hubspot_api import client
 from ledger.ledger import Ledger
 from tests.support.aws import ACCOUNT, Deployment, clients, deploy, make_secrets, partiql
-from tests.support.fakes import Clock, FakeHubSpot
+from tests.support.fakes import Clock, FakeHubSpot, FakeQueue
 from tests.support.vault import Vault
 
 if TYPE_CHECKING:
@@ -75,6 +75,14 @@ def clock() -> Clock:
 @pytest.fixture
 def hubspot() -> FakeHubSpot:
     return FakeHubSpot()
+
+
+@pytest.fixture
+def fake_queue(monkeypatch: pytest.MonkeyPatch) -> FakeQueue:
+    made = FakeQueue()
+    for module in (consumer, dead_letters):
+        monkeypatch.setattr(module, "queue", lambda: made)
+    return made
 
 
 @pytest.fixture

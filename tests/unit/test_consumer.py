@@ -17,13 +17,13 @@ from hubspot_api.client import Answer
 from ledger.leases import Lease, Wanted
 from ledger.ledger import Ledger
 from model.contract import LimitInput
-from model.errors import HubSpotFailure, LedgerUnavailable, QueueUnavailable
+from model.errors import HubSpotFailure, LedgerUnavailable
 from model.outcomes import Outcome, Result, Status, Trigger
 from model.pair import Pair
 from model.records import milliseconds
 from tests.support.aws import Deployment
 from tests.support.events import Context, attributes, load, sqs_event
-from tests.support.fakes import Clock, FakeHubSpot, answer, echo, envelope, failed, key, request
+from tests.support.fakes import START, Clock, FakeHubSpot, FakeQueue, answer, echo, envelope, failed, key, request
 
 
 def consume(event: dict[str, Any]) -> list[str]:
@@ -35,26 +35,6 @@ def read(outcome_id: str) -> Outcome:
     outcome = production.ledger().get(outcome_id)
     assert outcome is not None
     return outcome
-
-
-class Visibility:
-    """Stands for the queue, and remembers what was postponed."""
-
-    def __init__(self, *, broken: bool = False) -> None:
-        self.postponed: dict[str, timedelta] = {}
-        self.broken = broken
-
-    def postpone(self, waiting: dict[str, datetime], now: datetime) -> None:
-        if self.broken:
-            raise QueueUnavailable("no queue")
-        self.postponed |= {handle: until - now for handle, until in waiting.items()}
-
-
-@pytest.fixture
-def visibility(monkeypatch: pytest.MonkeyPatch) -> Visibility:
-    made = Visibility()
-    monkeypatch.setattr(consumer, "queue", lambda: made)
-    return made
 
 
 DEALS_TO_CONTACTS = Pair("0-3", "0-1")
@@ -143,7 +123,7 @@ def test_a_malformed_message_that_could_not_be_kept_comes_back(
 
 
 def test_good_and_bad_messages_of_a_batch_do_not_touch_each_other(
-    functions: Deployment, hubspot: FakeHubSpot, visibility: Visibility
+    functions: Deployment, hubspot: FakeHubSpot, fake_queue: FakeQueue
 ) -> None:
     def locked(inputs: Sequence[LimitInput]) -> Answer | HubSpotFailure:
         return failed(423) if inputs[0].type_id == 4 else answer([echo(item) for item in inputs])
@@ -153,17 +133,28 @@ def test_good_and_bad_messages_of_a_batch_do_not_touch_each_other(
 
     returned = consume(sqs_event({"body": "{"}, {"body": envelope((4, 5))}, {"body": acme}))
 
-    assert returned == ["message-1"]
+    assert returned == []
     assert [read(f"message-{n}").status for n in range(3)] == [Status.REJECTED, Status.DEFERRED, Status.COMPLETE]
     waiting = read("message-1")
     assert waiting.reason == "HubSpot answered 423"
-    assert visibility.postponed == {"handle-1": timedelta(seconds=2)}
+    assert fake_queue.sent_on == {"message-1": timedelta(seconds=2)}
 
 
-def test_a_message_that_cannot_be_postponed_still_comes_back(
-    functions: Deployment, hubspot: FakeHubSpot, visibility: Visibility
+def test_of_several_messages_of_one_request_that_must_wait_one_is_sent_on(
+    functions: Deployment, hubspot: FakeHubSpot, fake_queue: FakeQueue
 ) -> None:
-    visibility.broken = True
+    hubspot.replies = [failed(429)]
+    message = {"body": envelope((3, 5)), "messageAttributes": attributes(OutcomeId="outcome-7")}
+
+    assert consume(sqs_event(message, message)) == []
+
+    assert fake_queue.sent_on == {"outcome-7": timedelta(seconds=10)}
+
+
+def test_a_message_comes_back_whose_request_cannot_be_sent_on(
+    functions: Deployment, hubspot: FakeHubSpot, fake_queue: FakeQueue
+) -> None:
+    fake_queue.broken = True
     hubspot.replies = [failed(429)]
 
     assert consume(sqs_event({"body": envelope((3, 5))})) == ["message-0"]
@@ -171,27 +162,27 @@ def test_a_message_that_cannot_be_postponed_still_comes_back(
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_misconfigured_portal_defers_its_messages(
-    functions: Deployment, hubspot: FakeHubSpot, visibility: Visibility, status: int
+    functions: Deployment, hubspot: FakeHubSpot, fake_queue: FakeQueue, status: int
 ) -> None:
     hubspot.replies = [failed(status) for _ in range(3)]
 
-    assert consume(sqs_event({"body": envelope((3, 5))})) == ["message-0"]
+    assert consume(sqs_event({"body": envelope((3, 5))})) == []
     assert read("message-0").status is Status.DEFERRED
     assert "hubspot-association-limits/portals/default" in (read("message-0").reason or "")
 
 
-def test_a_message_whose_request_runs_elsewhere_waits_for_the_lease(
-    functions: Deployment, hubspot: FakeHubSpot, visibility: Visibility, clock: Clock
+def test_a_request_that_runs_elsewhere_is_sent_on_until_the_lease_ends(
+    functions: Deployment, hubspot: FakeHubSpot, fake_queue: FakeQueue, clock: Clock
 ) -> None:
     production.ledger().claim(request("message-0", (3, 5)), "worker", clock(), clock() + timedelta(seconds=50))
 
-    assert consume(sqs_event({"body": envelope((3, 5))})) == ["message-0"]
-    assert visibility.postponed == {"handle-0": timedelta(seconds=50)}
+    assert consume(sqs_event({"body": envelope((3, 5))})) == []
+    assert fake_queue.sent_on == {"message-0": timedelta(seconds=50)}
     assert hubspot.calls == []
 
 
-def test_a_message_that_comes_before_its_time_is_postponed_to_it_and_not_run(
-    functions: Deployment, hubspot: FakeHubSpot, visibility: Visibility, clock: Clock
+def test_a_message_that_comes_long_before_its_time_is_hidden_until_then_and_not_run(
+    functions: Deployment, hubspot: FakeHubSpot, fake_queue: FakeQueue, clock: Clock
 ) -> None:
     hubspot.replies = [failed(477, retry_after=3600)]
     message = sqs_event({"body": envelope((3, 5))})
@@ -201,11 +192,14 @@ def test_a_message_that_comes_before_its_time_is_postponed_to_it_and_not_run(
     for _ in range(3):
         clock.advance(600)
         assert consume(message) == ["message-0"]
-    assert visibility.postponed == {"handle-0": timedelta(seconds=1800)}
+    assert fake_queue.hidden == {"handle-0": timedelta(seconds=1800)}
+    clock.advance(900)
+    assert consume(message) == []
+    assert fake_queue.sent_on == {"message-0": timedelta(seconds=900)}
     assert read("message-0") == before
     assert len(hubspot.created) == 1
 
-    clock.advance(1800)
+    clock.advance(900)
     assert consume(message) == []
     assert read("message-0").status is Status.COMPLETE
     # Had its fence grown with each early delivery, its pauses would have grown too.
@@ -214,7 +208,7 @@ def test_a_message_that_comes_before_its_time_is_postponed_to_it_and_not_run(
 
 
 def test_a_message_whose_custom_type_hubspot_does_not_tell_any_more_comes_back(
-    functions: Deployment, hubspot: FakeHubSpot, visibility: Visibility, clock: Clock
+    functions: Deployment, hubspot: FakeHubSpot, fake_queue: FakeQueue, clock: Clock
 ) -> None:
     hubspot.types, hubspot.replies = {"p_boat": "2-9"}, [failed(477, retry_after=3600)]
     message = sqs_event({"body": {**envelope((3, 5)), "toObjectType": "p_boat"}})
@@ -222,7 +216,8 @@ def test_a_message_whose_custom_type_hubspot_does_not_tell_any_more_comes_back(
 
     clock.advance(2 * 86_400)  # what HubSpot has told is forgotten after a day
     hubspot.types = {"p_boat": failed(503)}
-    assert consume(message) == ["message-0"]
+    assert consume(message) == []
+    assert list(fake_queue.sent_on) == ["message-0"]
 
     hubspot.types = {"p_boat": "2-9"}
     clock.advance(86_400)
@@ -231,7 +226,7 @@ def test_a_message_whose_custom_type_hubspot_does_not_tell_any_more_comes_back(
 
 
 def test_a_spent_daily_quota_hides_a_message_until_it_is_full_again(
-    functions: Deployment, hubspot: FakeHubSpot, visibility: Visibility, clock: Clock
+    functions: Deployment, hubspot: FakeHubSpot, fake_queue: FakeQueue, clock: Clock
 ) -> None:
     clock.time = datetime(2026, 11, 23, 20, 0, tzinfo=UTC)
     hubspot.replies = [failed(429, daily=True)]
@@ -239,20 +234,34 @@ def test_a_spent_daily_quota_hides_a_message_until_it_is_full_again(
     assert consume(sqs_event({"body": envelope((3, 5))})) == ["message-0"]
 
     # Portal default keeps the time of Berlin, as its settings say.
-    assert visibility.postponed == {"handle-0": timedelta(hours=3)}
+    assert fake_queue.hidden == {"handle-0": timedelta(hours=3)}
 
 
-def test_without_the_ledger_every_message_comes_back(
-    functions: Deployment, hubspot: FakeHubSpot, visibility: Visibility, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("received", "minutes"), [(1, 2), (2, 4), (5, 32), (8, 180), (40, 180)])
+def test_without_the_ledger_every_message_comes_back_later_and_later(
+    functions: Deployment,
+    hubspot: FakeHubSpot,
+    fake_queue: FakeQueue,
+    monkeypatch: pytest.MonkeyPatch,
+    received: int,
+    minutes: int,
 ) -> None:
     def unreachable(*_: object, **__: object) -> None:
         raise LedgerUnavailable("throttled")
 
     monkeypatch.setattr(Table, "_call", unreachable)
 
-    messages = [{"body": envelope((3, 5))}, {"body": envelope((4, 5))}]
-    assert consume(sqs_event(*messages)) == ["message-0", "message-1"]
-    assert visibility.postponed == {f"handle-{n}": timedelta(seconds=30) for n in range(2)}
+    messages = [
+        {
+            **sent(f"message-{n}", START, (n, 5)),
+            "attributes": {"ApproximateReceiveCount": str(received), "SentTimestamp": "0"},
+        }
+        for n in (3, 4)
+    ]
+    assert consume(sqs_event(*messages)) == ["message-3", "message-4"]
+    for pause in fake_queue.hidden.values():
+        assert timedelta(minutes=minutes) / 2 <= pause <= timedelta(minutes=minutes)
+    assert fake_queue.sent_on == {}
     assert hubspot.calls == []
 
 
@@ -293,32 +302,32 @@ def test_a_key_that_belongs_to_another_request_is_rejected_under_the_message(
 
 
 # -------------------------------------------------------------------------------------- pairs that another worker holds
-def test_a_message_whose_pair_another_worker_holds_is_queued_again_and_comes_in_two_seconds(
-    functions: Deployment, hubspot: FakeHubSpot, visibility: Visibility, clock: Clock
+def test_a_request_whose_pair_another_worker_holds_is_queued_again_and_comes_in_two_seconds(
+    functions: Deployment, hubspot: FakeHubSpot, fake_queue: FakeQueue, clock: Clock
 ) -> None:
     held(DEALS_TO_CONTACTS, clock)
 
-    assert consume(sqs_event({"body": envelope((3, 5))})) == ["message-0"]
+    assert consume(sqs_event({"body": envelope((3, 5))})) == []
 
-    assert visibility.postponed == {"handle-0": timedelta(seconds=2)}
+    assert fake_queue.sent_on == {"message-0": timedelta(seconds=2)}
     assert read("message-0").status is Status.QUEUED
     assert hubspot.calls == []
 
 
-def test_messages_whose_pair_another_worker_holds_come_again_in_two_seconds_and_nothing_is_claimed_of_them(
-    functions: Deployment, hubspot: FakeHubSpot, visibility: Visibility, clock: Clock
+def test_requests_whose_pair_another_worker_holds_are_accepted_and_come_again_in_two_seconds(
+    functions: Deployment, hubspot: FakeHubSpot, fake_queue: FakeQueue, clock: Clock
 ) -> None:
     held(DEALS_TO_CONTACTS, clock)
 
-    assert consume(sqs_event(*[{"body": envelope((3, 5))}] * 2)) == ["message-0", "message-1"]
+    assert consume(sqs_event(*[{"body": envelope((3, 5))}] * 2)) == []
 
-    assert visibility.postponed == {f"handle-{n}": timedelta(seconds=2) for n in range(2)}
-    assert [production.ledger().get(f"message-{n}") for n in range(2)] == [None, None]
+    assert fake_queue.sent_on == {f"message-{n}": timedelta(seconds=2) for n in range(2)}
+    assert [read(f"message-{n}").status for n in range(2)] == [Status.QUEUED] * 2
     assert hubspot.calls == []
 
 
 def test_once_the_pair_is_given_back_its_messages_are_run(
-    functions: Deployment, hubspot: FakeHubSpot, visibility: Visibility, clock: Clock
+    functions: Deployment, hubspot: FakeHubSpot, fake_queue: FakeQueue, clock: Clock
 ) -> None:
     lease = held(DEALS_TO_CONTACTS, clock)
     consume(sqs_event({"body": envelope((3, 5))}))

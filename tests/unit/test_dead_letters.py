@@ -1,4 +1,5 @@
-"""The dead-letter queue's entry point: whatever was given up ends FAILED in the ledger, and nothing else is touched."""
+"""The dead-letter queue's entry point: a letter is run alone. One that comes again and again ends FAILED in the ledger,
+and nothing else is touched."""
 
 from __future__ import annotations
 
@@ -25,18 +26,39 @@ from model.outcomes import HubSpotResponse, Outcome, Request, Result, Status, Tr
 from model.records import iso
 from tests.support.aws import Deployment
 from tests.support.events import Context, api_event, attributes, load, sqs_event
-from tests.support.fakes import START, Clock, FakeHubSpot, answer, echo, envelope, failed, in_memory, request
+from tests.support.fakes import (
+    START,
+    Clock,
+    FakeHubSpot,
+    FakeQueue,
+    answer,
+    echo,
+    envelope,
+    failed,
+    in_memory,
+    key,
+    request,
+)
 
 ASKED = request("message-0", (3, 5), (4, 5))
 BODY = json.dumps(envelope((3, 5), (4, 5)))
 LETTER = sqs_event({"body": BODY})
-GIVEN_UP = "given up after the last receive that its queue allows"
+GIVEN_UP = "given up, as its message killed every function that received it"
+
+
+def receive(event: dict[str, Any], times: int) -> list[str]:
+    """The ids of the messages that the queue keeps, which have been received so often."""
+    records = [
+        {**record, "attributes": {**record["attributes"], "ApproximateReceiveCount": str(times)}}
+        for record in event["Records"]
+    ]
+    answered = dead_letters.handler({"Records": records}, Context(time_left=60_000))
+    return [failure["itemIdentifier"] for failure in answered["batchItemFailures"]]
 
 
 def settle(event: dict[str, Any]) -> list[str]:
-    """The ids of the messages that the queue keeps."""
-    answered = dead_letters.handler(event, Context())
-    return [failure["itemIdentifier"] for failure in answered["batchItemFailures"]]
+    """The same, for messages that have come too often to be run once more."""
+    return receive(event, dead_letters.RUNS + 1)
 
 
 def read(outcome_id: str = "message-0") -> Outcome:
@@ -55,6 +77,89 @@ def has_failed(outcome: Outcome, clock: Clock) -> bool:
     """Whether an outcome is over, and nothing is left in it for a next run."""
     just_now = outcome.finished_at is not None and iso(outcome.finished_at) == iso(clock())
     return outcome.status is Status.FAILED and just_now and outcome.retry_at is None and outcome.doubt is None
+
+
+# -------------------------------------------------------------------------------------------------------- run once more
+@pytest.mark.parametrize("times", range(1, dead_letters.RUNS + 1))
+def test_a_letter_is_run_alone(functions: Deployment, hubspot: FakeHubSpot, times: int) -> None:
+    assert receive(sqs_event({"body": BODY}, {"body": envelope((3, 9))}), times) == []
+
+    assert [read(f"message-{n}").status for n in range(2)] == [Status.COMPLETE] * 2
+    assert hubspot.limits == {key(3): 9, key(4): 5}
+    assert hubspot.calls == ["create"] * 2  # and not in one call
+
+
+def test_a_letter_whose_reader_died_is_read_back_before_it_is_sent(
+    functions: Deployment, hubspot: FakeHubSpot, clock: Clock
+) -> None:
+    production.ledger().claim(ASKED, "worker", START, START + timedelta(seconds=45))
+    clock.advance(600)
+
+    assert receive(LETTER, 1) == []
+
+    assert read().status is Status.COMPLETE
+    assert hubspot.calls[0] == "read"
+
+
+def test_a_letter_that_must_wait_goes_on_in_the_main_queue(
+    functions: Deployment, hubspot: FakeHubSpot, fake_queue: FakeQueue
+) -> None:
+    hubspot.replies = [failed(429)]
+
+    assert receive(LETTER, 1) == []
+
+    assert read().status is Status.DEFERRED
+    assert fake_queue.sent_on == {"message-0": timedelta(seconds=10)}
+
+
+def test_a_letter_that_has_come_often_and_waits_goes_on_as_it_has_killed_nobody(
+    functions: Deployment, hubspot: FakeHubSpot, fake_queue: FakeQueue
+) -> None:
+    hubspot.replies = [failed(429)]
+    waiting = left_by_a_run()
+    assert waiting.status is Status.DEFERRED
+
+    assert settle(LETTER) == []
+
+    assert read() == waiting
+    assert list(fake_queue.sent_on) == ["message-0"]
+
+
+def test_a_letter_that_runs_elsewhere_goes_on_in_the_main_queue(
+    functions: Deployment, fake_queue: FakeQueue, clock: Clock
+) -> None:
+    production.ledger().claim(ASKED, "worker", clock(), clock() + timedelta(seconds=45))
+
+    assert receive(LETTER, 1) == []
+
+    assert read().status is Status.RUNNING
+    assert fake_queue.sent_on == {"message-0": timedelta(seconds=45)}
+
+
+@pytest.mark.parametrize("times", [1, dead_letters.RUNS + 1])
+def test_a_letter_that_cannot_be_sent_on_comes_again(
+    functions: Deployment, hubspot: FakeHubSpot, fake_queue: FakeQueue, times: int
+) -> None:
+    hubspot.replies = [failed(429)]
+    left_by_a_run()
+    fake_queue.broken = True
+
+    assert receive(LETTER, times) == ["message-0"]
+
+
+def test_a_letter_without_the_ledger_comes_again_and_is_not_given_up(
+    functions: Deployment, hubspot: FakeHubSpot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: object, **__: object) -> None:
+        raise LedgerUnavailable("throttled")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Table, "_call", unreachable)
+        assert [receive(LETTER, times) for times in (1, dead_letters.RUNS + 1)] == [["message-0"]] * 2
+
+    assert hubspot.calls == []
+    assert receive(LETTER, 2) == []
+    assert read().status is Status.COMPLETE
 
 
 # ------------------------------------------------------------------------------------------------ what the ledger holds
@@ -81,40 +186,18 @@ def test_an_accepted_request_that_never_ran_fails_with_nothing_done(functions: D
     assert [item.result for item in read().inputs] == [Result.PENDING] * 2
 
 
-def test_a_deferred_request_fails_with_what_it_waited_for_as_its_reason(
-    functions: Deployment, hubspot: FakeHubSpot, clock: Clock
-) -> None:
-    hubspot.replies = [failed(429)]
-    waiting = left_by_a_run()
-    assert waiting.status is Status.DEFERRED
-
-    assert settle(LETTER) == []
-
-    assert has_failed(read(), clock)
-    assert (read().reason, read().received) == (f"{GIVEN_UP}: HubSpot answered 429", BODY)
-    assert [item.result for item in read().inputs] == [Result.PENDING] * 2
-    assert (read().attempts, read().hubspot) == (waiting.attempts, waiting.hubspot)
-
-
-def test_a_deferred_request_for_a_custom_type_fails_though_nobody_here_knows_its_id(
-    functions: Deployment, hubspot: FakeHubSpot, clock: Clock
-) -> None:
-    hubspot.types, hubspot.replies = {"p_boat": "2-9"}, [failed(429)]
-    message = sqs_event({"body": {**envelope((3, 5)), "toObjectType": "p_boat"}})
-    consumer.handler(message, Context(time_left=60_000))
-    assert read().status is Status.DEFERRED
-
-    assert settle(message) == []
-
-    assert has_failed(read(), clock)
-
-
-def test_what_a_deferred_request_has_in_doubt_becomes_unconfirmed_and_what_is_decided_stays(
+def test_a_queued_request_with_a_doubt_that_killed_its_readers_is_unconfirmed_and_what_is_decided_stays(
     functions: Deployment, hubspot: FakeHubSpot, clock: Clock
 ) -> None:
     hubspot.replies = [lambda inputs: answer([echo(inputs[0])])]
     hubspot.reads = [failed(503)]
-    assert left_by_a_run().doubt is not None
+    waiting = left_by_a_run()
+    assert waiting.doubt is not None
+    assert waiting.retry_at is not None
+    clock.time = waiting.retry_at
+    claim = production.ledger().claim(ASKED, "worker", clock(), clock() + timedelta(seconds=45))
+    production.ledger().requeue(claim.outcome, claim.fence)
+    clock.advance(46)
 
     assert settle(LETTER) == []
 
@@ -344,15 +427,16 @@ def test_a_rules_event_that_lacks_its_id_is_no_request(functions: Deployment) ->
     assert read().status is Status.FAILED
 
 
+@pytest.mark.parametrize("times", [1, dead_letters.RUNS + 1])
 @pytest.mark.parametrize("status", [Status.COMPLETE, Status.DEFERRED])
 def test_a_dead_letter_whose_key_belongs_to_another_request_is_kept_as_its_own_and_leaves_the_other_alone(
-    functions: Deployment, hubspot: FakeHubSpot, status: Status
+    functions: Deployment, hubspot: FakeHubSpot, status: Status, times: int
 ) -> None:
     hubspot.replies = [failed(429)] if status is Status.DEFERRED else []
     other = left_by_a_run(request("m-9", (3, 5), idempotencyKey="k"))
     assert other.status is status
 
-    assert settle(sqs_event({"body": envelope((3, 6), idempotencyKey="k")})) == []
+    assert receive(sqs_event({"body": envelope((3, 6), idempotencyKey="k")}), times) == []
 
     assert read(other.id) == other
     assert read("message-0").status is Status.FAILED
@@ -381,7 +465,8 @@ def test_whoever_asks_with_the_same_key_is_not_told_that_what_is_unconfirmed_was
     event = api_event("POST", path, body={"inputs": envelope((3, 5))["inputs"]}, Idempotency_Key="k")
     hubspot.replies, hubspot.reads = [failed(503)], [failed(503)]
     outcome_id = webhook.handler(event, Context())["multiValueHeaders"]["Outcome-Id"][0]
-    settle(sqs_event({"body": envelope((3, 5)), "messageAttributes": attributes(OutcomeId=outcome_id)}))
+    again = request("m-1", (3, 5), at=START)
+    production.ledger().fail(replace(again, outcome_id=outcome_id), "given up", "", START)
     assert read(outcome_id).inputs[0].result is Result.UNCONFIRMED
 
     said = webhook.handler(event, Context())

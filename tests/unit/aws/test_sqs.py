@@ -29,7 +29,7 @@ class Recorder:
             raise self._error
         return {}
 
-    send_message = change_message_visibility_batch = _take
+    send_message = send_message_batch = change_message_visibility_batch = _take
 
 
 @pytest.mark.parametrize(
@@ -84,6 +84,57 @@ def test_many_messages_are_postponed_ten_at_a_time_and_one_that_fails_keeps_none
     assert len(received) == 12
     hidden = deployment.sqs.get_queue_attributes(QueueUrl=deployment.queue_url, AttributeNames=["All"])["Attributes"]
     assert hidden["ApproximateNumberOfMessagesNotVisible"] == "12"
+
+
+def test_requests_are_sent_on_ten_at_a_time_each_under_its_outcomes_id_and_to_its_time(deployment: Deployment) -> None:
+    queue = Queue(deployment.sqs, deployment.queue_url)
+    asked = [(request(f"m-{number}", (3, 5)), START) for number in range(12)]
+
+    assert queue.hand_over_many(asked, START) == [True] * 12
+
+    take: Any = {"QueueUrl": deployment.queue_url, "MaxNumberOfMessages": 10, "MessageAttributeNames": ["All"]}
+    received = [message for _ in range(2) for message in deployment.sqs.receive_message(**take)["Messages"]]
+    names = [message["MessageAttributes"]["OutcomeId"]["StringValue"] for message in received]
+    assert sorted(names) == sorted(f"m-{number}" for number in range(12))
+
+
+def test_of_requests_that_are_sent_together_each_has_its_own_delay_and_group() -> None:
+    sqs: Any = Recorder()
+    later = START + timedelta(minutes=3)
+
+    Queue(sqs, "url").hand_over_many(
+        [(request("m-1", (3, 5)), START), (request("m-2", (3, 5), portal="acme"), later)], START
+    )
+
+    told = [(each["Id"], each["DelaySeconds"], each["MessageGroupId"]) for each in sqs.asked["Entries"]]
+    assert told == [("0", 0, "default"), ("1", 180, "acme")]
+
+
+def test_large_requests_are_sent_in_calls_that_sqs_takes() -> None:
+    sqs: Any = Recorder()
+    sizes: list[list[int]] = []
+
+    def take(**asked: Any) -> dict[str, Any]:
+        sizes.append([len(each["MessageBody"].encode()) for each in asked["Entries"]])
+        return {"Successful": [{"Id": each["Id"]} for each in asked["Entries"]]}
+
+    sqs.send_message_batch = take
+    large = request("m-1", *((number, 999_999) for number in range(100_001, 100_501)))
+
+    assert Queue(sqs, "url").hand_over_many([(large, START)] * 20, START) == [True] * 20
+
+    assert max(map(sum, sizes)) <= 262_144
+    assert [len(each) for each in sizes] == [7, 7, 6]
+
+
+def test_what_sqs_does_not_take_is_told() -> None:
+    sqs: Any = Recorder()
+    sqs.send_message_batch = lambda **_: {"Successful": [{"Id": "1"}], "Failed": [{"Id": "0", "Code": "InternalError"}]}
+    broken: Any = Recorder(ClientError({"Error": {"Code": "InternalError"}}, "SendMessageBatch"))
+    asked = [(request(f"m-{number}", (3, 5)), START) for number in range(2)]
+
+    assert Queue(sqs, "url").hand_over_many(asked, START) == [False, True]
+    assert Queue(broken, "url").hand_over_many(asked, START) == [False, False]
 
 
 def test_a_request_is_queued_in_its_portals_group_so_that_sqs_is_fair_between_portals() -> None:

@@ -465,6 +465,6 @@ def test_a_demand_is_overtaken_exactly_by_the_youngest_that_set_its_limit(
     respect({asked.outcome.id: asked}, list(asked.demands()), register, NOW)
 
     overtaking = [other for other, type_id in others.items() if type_id == 3 and other > age]
-    outcome = asked.conclude(START, UTC, 0)
+    outcome = asked.conclude(START, UTC, 0, timedelta(days=10))
     expected = f"{max(overtaking)[1]}-{max(overtaking)[0]}" if overtaking else None
     assert outcome.inputs[0].superseded_by == expected

@@ -15,8 +15,10 @@ from hubspot_api.client import Answer
 from ledger.claim import Claim, ClaimStatus
 from ledger.leases import Lease, Wanted
 from model.contract import LimitInput
+from model.errors import LedgerUnavailable
 from model.outcomes import Doubt, Outcome, Request, Result, Status
 from model.pair import Address
+from model.records import milliseconds
 from tests.support.fakes import PAIR, START, FakeHubSpot, Service, failed, key, request
 
 SECOND = timedelta(seconds=1)
@@ -210,16 +212,69 @@ def test_given_a_pair_that_stays_held_a_request_is_queued_again_and_comes_soon()
     assert scene.hubspot.calls == ["create"]
 
 
-def test_given_many_requests_whose_pair_stays_held_the_ledger_knows_nothing_of_them() -> None:
+def test_given_a_pair_that_is_held_again_and_again_a_request_comes_later_each_time() -> None:
+    scene = Scene()
+    pauses = []
+    for _ in range(7):
+        scene.hold()
+        (claim,) = scene.wait(OLDER)
+        assert claim.lease_until is not None
+        pauses.append((claim.lease_until - scene.clock()).total_seconds())
+        scene.clock.time = claim.lease_until
+        scene.give_back()
+
+    assert pauses == [2, 4, 8, 16, 32, 60, 60]
+
+
+def test_given_many_requests_whose_pair_stays_held_the_ledger_accepts_them_and_they_come_soon() -> None:
     scene = Scene()
     scene.hold()
 
     claims = scene.wait(OLDER, OTHER)
 
-    assert [claim.claim_status for claim in claims] == [ClaimStatus.PAIR_LEASED] * 2
-    assert [claim.outcome.retry_at for claim in claims] == [scene.clock() + COMES_AGAIN] * 2
-    assert scene.ledger.get("m-1") is scene.ledger.get("m-3") is None
+    assert [claim.lease_until for claim in claims] == [scene.clock() + COMES_AGAIN] * 2
+    assert [scene.outcome(each).status for each in (OLDER, OTHER)] == [Status.QUEUED] * 2
+    assert [scene.outcome(each).age for each in (OLDER, OTHER)] == [
+        (milliseconds(each.requested_at), each.id) for each in (OLDER, OTHER)
+    ]
     assert scene.hubspot.calls == []
+
+    scene.give_back()
+    assert [each.status for each in scene.run(OLDER, OTHER)] == [Status.COMPLETE] * 2
+    assert scene.hubspot.calls == ["create"]
+
+
+def test_given_requests_of_a_held_pair_that_the_ledger_knows_each_is_told_how_it_stands() -> None:
+    scene = Scene(FakeHubSpot(replies=[failed(477, retry_after=3600)]))
+    (deferred,) = scene.run(OLDER)
+    (done,) = scene.run(request("m-4", (7, 1)))
+    scene.ledger.claim(OTHER, "another worker", scene.clock(), scene.clock() + 40 * SECOND)
+    scene.hold()
+
+    claims = scene.wait(OLDER, request("m-4", (7, 1)), OTHER)
+
+    told = [
+        (ClaimStatus.DEFERRED, Status.DEFERRED),
+        (ClaimStatus.FINAL, Status.COMPLETE),
+        (ClaimStatus.LEASED, Status.RUNNING),
+    ]
+    assert [(claim.claim_status, claim.outcome.status) for claim in claims] == told
+    assert [claims[0].outcome, claims[1].outcome] == [deferred, done]
+
+
+def test_given_a_held_pair_and_no_ledger_nothing_is_known_of_its_requests() -> None:
+    scene = Scene()
+    scene.hold()
+
+    def unreachable() -> None:
+        def call(*_: object, **__: object) -> None:
+            raise LedgerUnavailable("throttled")
+
+        scene.table._call = call  # type: ignore[method-assign,assignment] # as where AWS cannot be reached
+
+    claims = scene.wait(OLDER, OTHER, meanwhile=[unreachable])
+
+    assert [claim.claim_status for claim in claims] == [ClaimStatus.LEDGER_UNAVAILABLE] * 2
 
 
 def test_given_a_run_that_is_nearly_over_nobody_waits_longer_than_it_lasts() -> None:
