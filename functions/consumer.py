@@ -27,6 +27,7 @@ gc.freeze()
 gc.enable()
 
 RESERVE = 8.0  # seconds of the invocation kept for settling, for sending on what must wait, and for answering
+ANSWER = 2.0  # seconds of them, in which nothing more is sent: a death would have both messages delivered
 RECEIVED_BYTES = 4096  # of an unreadable message, kept in its outcome
 
 
@@ -64,7 +65,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
         elif not claim.outcome.status.final:
             unfinished.append((message, request, claim))
     if unfinished:
-        returned += try_again(unfinished, queue(), now(), production().jitter)
+        returned += try_again(
+            unfinished,
+            queue(),
+            now(),
+            production().jitter,
+            has_time=lambda: context.get_remaining_time_in_millis() / 1000 > ANSWER,
+        )
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in returned]}
 
 

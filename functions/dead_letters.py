@@ -11,23 +11,24 @@ from typing import TYPE_CHECKING, Any
 
 from batch_create.handler import run
 from envelopes import Message, attribute, from_event, from_message, is_event, sent_at, to_verify, unreadable
-from ledger.claim import ClaimStatus
+from ledger.claim import Claim, ClaimStatus
 from model.contract import DEFAULT_PORTAL, ContractError
 from model.errors import LedgerUnavailable
 from model.outcomes import Request, Status
 from model.validation import parse_json
 from production import ledger, now, production, queue
-from redelivery import receives
 from runtime.telemetry import count, logger, metrics
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 gc.freeze()
 gc.enable()
 
 RESERVE = 5.0  # seconds of the invocation kept for settling and answering
-RUNS = 3  # of a letter: one alone would do, but the ledger may be away just then, or a function be killed by chance
+RUNS = 3  # that a letter may kill: one would do, but a function can be killed by chance as well
 # Of a message that its outcome keeps. The largest request with all its results and messages takes some 350,000.
 RECEIVED_CHARACTERS = 48_000
 
@@ -35,7 +36,7 @@ RECEIVED_CHARACTERS = 48_000
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:
-    """Run each message of the batch by itself, which has a single one on AWS. One that comes again and again is FAILED.
+    """Run each message of the batch by itself, which has a single one on AWS. One that kills each run is FAILED.
 
     The acknowledgement contract: SQS deletes each message whose id is not listed, so an id is left out only when the
     ledger holds a final outcome, or when the main queue carries its request on. A listed message comes back after the
@@ -57,24 +58,27 @@ def _done(message: Message, context: LambdaContext) -> bool:
 
 
 def _run(message: Message, context: LambdaContext) -> bool | None:
-    """Run a letter, and tell whether it is done with. None for what is not to be run: it is no request, or has come too
-    often."""
+    """Run a letter, and tell whether it is done with. None for what is not to be run: it is no request, or each run has
+    killed its function."""
     try:
         request = _request(message)
     except ContractError:
         return None
-    if receives(message) > RUNS:
-        outcome = ledger().get(request.id)
-        if outcome is None or outcome.status is not Status.DEFERRED:  # else it killed nobody when it was run last
-            return None
-    (claim,) = run([request], context.get_remaining_time_in_millis() / 1000 - RESERVE, production())
-    logger.info("dead letter run", outcome_id=request.id, status=claim.outcome.status)
+    claim = ledger().accept(request, now())  # so that the ledger can count its runs; SQS counts what came before, too
     if claim.claim_status is ClaimStatus.KEY_REUSED:
         return None
+    if not claim.outcome.status.final and _due(claim) <= now():
+        if ledger().count_letter(request.id) > RUNS:
+            return None
+        (claim,) = run([request], context.get_remaining_time_in_millis() / 1000 - RESERVE, production())
+        logger.info("dead letter run", outcome_id=request.id, status=claim.outcome.status)
     if claim.claim_status is ClaimStatus.LEDGER_UNAVAILABLE:
         return False
-    until = claim.lease_until or claim.outcome.retry_at or now()
-    return claim.outcome.status.final or all(queue().hand_over_many([(request, until)], now()))
+    return claim.outcome.status.final or all(queue().hand_over_many([(request, _due(claim))], now()))
+
+
+def _due(claim: Claim) -> datetime:
+    return claim.lease_until or claim.outcome.retry_at or now()
 
 
 def _settled(message: Message) -> bool:

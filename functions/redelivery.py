@@ -24,10 +24,15 @@ FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=2), timedelta(hours=3)
 
 
 def try_again(
-    unfinished: Sequence[tuple[Message, Request, Claim]], queue: Queue, now: datetime, jitter: Callable[[], float]
+    unfinished: Sequence[tuple[Message, Request, Claim]],
+    queue: Queue,
+    now: datetime,
+    jitter: Callable[[], float],
+    has_time: Callable[[], bool],
 ) -> list[str]:
     """Let requests be tried again when their claims say. Returns the ids of the messages that come again by themselves:
-    where the ledger could not be reached, where a wait is longer than SQS delays a message, and where SQS took none."""
+    where the ledger could not be reached, where a wait is longer than SQS delays a message, where SQS took none, and
+    where no time is left."""
     due = {message["messageId"]: _due(message, claim, now, jitter) for message, _, claim in unfinished}
     # By the request: of several messages of one that came together, one is enough.
     carried = {
@@ -35,10 +40,14 @@ def try_again(
         for message, request, claim in unfinished
         if _is_carried_on(claim, due[message["messageId"]], now)
     }
-    taken = dict(zip(carried, queue.hand_over_many(list(carried.values()), now), strict=True))
-    left = [message for message, request, _ in unfinished if not taken.get(request.id)]
+    taken = dict(zip(carried, queue.hand_over_many(list(carried.values()), now, has_time), strict=True))
+    left = [
+        message
+        for message, request, claim in unfinished
+        if not (_is_carried_on(claim, due[message["messageId"]], now) and taken[request.id])
+    ]
     try:
-        if left:
+        if left and has_time():
             queue.postpone({message["receiptHandle"]: due[message["messageId"]] for message in left}, now)
     except QueueUnavailable as error:
         # They come back all the same, after the queue's own visibility timeout.
@@ -46,14 +55,10 @@ def try_again(
     return [message["messageId"] for message in left]
 
 
-def receives(message: Message) -> int:
-    """How often a message was received, this time included."""
-    return int(message["attributes"].get("ApproximateReceiveCount", "1"))
-
-
 def _due(message: Message, claim: Claim, now: datetime, jitter: Callable[[], float]) -> datetime:
     if claim.claim_status is ClaimStatus.LEDGER_UNAVAILABLE:
-        ceiling = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(receives(message) - 1, 10))
+        receives = int(message["attributes"].get("ApproximateReceiveCount", "1"))
+        ceiling = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(receives - 1, 10))
         return now + ceiling * (0.5 + jitter() / 2)
     return claim.lease_until or claim.outcome.retry_at or now
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from batch_create.handler import run
 from envelopes import from_event
 from ledger.claim import ClaimStatus
+from model.errors import QueueUnavailable
 from production import now, production, queue
 from runtime.telemetry import logger, metrics
 
@@ -27,7 +28,7 @@ RESERVE = 5.0  # seconds of the invocation kept for settling and handing over
 @metrics.log_metrics
 def handler(event: Any, context: LambdaContext) -> dict[str, str]:
     """Run one scheduled request. Raises ContractError for an input that can never be run, so that the invocation fails
-    and its alarm rings."""
+    and its alarm rings, and QueueUnavailable where nothing could keep the request, so that Lambda invokes it again."""
     request = from_event(event, context.aws_request_id, now())
     seconds = context.get_remaining_time_in_millis() / 1000 - RESERVE
     (claim,) = run([request], seconds, production())
@@ -35,6 +36,9 @@ def handler(event: Any, context: LambdaContext) -> dict[str, str]:
         raise ValueError(f"the idempotencyKey belongs to another request: outcome {claim.outcome.id}")
     if not claim.outcome.status.final:
         # Also when another invocation runs it: should that one die, the message takes the request over.
-        queue().hand_over(request, now(), claim.lease_until or claim.outcome.retry_at)
+        until = claim.lease_until or claim.outcome.retry_at or now()
+        taken = all(queue().hand_over_many([(request, until)], now()))
+        if not taken and claim.claim_status is ClaimStatus.LEDGER_UNAVAILABLE:
+            raise QueueUnavailable("neither the ledger nor the queue could be reached: Lambda is to try again")
     logger.info("scheduled request", outcome_id=claim.outcome.id, status=claim.outcome.status)
     return {"outcomeId": claim.outcome.id, "status": claim.outcome.status}

@@ -84,12 +84,12 @@ class Alarms(Construct):
             missing=quiet,
         )
         # A letter that comes back is taken and hidden again at once: SQS counts it in flight and hardly ever visible.
-        # The least of five minutes tells it from letters that are being settled.
+        # The least of five minutes tells it from letters that are being run.
         self._ring(
             "DeadLettersUnsettled",
             queue.dead_letters.metric_approximate_number_of_messages_not_visible(statistic="Minimum"),
-            "Dead letters come back again and again, because their outcomes cannot be settled; see the log of "
-            "DeadLetters.",
+            "A dead letter comes back, because it kills the function that runs it alone, or its outcome cannot be "
+            "settled; or there are many. See the log of DeadLetters.",
             missing=quiet,
         )
         self._ring(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Annotated, Any, Literal
 
 from aws_cdk import RemovalPolicy
@@ -28,6 +29,7 @@ MAX_PORTALS = 50  # ours: these are the first ones, whose secrets the deployment
 # Their names and time zones are in each function's environment, of which Lambda takes 4,096 characters as JSON:
 # docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html. The rest of it needs up to 1,200.
 MAX_PORTALS_TEXT = 2_800
+MESSAGE_DAYS = 14  # for which SQS keeps a message
 
 
 class ConfigurationError(ValueError):
@@ -125,6 +127,12 @@ class Settings:
                 "because Lambda takes no more; shorten names or deploy a second stack"
             )
 
+        longest = self.give_up_after_hours / 24 + MESSAGE_DAYS
+        if self.outcome_retention_days < longest:
+            raise Invalid(
+                f"outcomeRetentionDays must be at least {ceil(longest)}: a request waits for up to giveUpAfterHours "
+                f"({self.give_up_after_hours}), and SQS keeps its last message for {MESSAGE_DAYS} days"
+            )
         if f"{self.stack_name}/".startswith(f"{self.secret_prefix}/"):
             raise Invalid(
                 f"secretPrefix must not be {json.dumps(self.secret_prefix)}: what is below it are portals, and the "

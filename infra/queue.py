@@ -112,6 +112,7 @@ class RequestQueue(Construct):
             target=function,
             event_source_arn=self.dead_letters.queue_arn,
             batch_size=1,
+            max_concurrency=2,  # the least: many come at once where one of them has killed the reader of all
             report_batch_item_failures=True,
         )
         acknowledge(

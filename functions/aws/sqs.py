@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
@@ -45,13 +45,18 @@ class Queue:
         """Send a request that the ledger keeps. If SQS does not take it, the sweep sends it later."""
         self.hand_over_many([(request, not_before or now)], now)
 
-    def hand_over_many(self, requests: Sequence[tuple[Request, datetime]], now: datetime) -> list[bool]:
-        """Send requests that the ledger keeps, each to be run at its time, in as few calls as SQS allows. Returns for
-        each whether SQS has taken it."""
+    def hand_over_many(
+        self,
+        requests: Sequence[tuple[Request, datetime]],
+        now: datetime,
+        has_time: Callable[[], bool] = lambda: True,
+    ) -> list[bool]:
+        """Send requests that the ledger keeps, each to be run at its time, in as few calls as SQS allows, for as long
+        as there is time. Returns for each whether SQS has taken it."""
         messages = [_of_request(request, now, not_before) for request, not_before in requests]
         taken: list[bool] = []
         for some in _together(messages):
-            taken += self._send_many(some)
+            taken += self._send_many(some) if has_time() else [False] * len(some)
         for (request, _), done in zip(requests, taken, strict=True):
             if not done:
                 logger.error("request not queued", outcome_id=request.id)

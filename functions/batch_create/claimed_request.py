@@ -15,7 +15,18 @@ from hubspot_api.retry_policy import not_before
 from ledger.claim import Claim
 from model.contract import LimitKey
 from model.errors import HubSpotFailure, Misconfigured, PortalEnded, QuotaExhausted, Unavailable, Uncertain
-from model.outcomes import UNREAD, Attempt, Doubt, HubSpotResponse, Outcome, Result, Status, conclude, unproven
+from model.outcomes import (
+    UNREAD,
+    Attempt,
+    Doubt,
+    HubSpotResponse,
+    Outcome,
+    Result,
+    Status,
+    Trigger,
+    conclude,
+    unproven,
+)
 from model.pair import Address, Pair
 
 HOUR = timedelta(hours=1)
@@ -154,11 +165,13 @@ class ClaimedRequest:
         return self.outcome
 
     def _given_up(self, waits: HubSpotFailure, now: datetime, give_up_after: timedelta) -> str | None:
-        """Why it does not wait any longer, if it does not. The ledger has known it since it was started at the latest,
-        and its trigger perhaps for longer."""
+        """Why it does not wait any longer, if it does not."""
         if isinstance(waits, PortalEnded):
             return str(waits)
-        accepted = self.outcome.started_at or self.outcome.requested_at
+        outcome = self.outcome
+        # By HTTP the ledger hears of it when it is asked for. A message can have waited for long before.
+        heard = outcome.requested_at if outcome.trigger is Trigger.WEBHOOK else outcome.started_at
+        accepted = heard or outcome.requested_at
         if now - accepted < give_up_after:
             return None
         return f"given up after {give_up_after / HOUR:g} hours: {waits}"

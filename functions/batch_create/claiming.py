@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -81,18 +81,26 @@ class Claiming:
             self.one(request)
         return taken
 
-    def accept(self, requests: Sequence[Request], pause: timedelta) -> None:
-        """Let the ledger know of requests that are to be run after a pause: their age is fixed then."""
+    def accept(self, requests: Sequence[Request], pause: Callable[[Outcome], timedelta]) -> None:
+        """Let the ledger know of requests that are not run now: their age is fixed then. What could be run at once is
+        to come again after a pause."""
         now = self._deps.clock()
-        for some in chunks(requests, CLAIMED_TOGETHER):
-            for request, accepted in zip(some, self._deps.ledger.accept_new(some, now), strict=True):
-                try:
-                    claim = accepted or self._deps.ledger.accept(request, now)
-                except LedgerUnavailable as error:
-                    self.ledger_unavailable([request], error)
-                    continue
-                waits = claim.outcome.status is Status.QUEUED
-                self.known[request.id] = replace(claim, lease_until=now + pause) if waits else claim
+        known = [each for each in requests if each.outcome_id]
+        new = [each for each in requests if not each.outcome_id]
+        try:
+            found = list(zip(known, self._deps.ledger.standing(known) if known else [], strict=True))
+            found += zip(new, self._deps.ledger.accept_new(new, now), strict=True)
+            for request, claim in found:
+                self._come_again(request, claim or self._deps.ledger.accept(request, now), pause)
+        except LedgerUnavailable as error:
+            # Nor can it be asked about the others: each call takes seconds to fail.
+            self.ledger_unavailable(requests, error)
+
+    def _come_again(self, request: Request, claim: Claim, pause: Callable[[Outcome], timedelta]) -> None:
+        now, due = self._deps.clock(), claim.lease_until or claim.outcome.retry_at
+        if not claim.outcome.status.final and (due is None or due < now):
+            claim = replace(claim, lease_until=now + pause(claim.outcome))
+        self.known[request.id] = claim
 
     def ledger_unavailable(self, requests: Iterable[Request], error: LedgerUnavailable) -> None:
         """Note that the ledger could not be asked about requests."""

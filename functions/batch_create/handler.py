@@ -26,8 +26,8 @@ from model.pair import Pair
 from model.records import milliseconds
 from runtime.concurrency import MAX_THREADS
 
-# A lease ends so long after the run's deadline. The invocation's hard end comes first: at most 7 s after the deadline,
-# in the webhook, whose run ends long before its function must. The rest is for the difference of two clocks.
+# A lease ends so long after the run's deadline. The invocation's hard end comes first: at most 8 s after the deadline,
+# in the consumer, which sends on what must wait. The rest is for the difference of two clocks.
 LEASE_GRACE = timedelta(seconds=20)
 # Pairs that one thread takes together: few, as the last of them waits in its hands until the others are done.
 PAIRS_TOGETHER = 5

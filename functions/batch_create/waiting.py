@@ -13,7 +13,7 @@ from batch_create.dependencies import Dependencies
 from ledger.claim import Claim, ClaimStatus
 from ledger.leases import Wanted
 from model.errors import LedgerUnavailable
-from model.outcomes import Request, Status
+from model.outcomes import Outcome, Request, Status
 from runtime.telemetry import logger
 
 LONGEST = 5.0  # seconds that a run waits in all for pairs that other workers hold
@@ -63,7 +63,7 @@ class Waiting:
             denied = self._look(denied)
             looks *= GROWS_URGENT if urgent else GROWS  # each look costs a call of the ledger
         for requests in denied.values():
-            self._claiming.accept([each for each in requests if each.id not in self._claiming.known], COMES_AGAIN)
+            self._claiming.accept([each for each in requests if each.id not in self._claiming.known], self._pause)
             for claimed in self._claiming.own(requests):
                 self._put_back(claimed)
 
@@ -108,6 +108,11 @@ class Waiting:
         if fence != request.fence:
             return WaitStatus.ADOPTED
         return WaitStatus.FREE if free else WaitStatus.HELD
+
+    def _pause(self, outcome: Outcome) -> timedelta:
+        """Longer for what has waited for its pair for longer."""
+        waited = self._deps.clock() - (outcome.retry_at or outcome.requested_at)
+        return min(LONGEST_PAUSE, max(COMES_AGAIN, waited))
 
     def _put_back(self, claimed: ClaimedRequest) -> None:
         """Let a claimed request whose pair is held for long come again, later with each time."""

@@ -84,6 +84,11 @@ class Claims:
             for each in requests
         ]
 
+    def standing(self, requests: Sequence[Request]) -> list[Claim | None]:
+        """How requests stand that the ledger knows, as their claims would say. None for those that it does not know."""
+        items = {item["id"]: item for item in self._table.get_many([request.id for request in requests])}
+        return [claim_status(request, items[request.id]) if request.id in items else None for request in requests]
+
     def claim_new(
         self, requests: Sequence[Request], holder: str, now: datetime, lease_until: datetime
     ) -> list[Claim | None]:

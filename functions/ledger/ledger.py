@@ -18,6 +18,7 @@ from model.records import iso
 
 ATTEMPTS_KEPT = 50  # the latest; enough to see half a day of retries, small enough for one item
 SETTLED = ("inputs", "attempts", "hubspot", "finishedAt", "retryAt", "reason", "doubt")  # what a settlement writes
+LETTER_RUNS = "letterRuns"
 STUCK_AFTER = timedelta(minutes=30)  # longer than SQS delays a message, and than any function runs
 SWEPT_AGAIN_AFTER = timedelta(hours=12)  # a message that was put back can stay in the queue for long
 
@@ -97,6 +98,13 @@ class Ledger(Claims):
             return ClaimStatus.LEASED
         return ClaimStatus.CLAIMED
 
+    def count_letter(self, outcome_id: str) -> int:
+        """Count that an outcome's dead letter is run, and how often it was since the outcome was settled last."""
+        item = self._table.update(
+            outcome_id, {}, count=LETTER_RUNS, condition="attribute_exists(id)", condition_values={}, answer=True
+        )
+        return int(item[LETTER_RUNS])
+
     def unfinished(self, portal: str, now: datetime) -> Iterator[tuple[Outcome, bool]]:
         """The open outcomes of a portal, but those whose message was delivered for the first time. Of each status the
         oldest hundred come first. With each whether it is stuck: it is overdue, as its message is lost or was never
@@ -143,7 +151,7 @@ def _settlement(outcome: Outcome, fence: int) -> Change:
     return Change(
         outcome.id,
         {**item, "settledFence": fence},
-        remove=["leaseUntil", "holder", *(name for name in (*SETTLED, "statusKey") if name not in item)],
+        remove=["leaseUntil", "holder", LETTER_RUNS, *(name for name in (*SETTLED, "statusKey") if name not in item)],
         expected={"fence": fence, "status": Status.RUNNING},
     )
 

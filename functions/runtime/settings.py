@@ -55,8 +55,8 @@ def _variable(check: Check, default: Any = MISSING) -> Any:
 
 
 API_VERSION = Text(r"^20[0-9]{2}-(0[1-9]|1[0-2])$")
-# Longer than SQS keeps a message (14 days), or a message could outlive its outcome, and what it was sent for would be
-# forgotten; and no date may come out that there is not.
+# Longer than a request waits, and then SQS keeps a message (14 days): else a message could outlive its outcome, and
+# what it was sent for would be forgotten. And no date may come out that there is not.
 RETENTION_DAYS = (15, 3_650)
 GIVE_UP_AFTER_HOURS = (1, 336)  # SQS keeps a message no longer
 _some = Text(least=1)

@@ -83,6 +83,8 @@ def test_plain_http_is_for_this_machine_only(url: str) -> None:
         ("hubspotBaseUrl", "https://api.hubapi.com/?", "settings.hubspotBaseUrl", "must have no query"),
         ("apiVersions", ["2026-99"], "settings.apiVersions.0", "must match"),
         ("apiVersions", ["2026-00"], "settings.apiVersions.0", "must match"),
+        ("giveUpAfterHours", 0, "settings.giveUpAfterHours", "must be at least 1, not 0"),
+        ("giveUpAfterHours", 337, "settings.giveUpAfterHours", "must be at most 336, not 337"),
         ("outcomeRetentionDays", "400", "settings.outcomeRetentionDays", "must be a whole number, without quotes"),
         ("logRetentionDays", 91, "settings.logRetentionDays", "CloudWatch Logs accepts: 1, 3, 5, 7"),
         ("deletionProtection", "no", "settings.deletionProtection", "must be true or false, without quotes"),
@@ -127,6 +129,14 @@ def test_all_wrong_settings_are_reported_together() -> None:
         "settings.consumer.maxReceives",
         "settings.logLvl",
     ]
+
+
+@pytest.mark.parametrize(("hours", "least"), [(240, 24), (1, 15), (336, 28)])
+def test_an_outcome_is_kept_for_longer_than_its_last_message(hours: int, least: int) -> None:
+    (problem,) = problems_of({"giveUpAfterHours": hours, "outcomeRetentionDays": least - 1})
+
+    assert f"at least {least}" in problem
+    parse_settings({"giveUpAfterHours": hours, "outcomeRetentionDays": least})
 
 
 def test_a_time_zone_is_of_a_portal() -> None:

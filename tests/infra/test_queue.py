@@ -112,6 +112,7 @@ def test_a_dead_letter_is_run_alone_and_acknowledged_by_itself(stack: Synthesise
         assert mapping(of, "Queue/DeadLettersMapping") == {
             "BatchSize": 1,
             "EventSourceArn": "Queue/DeadLetters",
+            "ScalingConfig": {"MaximumConcurrency": 2},
             "FunctionName": "DeadLetters/Function",
             "FunctionResponseTypes": ["ReportBatchItemFailures"],
         }

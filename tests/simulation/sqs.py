@@ -85,7 +85,7 @@ class Queue:
                 continue
             if self.max_receives is not None and self.dead_letters and message.receives >= self.max_receives:
                 del self.messages[message.id]
-                message.visible_at, message.receives = now, 0
+                message.visible_at = now  # its receives are counted on
                 message.history.append((now, "became a dead letter"))
                 if self.moved_back(message):
                     self.dead_letters.arrived.append(message)

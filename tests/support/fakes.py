@@ -182,10 +182,16 @@ class FakeQueue:
         self.hidden: dict[str, timedelta] = {}
         self.broken = False
 
-    def hand_over_many(self, requests: Sequence[tuple[Request, datetime]], now: datetime) -> list[bool]:
-        if not self.broken:
+    def hand_over_many(
+        self,
+        requests: Sequence[tuple[Request, datetime]],
+        now: datetime,
+        has_time: Callable[[], bool] = lambda: True,
+    ) -> list[bool]:
+        taken = has_time() and not self.broken
+        if taken:
             self.sent_on |= {request.id: until - now for request, until in requests}
-        return [not self.broken] * len(requests)
+        return [taken] * len(requests)
 
     def postpone(self, waiting: dict[str, datetime], now: datetime) -> None:
         if self.broken:

@@ -5,69 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
-import consumer
 import production
 from aws.dynamodb import Table
-from batch_create.handler import run
 from hubspot_api.client import Answer
-from ledger.leases import Lease, Wanted
 from ledger.ledger import Ledger
 from model.contract import LimitInput
 from model.errors import HubSpotFailure, LedgerUnavailable
-from model.outcomes import Outcome, Result, Status, Trigger
-from model.pair import Pair
-from model.records import milliseconds
+from model.outcomes import Result, Status, Trigger
 from tests.support.aws import Deployment
-from tests.support.events import Context, attributes, load, sqs_event
-from tests.support.fakes import START, Clock, FakeHubSpot, FakeQueue, answer, echo, envelope, failed, key, request
-
-
-def consume(event: dict[str, Any]) -> list[str]:
-    answer = consumer.handler(event, Context(time_left=60_000))
-    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
-
-
-def read(outcome_id: str) -> Outcome:
-    outcome = production.ledger().get(outcome_id)
-    assert outcome is not None
-    return outcome
-
-
-DEALS_TO_CONTACTS = Pair("0-3", "0-1")
-VERIFICATION = {"body": "a pair to be verified", "messageAttributes": attributes(Verify="default#0-3#0-1")}
-
-
-def held(pair: Pair, clock: Clock) -> Lease:
-    """A pair in another worker's hands, for a minute."""
-    wanted = [Wanted("default", pair)]
-    (lease,) = production.leases().take_many(wanted, "another worker", clock(), clock() + timedelta(minutes=1))
-    assert isinstance(lease, Lease)
-    return lease
-
-
-def sent(message_id: str, at: datetime, *limits: tuple[int, int]) -> dict[str, Any]:
-    """A message that was sent at a time."""
-    return {
-        "body": envelope(*limits),
-        "messageId": message_id,
-        "attributes": {"SentTimestamp": str(milliseconds(at))},
-    }
-
-
-def may_be_undone(hubspot: FakeHubSpot, clock: Clock) -> None:
-    """A younger request's number is set, and an older one's call may land after it: now a reading tells."""
-    hubspot.replies, hubspot.reads = [failed(503)], [failed(503)]
-    consume(sqs_event(sent("older", clock(), (3, 5))))
-    clock.advance(10)
-    younger = request("younger", (3, 9), at=clock(), interactive=True)  # which does not wait for the call to land
-    run([younger], 30, production.production())
-    assert hubspot.limits == {key(3): 9}
-    clock.advance(3600)
-    hubspot.calls.clear()
+from tests.support.consuming import DEALS_TO_CONTACTS, consume, held
+from tests.support.events import attributes, load, sqs_event
+from tests.support.fakes import Clock, FakeHubSpot, FakeQueue, answer, echo, envelope, failed, request
+from tests.support.letters import read
 
 
 def test_a_message_is_run_and_acknowledged(functions: Deployment) -> None:
@@ -237,30 +189,18 @@ def test_a_spent_daily_quota_hides_a_message_until_it_is_full_again(
     assert fake_queue.hidden == {"handle-0": timedelta(hours=3)}
 
 
-@pytest.mark.parametrize(("received", "minutes"), [(1, 2), (2, 4), (5, 32), (8, 180), (40, 180)])
-def test_without_the_ledger_every_message_comes_back_later_and_later(
-    functions: Deployment,
-    hubspot: FakeHubSpot,
-    fake_queue: FakeQueue,
-    monkeypatch: pytest.MonkeyPatch,
-    received: int,
-    minutes: int,
+def test_without_the_ledger_every_message_comes_back_after_minutes(
+    functions: Deployment, hubspot: FakeHubSpot, fake_queue: FakeQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unreachable(*_: object, **__: object) -> None:
         raise LedgerUnavailable("throttled")
 
     monkeypatch.setattr(Table, "_call", unreachable)
 
-    messages = [
-        {
-            **sent(f"message-{n}", START, (n, 5)),
-            "attributes": {"ApproximateReceiveCount": str(received), "SentTimestamp": "0"},
-        }
-        for n in (3, 4)
-    ]
-    assert consume(sqs_event(*messages)) == ["message-3", "message-4"]
-    for pause in fake_queue.hidden.values():
-        assert timedelta(minutes=minutes) / 2 <= pause <= timedelta(minutes=minutes)
+    messages = [{"body": envelope((3, 5))}, {"body": envelope((4, 5))}]
+    assert consume(sqs_event(*messages)) == ["message-0", "message-1"]
+    assert list(fake_queue.hidden) == ["handle-0", "handle-1"]
+    assert all(timedelta(minutes=1) <= pause <= timedelta(minutes=2) for pause in fake_queue.hidden.values())
     assert fake_queue.sent_on == {}
     assert hubspot.calls == []
 
@@ -336,95 +276,6 @@ def test_once_the_pair_is_given_back_its_messages_are_run(
 
     assert consume(sqs_event({"body": envelope((3, 5))})) == []
     assert read("message-0").status is Status.COMPLETE
-
-
-# ---------------------------------------------------------------------------------------------- pairs that are verified
-def test_a_pair_that_is_to_be_verified_is_read_and_what_a_late_call_has_undone_is_set_again(
-    functions: Deployment, hubspot: FakeHubSpot, clock: Clock
-) -> None:
-    may_be_undone(hubspot, clock)
-    hubspot.limits[key(3)] = 5  # the older request's call has landed after the younger one's
-
-    assert consume(sqs_event(VERIFICATION)) == []
-
-    assert hubspot.calls == ["read", "create"]
-    assert hubspot.limits == {key(3): 9}
-
-
-def test_a_pair_that_stands_as_it_should_is_read_once(
-    functions: Deployment, hubspot: FakeHubSpot, clock: Clock
-) -> None:
-    may_be_undone(hubspot, clock)
-
-    assert [consume(sqs_event(VERIFICATION)) for _ in range(2)] == [[], []]
-
-    assert hubspot.calls == ["read"]
-    assert production.leases().due("default", clock()) == []
-
-
-def test_what_somebody_else_has_set_is_not_set_again(functions: Deployment, hubspot: FakeHubSpot, clock: Clock) -> None:
-    may_be_undone(hubspot, clock)
-    hubspot.limits[key(3)] = 7
-
-    consume(sqs_event(VERIFICATION))
-
-    assert hubspot.calls == ["read"]
-
-
-def test_a_pair_that_cannot_be_read_is_left_to_the_next_sweep(
-    functions: Deployment, hubspot: FakeHubSpot, clock: Clock
-) -> None:
-    may_be_undone(hubspot, clock)
-    hubspot.reads = [failed(503)]
-
-    assert consume(sqs_event(VERIFICATION)) == []
-
-    assert production.leases().due("default", clock()) == [DEALS_TO_CONTACTS]
-
-
-def test_a_pair_that_another_worker_holds_is_not_verified_and_its_message_does_not_come_back(
-    functions: Deployment, hubspot: FakeHubSpot, clock: Clock
-) -> None:
-    may_be_undone(hubspot, clock)
-    held(DEALS_TO_CONTACTS, clock)
-
-    assert consume(sqs_event(VERIFICATION)) == []
-
-    assert hubspot.calls == []
-
-
-def test_without_the_ledger_a_verification_does_not_come_back(
-    functions: Deployment, hubspot: FakeHubSpot, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def unreachable(*_: object, **__: object) -> None:
-        raise LedgerUnavailable("throttled")
-
-    monkeypatch.setattr(Table, "_call", unreachable)
-
-    assert consume(sqs_event(VERIFICATION)) == []
-
-
-def test_a_verification_for_a_portal_that_is_not_ours_leaves_nothing(
-    functions: Deployment, hubspot: FakeHubSpot
-) -> None:
-    asked = {**VERIFICATION, "messageAttributes": attributes(Verify="nobody#0-3#0-1")}
-
-    assert consume(sqs_event(asked)) == []
-
-    assert hubspot.calls == []
-    assert functions.dynamodb.scan(TableName=functions.table)["Items"] == []
-
-
-def test_a_verification_and_a_request_of_its_pair_share_a_batch(
-    functions: Deployment, hubspot: FakeHubSpot, clock: Clock
-) -> None:
-    may_be_undone(hubspot, clock)
-
-    assert consume(sqs_event(VERIFICATION, {"body": envelope((4, 5))})) == []
-
-    assert hubspot.calls == ["read", "create"]
-    assert read("message-1").status is Status.COMPLETE
-    assert production.ledger().get("message-0") is None
 
 
 def test_an_empty_batch_is_answered(functions: Deployment) -> None:

@@ -1,5 +1,5 @@
-"""The dead-letter queue's entry point: a letter is run alone. One that comes again and again ends FAILED in the ledger,
-and nothing else is touched."""
+"""The dead-letter queue's entry point: what has killed each run ends FAILED in the
+ledger, and nothing else is touched."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from typing import Any
 import pytest
 
 import consumer
-import dead_letters
 import production
 import webhook
 from aws.dynamodb import Table
-from batch_create.handler import run
 from envelopes import from_event
+from ledger.claim import ClaimStatus
 from ledger.items import size
 from ledger.ledger import Ledger
 from model.errors import LedgerUnavailable
@@ -30,136 +29,22 @@ from tests.support.fakes import (
     START,
     Clock,
     FakeHubSpot,
-    FakeQueue,
     answer,
     echo,
     envelope,
     failed,
     in_memory,
-    key,
     request,
 )
+from tests.support.letters import ASKED, BODY, LETTER, left_by_a_run, read, receive, settle
 
-ASKED = request("message-0", (3, 5), (4, 5))
-BODY = json.dumps(envelope((3, 5), (4, 5)))
-LETTER = sqs_event({"body": BODY})
 GIVEN_UP = "given up, as its message killed every function that received it"
-
-
-def receive(event: dict[str, Any], times: int) -> list[str]:
-    """The ids of the messages that the queue keeps, which have been received so often."""
-    records = [
-        {**record, "attributes": {**record["attributes"], "ApproximateReceiveCount": str(times)}}
-        for record in event["Records"]
-    ]
-    answered = dead_letters.handler({"Records": records}, Context(time_left=60_000))
-    return [failure["itemIdentifier"] for failure in answered["batchItemFailures"]]
-
-
-def settle(event: dict[str, Any]) -> list[str]:
-    """The same, for messages that have come too often to be run once more."""
-    return receive(event, dead_letters.RUNS + 1)
-
-
-def read(outcome_id: str = "message-0") -> Outcome:
-    outcome = production.ledger().get(outcome_id)
-    assert outcome is not None
-    return outcome
-
-
-def left_by_a_run(asked: Request = ASKED) -> Outcome:
-    """The outcome after one run of the consumer."""
-    (ran,) = run([asked], 30, production.production())
-    return ran.outcome
 
 
 def has_failed(outcome: Outcome, clock: Clock) -> bool:
     """Whether an outcome is over, and nothing is left in it for a next run."""
     just_now = outcome.finished_at is not None and iso(outcome.finished_at) == iso(clock())
     return outcome.status is Status.FAILED and just_now and outcome.retry_at is None and outcome.doubt is None
-
-
-# -------------------------------------------------------------------------------------------------------- run once more
-@pytest.mark.parametrize("times", range(1, dead_letters.RUNS + 1))
-def test_a_letter_is_run_alone(functions: Deployment, hubspot: FakeHubSpot, times: int) -> None:
-    assert receive(sqs_event({"body": BODY}, {"body": envelope((3, 9))}), times) == []
-
-    assert [read(f"message-{n}").status for n in range(2)] == [Status.COMPLETE] * 2
-    assert hubspot.limits == {key(3): 9, key(4): 5}
-    assert hubspot.calls == ["create"] * 2  # and not in one call
-
-
-def test_a_letter_whose_reader_died_is_read_back_before_it_is_sent(
-    functions: Deployment, hubspot: FakeHubSpot, clock: Clock
-) -> None:
-    production.ledger().claim(ASKED, "worker", START, START + timedelta(seconds=45))
-    clock.advance(600)
-
-    assert receive(LETTER, 1) == []
-
-    assert read().status is Status.COMPLETE
-    assert hubspot.calls[0] == "read"
-
-
-def test_a_letter_that_must_wait_goes_on_in_the_main_queue(
-    functions: Deployment, hubspot: FakeHubSpot, fake_queue: FakeQueue
-) -> None:
-    hubspot.replies = [failed(429)]
-
-    assert receive(LETTER, 1) == []
-
-    assert read().status is Status.DEFERRED
-    assert fake_queue.sent_on == {"message-0": timedelta(seconds=10)}
-
-
-def test_a_letter_that_has_come_often_and_waits_goes_on_as_it_has_killed_nobody(
-    functions: Deployment, hubspot: FakeHubSpot, fake_queue: FakeQueue
-) -> None:
-    hubspot.replies = [failed(429)]
-    waiting = left_by_a_run()
-    assert waiting.status is Status.DEFERRED
-
-    assert settle(LETTER) == []
-
-    assert read() == waiting
-    assert list(fake_queue.sent_on) == ["message-0"]
-
-
-def test_a_letter_that_runs_elsewhere_goes_on_in_the_main_queue(
-    functions: Deployment, fake_queue: FakeQueue, clock: Clock
-) -> None:
-    production.ledger().claim(ASKED, "worker", clock(), clock() + timedelta(seconds=45))
-
-    assert receive(LETTER, 1) == []
-
-    assert read().status is Status.RUNNING
-    assert fake_queue.sent_on == {"message-0": timedelta(seconds=45)}
-
-
-@pytest.mark.parametrize("times", [1, dead_letters.RUNS + 1])
-def test_a_letter_that_cannot_be_sent_on_comes_again(
-    functions: Deployment, hubspot: FakeHubSpot, fake_queue: FakeQueue, times: int
-) -> None:
-    hubspot.replies = [failed(429)]
-    left_by_a_run()
-    fake_queue.broken = True
-
-    assert receive(LETTER, times) == ["message-0"]
-
-
-def test_a_letter_without_the_ledger_comes_again_and_is_not_given_up(
-    functions: Deployment, hubspot: FakeHubSpot, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def unreachable(*_: object, **__: object) -> None:
-        raise LedgerUnavailable("throttled")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Table, "_call", unreachable)
-        assert [receive(LETTER, times) for times in (1, dead_letters.RUNS + 1)] == [["message-0"]] * 2
-
-    assert hubspot.calls == []
-    assert receive(LETTER, 2) == []
-    assert read().status is Status.COMPLETE
 
 
 # ------------------------------------------------------------------------------------------------ what the ledger holds
@@ -206,14 +91,12 @@ def test_a_queued_request_with_a_doubt_that_killed_its_readers_is_unconfirmed_an
     assert "may have been sent" in (read().inputs[1].message or "")
 
 
-def test_a_request_that_somebody_still_runs_is_kept_until_its_lease_ends(functions: Deployment, clock: Clock) -> None:
-    claim = production.ledger().claim(ASKED, "worker", START, START + timedelta(seconds=45))
-
-    assert settle(LETTER) == ["message-0"]
-    assert read() == claim.outcome
-
+def test_a_request_that_killed_its_workers_may_have_been_sent(functions: Deployment, clock: Clock) -> None:
+    production.ledger().claim(ASKED, "worker", START, START + timedelta(seconds=45))
     clock.advance(46)
+
     assert settle(LETTER) == []
+
     assert has_failed(read(), clock)
     assert read().received == BODY
     # Its worker died without a word, and may have sent everything.
@@ -234,15 +117,13 @@ def test_a_worker_that_was_given_up_cannot_settle_any_more(functions: Deployment
 def test_a_request_that_is_taken_up_at_the_same_moment_is_kept(
     functions: Deployment, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    production.ledger().accept(ASKED, START)
-    update = Table.update
+    fail = Ledger.fail
 
-    def after_another(self: Table, *arguments: Any, **rest: Any) -> Any:
-        monkeypatch.setattr(Table, "update", update)
-        production.ledger().claim(ASKED, "worker", START, START + timedelta(seconds=45))
-        return update(self, *arguments, **rest)
+    def after_another(self: Ledger, *arguments: Any) -> ClaimStatus:
+        self.claim(ASKED, "worker", clock(), clock() + timedelta(seconds=45))
+        return fail(self, *arguments)
 
-    monkeypatch.setattr(Table, "update", after_another)
+    monkeypatch.setattr(Ledger, "fail", after_another)
 
     assert settle(LETTER) == ["message-0"]
     assert read().status is Status.RUNNING
@@ -399,10 +280,10 @@ def test_without_the_ledger_the_queue_keeps_the_message(
 def test_messages_of_a_batch_do_not_touch_each_other(functions: Deployment, clock: Clock) -> None:
     production.ledger().claim(request("message-1", (3, 5)), "worker", clock(), clock() + timedelta(seconds=45))
 
-    kept = settle(sqs_event({"body": "{"}, {"body": envelope((3, 5))}, {"body": envelope((3, 5))}))
+    kept = receive(sqs_event({"body": "{"}, {"body": envelope((3, 5))}, {"body": envelope((3, 5))}))
 
-    assert kept == ["message-1"]
-    assert [read(f"message-{n}").status for n in range(3)] == [Status.FAILED, Status.RUNNING, Status.FAILED]
+    assert kept == []
+    assert [read(f"message-{n}").status for n in range(3)] == [Status.FAILED, Status.RUNNING, Status.COMPLETE]
 
 
 def test_a_verification_that_was_given_up_is_left_as_the_sweep_asks_again(
@@ -427,16 +308,15 @@ def test_a_rules_event_that_lacks_its_id_is_no_request(functions: Deployment) ->
     assert read().status is Status.FAILED
 
 
-@pytest.mark.parametrize("times", [1, dead_letters.RUNS + 1])
 @pytest.mark.parametrize("status", [Status.COMPLETE, Status.DEFERRED])
 def test_a_dead_letter_whose_key_belongs_to_another_request_is_kept_as_its_own_and_leaves_the_other_alone(
-    functions: Deployment, hubspot: FakeHubSpot, status: Status, times: int
+    functions: Deployment, hubspot: FakeHubSpot, status: Status
 ) -> None:
     hubspot.replies = [failed(429)] if status is Status.DEFERRED else []
     other = left_by_a_run(request("m-9", (3, 5), idempotencyKey="k"))
     assert other.status is status
 
-    assert receive(sqs_event({"body": envelope((3, 6), idempotencyKey="k")}), times) == []
+    assert receive(sqs_event({"body": envelope((3, 6), idempotencyKey="k")})) == []
 
     assert read(other.id) == other
     assert read("message-0").status is Status.FAILED

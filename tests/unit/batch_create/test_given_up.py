@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from ledger.replay import replay
-from model.outcomes import Result, Status
+from model.outcomes import Result, Status, Trigger
 from tests.support.fakes import START, FakeHubSpot, Service, failed, key, request
 
 HOUR = timedelta(hours=1)
@@ -47,6 +47,16 @@ def test_given_a_message_that_waited_for_the_ledger_its_time_counts_from_when_th
     assert scene.run(asked)[0].status is Status.DEFERRED
 
     scene.clock.advance(2 * 3600)
+    assert scene.run(asked)[0].status is Status.FAILED
+
+
+def test_given_a_request_by_http_that_was_queued_for_long_its_time_counts_from_when_it_was_asked_for() -> None:
+    scene = service(FakeHubSpot(replies=[failed(423)] * 99))
+    asked = replace(request("m-1", (3, 5), at=START), trigger=Trigger.WEBHOOK)
+    scene.ledger.accept(asked, START)
+
+    scene.clock.time = START + 240 * HOUR
+
     assert scene.run(asked)[0].status is Status.FAILED
 
 

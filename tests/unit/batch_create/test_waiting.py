@@ -244,6 +244,24 @@ def test_given_many_requests_whose_pair_stays_held_the_ledger_accepts_them_and_t
     assert scene.hubspot.calls == ["create"]
 
 
+@pytest.mark.parametrize(("waited", "pause"), [(1, 2), (30, 30), (3_600, 60)])
+def test_given_requests_that_were_carried_on_the_pause_is_longer_the_longer_they_have_waited(
+    waited: int, pause: int
+) -> None:
+    scene = Scene(FakeHubSpot(replies=[failed(477, retry_after=60)]))
+    queued, deferred = replace(OLDER, outcome_id="m-1"), replace(OTHER, outcome_id="m-3")
+    (after,) = scene.run(deferred)
+    assert after.retry_at is not None
+    scene.ledger.accept(queued, scene.clock())
+    scene.clock.time = max(after.retry_at, queued.requested_at) + waited * SECOND
+    scene.hold()
+
+    for claim in scene.wait(queued, deferred):
+        assert claim.lease_until is not None
+        left = (claim.lease_until - scene.clock()).total_seconds()
+        assert pause <= left <= 60
+
+
 def test_given_requests_of_a_held_pair_that_the_ledger_knows_each_is_told_how_it_stands() -> None:
     scene = Scene(FakeHubSpot(replies=[failed(477, retry_after=3600)]))
     (deferred,) = scene.run(OLDER)
