@@ -62,10 +62,10 @@ class Waiting:
             waited += pause
             denied = self._look(denied)
             looks *= GROWS_URGENT if urgent else GROWS  # each look costs a call of the ledger
-        for requests in denied.values():
-            self._claiming.accept([each for each in requests if each.id not in self._claiming.known], self._pause)
-            for claimed in self._claiming.own(requests):
-                self._put_back(claimed)
+        left = [request for requests in denied.values() for request in requests]
+        self._claiming.accept([each for each in left if each.id not in self._claiming.known], self._pause)
+        for claimed in self._claiming.own(left):
+            self._put_back(claimed)
 
     def has_kept(self, wanted: Wanted, request: ClaimedRequest) -> bool:
         """Whether a claimed request is still this run's, once its pair is: a holder before may have run it."""

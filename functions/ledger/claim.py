@@ -74,14 +74,13 @@ class Claims:
         return Claim(ClaimStatus.CLAIMED, outcome)
 
     def accept_new(self, requests: Sequence[Request], now: datetime) -> list[Claim | None]:
-        """Write those requests as QUEUED that the ledger does not know yet, in as few writes as DynamoDB allows. None
-        for the others and for failed writes: `accept` is for these."""
-        outcomes = {each.id: new_outcome(each, Status.QUEUED) for each in requests if each.outcome_id is None}
-        items = [self._item(outcomes[each.id], now, each) for each in requests if each.outcome_id is None]
-        written = dict(zip(outcomes, self._table.write_many([Put(item) for item in items]), strict=True))
+        """Write requests as QUEUED, in as few writes as DynamoDB allows. None for those that the ledger knows already,
+        and for failed writes: `accept` is for these."""
+        items = [self._item(new_outcome(each, Status.QUEUED), now, each) for each in requests]
+        written = self._table.write_many([Put(item) for item in items])
         return [
-            Claim(ClaimStatus.CLAIMED, outcomes[each.id]) if each.id in written and written[each.id].done else None
-            for each in requests
+            Claim(ClaimStatus.CLAIMED, to_outcome(item)) if each.done else None
+            for item, each in zip(items, written, strict=True)
         ]
 
     def standing(self, requests: Sequence[Request]) -> list[Claim | None]:
