@@ -9,6 +9,7 @@ gc.disable()  # until all is imported: none of it is garbage, and looking for so
 
 from typing import TYPE_CHECKING, Any
 
+from aws.sqs import Carried
 from batch_create.handler import run
 from envelopes import Message, attribute, from_event, from_message, is_event, sent_at, to_verify, unreadable
 from ledger.claim import Claim, ClaimStatus
@@ -74,7 +75,7 @@ def _run(message: Message, context: LambdaContext) -> bool | None:
         logger.info("dead letter run", outcome_id=request.id, status=claim.outcome.status)
     if claim.claim_status is ClaimStatus.LEDGER_UNAVAILABLE:
         return False
-    return claim.outcome.status.final or all(queue().hand_over_many([(request, _due(claim))], now()))
+    return claim.outcome.status.final or all(queue().hand_over([Carried(request, _due(claim), claim.fence)], now()))
 
 
 def _due(claim: Claim) -> datetime:

@@ -83,7 +83,7 @@ def _verify(portal: str, pair: Pair) -> int:
 
 def _continue(outcome: Outcome) -> int:
     # Sent before it is noted: a crash between the two sends it twice; the other way round it is never sent.
-    queue().send(continued(outcome), now())
+    queue().send(continued(outcome))
     ledger().swept(outcome, now())
     logger.warning("outcome swept", outcome_id=outcome.id, status=outcome.status)
     count("SweptOutcomes")

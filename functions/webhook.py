@@ -15,8 +15,9 @@ from api import response
 from api.clients import Client
 from api.query import page_token, permitted_filter, wants_all
 from api.request import batch_request, prefers_async, require_known
+from aws.sqs import Carried
 from batch_create.handler import run
-from ledger.claim import ClaimStatus
+from ledger.claim import Claim, ClaimStatus
 from ledger.replay import NotReplayable, replay
 from model.contract import DEFAULT_PORTAL
 from model.outcomes import ID, Outcome, Request
@@ -60,7 +61,7 @@ def batch_create(version: str, from_type: str, to_type: str, portal: str = DEFAU
     seconds = min(left, app.lambda_context.get_remaining_time_in_millis() / 1000 - RESERVE)
     (claim,) = run([request], seconds, production())
     if claim.claim_status is ClaimStatus.CLAIMED and not claim.outcome.status.final:
-        queue().hand_over(request, now(), claim.outcome.retry_at)
+        _hand_over(request, claim)
         return response.accepted(claim.outcome, now())
     return response.concluded(claim, now(), _correlation_id())
 
@@ -84,7 +85,7 @@ def replay_outcome(outcome_id: str) -> Response[str]:
         raise NotReplayable(f"it was replayed before, for other inputs: replay outcome {request.id} instead")
     ledger().link(outcome, request.id)
     if claim.claim_status in QUEUEABLE:
-        queue().hand_over(request, now())
+        _hand_over(request, claim)
     return response.accepted(claim.outcome, now(), replayed=claim.claim_status is not ClaimStatus.CLAIMED)
 
 
@@ -114,11 +115,14 @@ def _outcome(outcome_id: str, client: Client) -> Outcome:
 
 
 def _accept(request: Request) -> Response[str]:
-    claim = ledger().accept(request, now())
-    if claim.claim_status not in QUEUEABLE:
+    if (claim := ledger().accept(request, now())).claim_status not in QUEUEABLE:
         return response.concluded(claim, now(), _correlation_id())
-    queue().hand_over(request, now())
+    _hand_over(request, claim)
     return response.accepted(claim.outcome, now(), preferred=True)
+
+
+def _hand_over(request: Request, claim: Claim) -> None:
+    queue().hand_over([Carried(request, claim.outcome.retry_at or now(), claim.fence)], now())
 
 
 def _correlation_id() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from math import ceil
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
 
 OUTCOME_ID = "OutcomeId"  # message attribute: the outcome that a message continues
+CLAIMS = "Claims"  # message attribute: how often the outcome had been claimed when the message was sent
 VERIFY = "Verify"  # message attribute: the portal and the pair that is to be read, joined by #
 LONGEST_DELAY = 900  # seconds; SQS's maximum for a message's DelaySeconds
 # Seconds. SQS allows 43,200 in all from the receipt on, and a message has been in a function for up to 15 minutes.
@@ -30,6 +31,15 @@ BYTES_IN_ONE_CALL = 262_144  # of messages together; SQS's maximum of old, and a
 Sending = dict[str, Any]  # a message's parameters of SendMessage
 
 
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A request that the ledger keeps, on its way on: to be run at `not_before`, and claimed so often before."""
+
+    request: Request
+    not_before: datetime
+    claims: int
+
+
 class Queue:
     """Sends requests to the main queue and postpones messages in it. Raises QueueUnavailable, but for `hand_over`."""
 
@@ -37,35 +47,35 @@ class Queue:
         self._client = client
         self._url = url
 
-    def send(self, request: Request, now: datetime, not_before: datetime | None = None) -> None:
-        """Send a request under its outcome's id, to be run at `not_before` or after SQS's longest delay."""
-        self._send(_of_request(request, now, not_before or now))
+    def send(self, request: Request) -> None:
+        """Send a request under its outcome's id, to be run at once, however often it was claimed before."""
+        self._send(_message(request, {OUTCOME_ID: request.id}, 0))
 
-    def hand_over(self, request: Request, now: datetime, not_before: datetime | None = None) -> None:
-        """Send a request that the ledger keeps. If SQS does not take it, the sweep sends it later."""
-        self.hand_over_many([(request, not_before or now)], now)
-
-    def hand_over_many(
-        self,
-        requests: Sequence[tuple[Request, datetime]],
-        now: datetime,
-        has_time: Callable[[], bool] = lambda: True,
+    def hand_over(
+        self, carried: Sequence[Carried], now: datetime, has_time: Callable[[], bool] = lambda: True
     ) -> list[bool]:
-        """Send requests that the ledger keeps, each to be run at its time, in as few calls as SQS allows, for as long
-        as there is time. Returns for each whether SQS has taken it."""
-        messages = [_of_request(request, now, not_before) for request, not_before in requests]
+        """Send requests that the ledger keeps, in as few calls as SQS allows, and for as long as there is time. Returns
+        for each whether SQS has taken it. If it has not, and nobody else sends it, the sweep does, later."""
+        messages = [
+            _message(
+                each.request,
+                {OUTCOME_ID: each.request.id, CLAIMS: str(each.claims)},
+                _seconds(now, each.not_before, LONGEST_DELAY),
+            )
+            for each in carried
+        ]
         taken: list[bool] = []
         for some in _together(messages):
             taken += self._send_many(some) if has_time() else [False] * len(some)
-        for (request, _), done in zip(requests, taken, strict=True):
+        for each, done in zip(carried, taken, strict=True):
             if not done:
-                logger.error("request not queued", outcome_id=request.id)
+                logger.error("request not queued", outcome_id=each.request.id)
                 count("NotQueued")
         return taken
 
     def send_verification(self, portal: str, pair: Pair) -> None:
         """Ask for a reading of a pair."""
-        self._send(_message(portal, "a pair to be verified", 0, {VERIFY: f"{portal}#{pair}"}))
+        self._send(_sending(portal, "a pair to be verified", {VERIFY: f"{portal}#{pair}"}, 0))
 
     def _send(self, message: Sending) -> None:
         try:
@@ -106,13 +116,13 @@ class Queue:
             raise QueueUnavailable(f"{len(failures)} messages could not be postponed ({codes})")
 
 
-def _of_request(request: Request, now: datetime, not_before: datetime) -> Sending:
+def _message(request: Request, attributes: Mapping[str, str], delay: int) -> Sending:
     envelope = replace(request.envelope, idempotency_key=None)
     body = json.dumps(envelope.as_json(), ensure_ascii=False, separators=(",", ":"))
-    return _message(envelope.portal, body, _seconds(now, not_before, LONGEST_DELAY), {OUTCOME_ID: request.id})
+    return _sending(envelope.portal, body, attributes, delay)
 
 
-def _message(portal: str, body: str, delay: int, attributes: Mapping[str, str]) -> Sending:
+def _sending(portal: str, body: str, attributes: Mapping[str, str], delay: int) -> Sending:
     return {
         "MessageBody": body,
         "DelaySeconds": delay,

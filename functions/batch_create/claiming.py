@@ -38,7 +38,9 @@ class Claiming:
     def answers(self) -> dict[str, Claim]:
         """Each request's claim, with its outcome as it was settled."""
         return {
-            outcome_id: Claim(ClaimStatus.CLAIMED, each.outcome) if isinstance(each, ClaimedRequest) else each
+            outcome_id: Claim(ClaimStatus.CLAIMED, each.outcome, each.fence)
+            if isinstance(each, ClaimedRequest)
+            else each
             for outcome_id, each in self.known.items()
         }
 
@@ -81,7 +83,7 @@ class Claiming:
             self.one(request)
         return taken
 
-    def accept(self, requests: Sequence[Request], pause: Callable[[Outcome], timedelta]) -> None:
+    def accept(self, requests: Sequence[Request], pause: Callable[[Claim], timedelta]) -> None:
         """Let the ledger know of requests that are not run now: their age is fixed then. What could be run at once is
         to come again after a pause."""
         now = self._deps.clock()
@@ -96,10 +98,10 @@ class Claiming:
             # Nor can it be asked about the others: each call takes seconds to fail.
             self.ledger_unavailable(requests, error)
 
-    def _come_again(self, request: Request, claim: Claim, pause: Callable[[Outcome], timedelta]) -> None:
+    def _come_again(self, request: Request, claim: Claim, pause: Callable[[Claim], timedelta]) -> None:
         now, due = self._deps.clock(), claim.lease_until or claim.outcome.retry_at
         if not claim.outcome.status.final and (due is None or due < now):
-            claim = replace(claim, lease_until=now + pause(claim.outcome))
+            claim = replace(claim, lease_until=now + pause(claim))
         self.known[request.id] = claim
 
     def ledger_unavailable(self, requests: Iterable[Request], error: LedgerUnavailable) -> None:

@@ -13,7 +13,7 @@ from batch_create.dependencies import Dependencies
 from ledger.claim import Claim, ClaimStatus
 from ledger.leases import Wanted
 from model.errors import LedgerUnavailable
-from model.outcomes import Outcome, Request, Status
+from model.outcomes import Request, Status
 from runtime.telemetry import logger
 
 LONGEST = 5.0  # seconds that a run waits in all for pairs that other workers hold
@@ -103,15 +103,17 @@ class Waiting:
             logger.warning("not looked at", outcome_id=request.outcome.id, error=str(error))
             return WaitStatus.HELD
         if outcome.status is not Status.RUNNING:
-            self._claiming.known[outcome.id] = Claim(ClaimStatus.CLAIMED, outcome)
+            self._claiming.known[outcome.id] = Claim(ClaimStatus.CLAIMED, outcome, fence)
             return WaitStatus.DONE
         if fence != request.fence:
             return WaitStatus.ADOPTED
         return WaitStatus.FREE if free else WaitStatus.HELD
 
-    def _pause(self, outcome: Outcome) -> timedelta:
-        """Longer for what has waited for its pair for longer."""
-        waited = self._deps.clock() - (outcome.retry_at or outcome.requested_at)
+    def _pause(self, claim: Claim) -> timedelta:
+        """Longer for what has waited for its pair for longer, and short for what the ledger has only just heard of."""
+        if claim.claim_status is ClaimStatus.CLAIMED:
+            return COMES_AGAIN
+        waited = self._deps.clock() - (claim.outcome.retry_at or claim.outcome.requested_at)
         return min(LONGEST_PAUSE, max(COMES_AGAIN, waited))
 
     def _put_back(self, claimed: ClaimedRequest) -> None:
@@ -123,4 +125,6 @@ class Waiting:
             logger.warning("not put back", outcome_id=outcome.id, error=str(error))
         pause = min(LONGEST_PAUSE, COMES_AGAIN * 2 ** min(outcome.waits or 0, 10))
         queued = replace(outcome, status=Status.QUEUED)
-        self._claiming.known[outcome.id] = Claim(ClaimStatus.CLAIMED, queued, lease_until=self._deps.clock() + pause)
+        self._claiming.known[outcome.id] = Claim(
+            ClaimStatus.CLAIMED, queued, claimed.fence, lease_until=self._deps.clock() + pause
+        )

@@ -248,12 +248,12 @@ def _adoptable(item: Item, orphans: Collection[str], fences: Mapping[str, int], 
 
 def claim_status(request: Request, item: Item) -> Claim:
     """The answer of an item that is there to a worker that wants its request."""
-    outcome = to_outcome(item)
+    outcome, fence = to_outcome(item), item.get("fence", 0)
     asked = {request.fingerprint, request.fingerprint_as_spelt}
     if asked.isdisjoint((item.get("fingerprint"), item.get("fingerprintAsSpelt"))):
-        return Claim(ClaimStatus.KEY_REUSED, outcome)
+        return Claim(ClaimStatus.KEY_REUSED, outcome, fence)
     if outcome.status.final:
-        return Claim(ClaimStatus.FINAL, outcome)
+        return Claim(ClaimStatus.FINAL, outcome, fence)
     if outcome.status is Status.RUNNING:
-        return Claim(ClaimStatus.LEASED, outcome, lease_until=datetime.fromisoformat(item["leaseUntil"]))
-    return Claim(ClaimStatus.DEFERRED if outcome.retry_at else ClaimStatus.QUEUED, outcome)
+        return Claim(ClaimStatus.LEASED, outcome, fence, lease_until=datetime.fromisoformat(item["leaseUntil"]))
+    return Claim(ClaimStatus.DEFERRED if outcome.retry_at else ClaimStatus.QUEUED, outcome, fence)

@@ -136,7 +136,7 @@ def acknowledge_before_it_is_settled(put: Put) -> None:
 
 @bug(1)
 def send_on_what_the_ledger_does_not_know(put: Put) -> None:
-    put(redelivery, "_is_carried_on", lambda claim, due, now: True)
+    put(redelivery, "BY_ITSELF", ())
 
 
 @bug(1)
@@ -235,7 +235,7 @@ def take_the_later_number_for_the_earlier_one(put: Put) -> None:
 @bug(3)
 def lose_the_earlier_of_two_requests_for_a_limit(put: Put) -> None:
     sweep_nothing(put)  # else the sweep would make it good
-    begin, again = PairRun.__init__, consumer.try_again
+    begin, again = PairRun.__init__, redelivery.try_again
 
     def forgetful(self: PairRun, requests: Any, *rest: Any) -> None:
         newest = {frozenset(item.key for item in request.outcome.inputs): request for request in requests}

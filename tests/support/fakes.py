@@ -10,6 +10,7 @@ from itertools import count
 from typing import Any
 
 from aws.dynamodb import Table
+from aws.sqs import Carried
 from batch_create.dependencies import Dependencies
 from batch_create.handler import run
 from hubspot_api.client import Answer
@@ -182,16 +183,13 @@ class FakeQueue:
         self.hidden: dict[str, timedelta] = {}
         self.broken = False
 
-    def hand_over_many(
-        self,
-        requests: Sequence[tuple[Request, datetime]],
-        now: datetime,
-        has_time: Callable[[], bool] = lambda: True,
+    def hand_over(
+        self, carried: Sequence[Carried], now: datetime, has_time: Callable[[], bool] = lambda: True
     ) -> list[bool]:
         taken = has_time() and not self.broken
         if taken:
-            self.sent_on |= {request.id: until - now for request, until in requests}
-        return [taken] * len(requests)
+            self.sent_on |= {each.request.id: each.not_before - now for each in carried}
+        return [taken] * len(carried)
 
     def postpone(self, waiting: dict[str, datetime], now: datetime) -> None:
         if self.broken:

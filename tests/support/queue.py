@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 import consumer
+from aws.sqs import Queue
 from model.errors import QueueUnavailable
 from tests.support.aws import Deployment
 from tests.support.events import Context, attributes, sqs_event
@@ -12,8 +15,8 @@ from tests.support.events import Context, attributes, sqs_event
 
 def consume(message: dict[str, Any]) -> list[dict[str, str]]:
     """Deliver a message of the queue to its consumer, as SQS would."""
-    outcome_id = message["MessageAttributes"]["OutcomeId"]["StringValue"]
-    record = {"body": message["Body"], "messageAttributes": attributes(OutcomeId=outcome_id)}
+    told = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
+    record = {"body": message["Body"], "messageAttributes": attributes(**told)}
     answered: dict[str, list[dict[str, str]]] = consumer.handler(sqs_event(record), Context(time_left=60_000))
     return answered["batchItemFailures"]
 
@@ -24,6 +27,11 @@ def deliver(deployment: Deployment) -> None:
         assert consume(message) == []
 
 
-def takes_nothing(*_: object) -> None:
-    """In the place of `Queue.send`, where SQS cannot be reached."""
-    raise QueueUnavailable("no queue")
+def takes_nothing(patch: pytest.MonkeyPatch) -> None:
+    """Let the queue be one that cannot be reached."""
+
+    def unreachable(*_: object) -> None:
+        raise QueueUnavailable("no queue")
+
+    patch.setattr(Queue, "_send", unreachable)
+    patch.setattr(Queue, "_send_many", lambda self, messages: [False] * len(messages))

@@ -92,6 +92,20 @@ def test_good_and_bad_messages_of_a_batch_do_not_touch_each_other(
     assert fake_queue.sent_on == {"message-1": timedelta(seconds=2)}
 
 
+def test_a_copy_of_a_message_whose_request_goes_on_in_another_one_is_acknowledged(
+    functions: Deployment, hubspot: FakeHubSpot, fake_queue: FakeQueue
+) -> None:
+    hubspot.replies = [failed(477, retry_after=600)]
+    message = sqs_event({"body": envelope((3, 5))})
+    assert consume(message) == []
+    fake_queue.sent_on.clear()
+
+    assert consume(message) == []
+
+    assert (fake_queue.sent_on, fake_queue.hidden) == ({}, {})
+    assert read("message-0").status is Status.DEFERRED
+
+
 def test_of_several_messages_of_one_request_that_must_wait_one_is_sent_on(
     functions: Deployment, hubspot: FakeHubSpot, fake_queue: FakeQueue
 ) -> None:
@@ -123,13 +137,13 @@ def test_a_misconfigured_portal_defers_its_messages(
     assert "hubspot-association-limits/portals/default" in (read("message-0").reason or "")
 
 
-def test_a_request_that_runs_elsewhere_is_sent_on_until_the_lease_ends(
+def test_a_message_whose_request_runs_elsewhere_waits_for_the_lease(
     functions: Deployment, hubspot: FakeHubSpot, fake_queue: FakeQueue, clock: Clock
 ) -> None:
     production.ledger().claim(request("message-0", (3, 5)), "worker", clock(), clock() + timedelta(seconds=50))
 
-    assert consume(sqs_event({"body": envelope((3, 5))})) == []
-    assert fake_queue.sent_on == {"message-0": timedelta(seconds=50)}
+    assert consume(sqs_event({"body": envelope((3, 5))})) == ["message-0"]
+    assert fake_queue.hidden == {"handle-0": timedelta(seconds=50)}
     assert hubspot.calls == []
 
 
@@ -141,6 +155,7 @@ def test_a_message_that_comes_long_before_its_time_is_hidden_until_then_and_not_
     assert consume(message) == ["message-0"]
     before = read("message-0")
 
+    message["Records"][0]["attributes"]["ApproximateReceiveCount"] = "2"
     for _ in range(3):
         clock.advance(600)
         assert consume(message) == ["message-0"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,10 @@ def test_a_letter_is_run_alone_whatever_its_receives_and_though_it_has_killed_a_
     functions: Deployment, hubspot: FakeHubSpot, kills: int
 ) -> None:
     often = {"ApproximateReceiveCount": "51", "SentTimestamp": "1795424400000"}
-    letters = [{"body": BODY, "attributes": often}, {"body": envelope((3, 9)), "attributes": often}]
+    letters: list[dict[str, Any]] = [
+        {"body": BODY, "attributes": often},
+        {"body": envelope((3, 9)), "attributes": often},
+    ]
 
     assert settle(sqs_event(*letters), kills) == []
 

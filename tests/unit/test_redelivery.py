@@ -13,18 +13,27 @@ from envelopes import Message
 from ledger.claim import Claim, ClaimStatus
 from model.outcomes import Request, Status, new_outcome
 from redelivery import try_again
-from tests.support.events import sqs_event
+from tests.support.events import attributes, sqs_event
 from tests.support.fakes import START, FakeQueue, envelope, request
 
 Unfinished = tuple[Message, Request, Claim]
 
 
-def waiting(message_id: str, asked: Request, status: ClaimStatus, seconds: float, receives: int = 1) -> Unfinished:
-    """A message whose request must wait for so many seconds."""
+def waiting(
+    message_id: str,
+    asked: Request,
+    status: ClaimStatus,
+    seconds: float,
+    receives: int = 1,
+    fence: int = 0,
+    **sent_with: str,
+) -> Unfinished:
+    """A message, with these attributes, whose request must wait for so many seconds and was claimed `fence` times."""
     told = {"ApproximateReceiveCount": str(receives), "SentTimestamp": "0"}
-    (message,) = sqs_event({"body": envelope((3, 5)), "messageId": message_id, "attributes": told})["Records"]
-    claim = Claim(status, new_outcome(asked, Status.DEFERRED), lease_until=START + timedelta(seconds=seconds))
-    return {**message, "receiptHandle": f"handle of {message_id}"}, asked, claim
+    message = {"body": envelope((3, 5)), "messageId": message_id, "attributes": told}
+    (record,) = sqs_event({**message, "messageAttributes": attributes(**sent_with)})["Records"]
+    claim = Claim(status, new_outcome(asked, Status.DEFERRED), fence, lease_until=START + timedelta(seconds=seconds))
+    return {**record, "receiptHandle": f"handle of {message_id}"}, asked, claim
 
 
 def again(queue: FakeQueue, unfinished: Sequence[Unfinished], *, in_time: bool = True) -> list[str]:
@@ -50,7 +59,7 @@ def test_what_the_ledger_knows_is_sent_on_if_sqs_can_delay_it_for_so_long(
     assert returned == (["m-1"] if hidden else [])
 
 
-@pytest.mark.parametrize("status", [ClaimStatus.CLAIMED, ClaimStatus.QUEUED, ClaimStatus.LEASED, ClaimStatus.DEFERRED])
+@pytest.mark.parametrize("status", [ClaimStatus.CLAIMED, ClaimStatus.QUEUED, ClaimStatus.DEFERRED])
 def test_what_the_ledger_knows_is_sent_on_however_it_stands(status: ClaimStatus) -> None:
     queue = FakeQueue()
 
@@ -68,6 +77,47 @@ def test_what_the_ledger_could_not_be_asked_about_comes_again_by_itself_later_an
     assert again(queue, [unknown]) == ["m-1"]
 
     assert (queue.sent_on, queue.hidden) == ({}, {"handle of m-1": timedelta(minutes=minutes)})
+
+
+def test_what_another_worker_runs_comes_again_by_itself_when_its_claim_has_ended() -> None:
+    queue = FakeQueue()
+
+    assert again(queue, [waiting("m-1", request("m-1", (3, 5)), ClaimStatus.LEASED, 40)]) == ["m-1"]
+    assert (queue.sent_on, queue.hidden) == ({}, {"handle of m-1": timedelta(seconds=40)})
+
+
+@pytest.mark.parametrize("seconds", [9, 9_999])
+@pytest.mark.parametrize(
+    ("status", "fence", "receives", "sent_with", "overtaken"),
+    [
+        # Sent when it had been claimed four times, and claimed since from another message.
+        (ClaimStatus.DEFERRED, 5, 1, {"OutcomeId": "o", "Claims": "4"}, True),
+        (ClaimStatus.QUEUED, 5, 1, {"OutcomeId": "o", "Claims": "4"}, True),
+        (ClaimStatus.DEFERRED, 4, 1, {"OutcomeId": "o", "Claims": "4"}, False),
+        # Received before: that reader may have claimed it, and died before it sent it on.
+        (ClaimStatus.DEFERRED, 5, 2, {"OutcomeId": "o", "Claims": "4"}, False),
+        (ClaimStatus.DEFERRED, 6, 2, {"OutcomeId": "o", "Claims": "4"}, True),
+        # Run just now: then it goes on from here.
+        (ClaimStatus.CLAIMED, 5, 1, {"OutcomeId": "o", "Claims": "4"}, False),
+        # As its sender has sent it, so it had never been claimed.
+        (ClaimStatus.DEFERRED, 1, 1, {}, True),
+        (ClaimStatus.DEFERRED, 1, 2, {}, False),
+        (ClaimStatus.DEFERRED, 2, 2, {}, True),
+        # From the sweep, from the version before, or from a stranger.
+        (ClaimStatus.DEFERRED, 5, 1, {"OutcomeId": "o"}, False),
+        (ClaimStatus.DEFERRED, 5, 1, {"OutcomeId": "o", "Claims": "four"}, False),
+    ],
+)
+def test_a_message_is_done_with_when_its_request_was_run_from_another_one_since(
+    status: ClaimStatus, fence: int, receives: int, sent_with: dict[str, str], overtaken: bool, seconds: float
+) -> None:
+    queue = FakeQueue()
+    message = waiting("m-1", request("m-1", (3, 5)), status, seconds, receives, fence, **sent_with)
+
+    returned = again(queue, [message])
+
+    assert bool(returned or queue.sent_on) is not overtaken
+    assert bool(returned) is (seconds > 900 and not overtaken)
 
 
 def test_of_several_messages_of_one_request_one_is_sent_on() -> None:

@@ -10,9 +10,10 @@ import pytest
 import production
 import scheduled
 import sweep
-from aws.sqs import Queue
+from aws.dynamodb import Table
 from ledger.leases import Wanted
 from model.contract import ContractError
+from model.errors import LedgerUnavailable, QueueUnavailable
 from model.outcomes import Outcome, Trigger
 from model.pair import Pair
 from tests.support.aws import Deployment
@@ -114,7 +115,7 @@ def test_what_cannot_be_queued_is_kept_by_the_ledger_and_sent_by_the_sweep(
 ) -> None:
     hubspot.replies = [failed(429)]
     with monkeypatch.context() as broken:
-        broken.setattr(Queue, "send", takes_nothing)
+        takes_nothing(broken)
         waits = invoke(envelope((3, 5)))
     assert waits["status"] == "DEFERRED"
     clock.advance(3600)
@@ -123,6 +124,25 @@ def test_what_cannot_be_queued_is_kept_by_the_ledger_and_sent_by_the_sweep(
 
     deliver(functions)
     assert invoke(envelope((3, 5))) == waits | {"status": "COMPLETE"}
+
+
+@pytest.mark.parametrize("queue", [True, False])
+def test_without_the_ledger_the_queue_keeps_a_request_and_without_both_lambda_is_to_try_again(
+    functions: Deployment, hubspot: FakeHubSpot, monkeypatch: pytest.MonkeyPatch, queue: bool
+) -> None:
+    def unreachable(*_: object, **__: object) -> None:
+        raise LedgerUnavailable("throttled")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Table, "_call", unreachable)
+        if queue:
+            assert invoke(envelope((3, 5)))["status"] == "DEFERRED"
+        else:
+            takes_nothing(broken)
+            with pytest.raises(QueueUnavailable, match="Lambda is to try again"):
+                invoke(envelope((3, 5)))
+
+    assert hubspot.calls == []
 
 
 def test_a_key_that_belongs_to_another_request_fails_the_invocation(functions: Deployment) -> None:

@@ -10,11 +10,9 @@ from typing import Any
 import pytest
 
 import consumer
-import dead_letters
 import production
 import sweep
 import webhook
-from aws.sqs import Queue
 from hubspot_api.client import Answer
 from ledger.ledger import Ledger
 from ledger.replay import replay as as_request
@@ -81,8 +79,9 @@ def unconfirmed(hubspot: FakeHubSpot) -> str:
 
 
 def given_up(hubspot: FakeHubSpot) -> str:
-    dead_letters.handler(sqs_event({"body": envelope((3, 5), (4, 5))}), Context())
-    return "message-0"
+    asked = request("message-0", (3, 5), (4, 5))
+    production.ledger().fail(asked, "given up", "", production.now())
+    return asked.id
 
 
 def given_up_in_doubt(hubspot: FakeHubSpot) -> str:
@@ -373,7 +372,7 @@ def test_a_replay_that_could_not_be_queued_runs_all_the_same(
 ) -> None:
     old_id = partial(hubspot)
     with monkeypatch.context() as broken:
-        broken.setattr(Queue, "send", takes_nothing)
+        takes_nothing(broken)
         status, body, _ = replay(old_id)
     assert (status, body["status"]) == (202, "PENDING")
     new_id = read(old_id).replayed_by or ""

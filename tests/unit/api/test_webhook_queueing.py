@@ -10,7 +10,6 @@ import pytest
 
 import production
 import sweep
-from aws.sqs import Queue
 from ledger.leases import Lease, Wanted
 from ledger.ledger import Ledger
 from model.errors import LedgerUnavailable
@@ -41,7 +40,7 @@ def test_what_could_not_be_queued_is_accepted_and_the_sweep_sends_it(
     key: str | None, functions: Deployment, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr(Queue, "send", takes_nothing)
+        takes_nothing(broken)
         (status, body, headers), again = (
             call(api_event("POST", PATH, body=BODY, Prefer="respond-async", Idempotency_Key=key)) for _ in range(2)
         )
@@ -57,7 +56,7 @@ def test_what_was_sent_without_a_clear_answer_and_could_not_be_queued_is_accepte
 ) -> None:
     hubspot.replies, hubspot.reads, hubspot.applies = [failed(503)], [failed(503)], applied
     with monkeypatch.context() as broken:
-        broken.setattr(Queue, "send", takes_nothing)
+        takes_nothing(broken)
         status, body, headers = call(api_event("POST", PATH, body=BODY))
 
     assert (status, body["status"]) == (202, "PENDING")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from aws.sqs import Queue
+from aws.sqs import Carried, Queue
 from model.errors import QueueUnavailable
 from model.pair import Pair
 from tests.support.aws import Deployment
@@ -45,9 +45,10 @@ class Recorder:
 def test_a_delay_is_rounded_up_and_within_what_sqs_can(not_before: datetime | None, delay: int) -> None:
     sqs: Any = Recorder()
 
-    Queue(sqs, "url").send(request("m-1", (3, 5)), START, not_before)
+    Queue(sqs, "url").hand_over([Carried(request("m-1", (3, 5)), not_before or START, 0)], START)
 
-    assert sqs.asked["DelaySeconds"] == delay
+    (sent,) = sqs.asked["Entries"]
+    assert sent["DelaySeconds"] == delay
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,7 @@ def test_many_messages_are_postponed_ten_at_a_time_and_one_that_fails_keeps_none
 ) -> None:
     queue = Queue(deployment.sqs, deployment.queue_url)
     for number in range(12):
-        queue.send(request(f"m-{number}", (3, 5)), START)
+        queue.send(request(f"m-{number}", (3, 5)))
     receive = partial(deployment.sqs.receive_message, QueueUrl=deployment.queue_url, MaxNumberOfMessages=10)
     received = [message["ReceiptHandle"] for _ in range(2) for message in receive()["Messages"]]
     waiting = dict.fromkeys(["unknown", *received], START + timedelta(hours=1))
@@ -88,22 +89,24 @@ def test_many_messages_are_postponed_ten_at_a_time_and_one_that_fails_keeps_none
 
 def test_requests_are_sent_on_ten_at_a_time_each_under_its_outcomes_id_and_to_its_time(deployment: Deployment) -> None:
     queue = Queue(deployment.sqs, deployment.queue_url)
-    asked = [(request(f"m-{number}", (3, 5)), START) for number in range(12)]
+    asked = [Carried(request(f"m-{number}", (3, 5)), START, number) for number in range(12)]
 
-    assert queue.hand_over_many(asked, START) == [True] * 12
+    assert queue.hand_over(asked, START) == [True] * 12
 
     take: Any = {"QueueUrl": deployment.queue_url, "MaxNumberOfMessages": 10, "MessageAttributeNames": ["All"]}
     received = [message for _ in range(2) for message in deployment.sqs.receive_message(**take)["Messages"]]
     names = [message["MessageAttributes"]["OutcomeId"]["StringValue"] for message in received]
     assert sorted(names) == sorted(f"m-{number}" for number in range(12))
+    claims = [message["MessageAttributes"]["Claims"]["StringValue"] for message in received]
+    assert sorted(claims, key=int) == [str(number) for number in range(12)]
 
 
 def test_of_requests_that_are_sent_together_each_has_its_own_delay_and_group() -> None:
     sqs: Any = Recorder()
     later = START + timedelta(minutes=3)
 
-    Queue(sqs, "url").hand_over_many(
-        [(request("m-1", (3, 5)), START), (request("m-2", (3, 5), portal="acme"), later)], START
+    Queue(sqs, "url").hand_over(
+        [Carried(request("m-1", (3, 5)), START, 0), Carried(request("m-2", (3, 5), portal="acme"), later, 0)], START
     )
 
     told = [(each["Id"], each["DelaySeconds"], each["MessageGroupId"]) for each in sqs.asked["Entries"]]
@@ -121,7 +124,7 @@ def test_large_requests_are_sent_in_calls_that_sqs_takes() -> None:
     sqs.send_message_batch = take
     large = request("m-1", *((number, 999_999) for number in range(100_001, 100_501)))
 
-    assert Queue(sqs, "url").hand_over_many([(large, START)] * 20, START) == [True] * 20
+    assert Queue(sqs, "url").hand_over([Carried(large, START, 0)] * 20, START) == [True] * 20
 
     assert max(map(sum, sizes)) <= 262_144
     assert [len(each) for each in sizes] == [7, 7, 6]
@@ -131,16 +134,16 @@ def test_what_sqs_does_not_take_is_told() -> None:
     sqs: Any = Recorder()
     sqs.send_message_batch = lambda **_: {"Successful": [{"Id": "1"}], "Failed": [{"Id": "0", "Code": "InternalError"}]}
     broken: Any = Recorder(ClientError({"Error": {"Code": "InternalError"}}, "SendMessageBatch"))
-    asked = [(request(f"m-{number}", (3, 5)), START) for number in range(2)]
+    asked = [Carried(request(f"m-{number}", (3, 5)), START, 0) for number in range(2)]
 
-    assert Queue(sqs, "url").hand_over_many(asked, START) == [False, True]
-    assert Queue(broken, "url").hand_over_many(asked, START) == [False, False]
+    assert Queue(sqs, "url").hand_over(asked, START) == [False, True]
+    assert Queue(broken, "url").hand_over(asked, START) == [False, False]
 
 
 def test_a_request_is_queued_in_its_portals_group_so_that_sqs_is_fair_between_portals() -> None:
     sqs: Any = Recorder()
 
-    Queue(sqs, "url").send(request("m-1", (3, 5), portal="acme"), START)
+    Queue(sqs, "url").send(request("m-1", (3, 5), portal="acme"))
 
     assert sqs.asked["MessageGroupId"] == "acme"
 
@@ -148,7 +151,7 @@ def test_a_request_is_queued_in_its_portals_group_so_that_sqs_is_fair_between_po
 def test_a_sent_request_names_its_outcome_and_leaves_its_key_behind(deployment: Deployment) -> None:
     asked = request("m-1", (3, 5), idempotencyKey="k", requestedBy="me")
 
-    Queue(deployment.sqs, deployment.queue_url).send(asked, START)
+    Queue(deployment.sqs, deployment.queue_url).send(asked)
 
     (message,) = deployment.messages()
     assert message["MessageAttributes"]["OutcomeId"] == {"StringValue": asked.id, "DataType": "String"}
@@ -163,7 +166,7 @@ def test_a_queue_that_cannot_be_reached_is_said_to_be() -> None:
     broken = Queue(sqs, "url")
 
     with pytest.raises(QueueUnavailable):
-        broken.send(request("m-1", (3, 5)), START)
+        broken.send(request("m-1", (3, 5)))
     with pytest.raises(QueueUnavailable):
         broken.postpone({"handle": START}, START)
 

@@ -288,7 +288,7 @@ def test_given_a_held_pair_and_no_ledger_nothing_is_known_of_its_requests() -> N
         def call(*_: object, **__: object) -> None:
             raise LedgerUnavailable("throttled")
 
-        scene.table._call = call  # type: ignore[method-assign,assignment] # as where AWS cannot be reached
+        scene.table._call = call  # type: ignore[method-assign] # as where AWS cannot be reached
 
     claims = scene.wait(OLDER, OTHER, meanwhile=[unreachable])
 
