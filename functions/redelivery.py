@@ -64,7 +64,7 @@ def try_again(
 
 def _due(message: Message, claim: Claim, now: datetime, jitter: Callable[[], float]) -> datetime:
     if claim.claim_status is ClaimStatus.LEDGER_UNAVAILABLE:
-        ceiling = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(_receives(message) - 1, 10))
+        ceiling = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(_receives(message) - 1, 10))
         return now + ceiling * (0.5 + jitter() / 2)
     return claim.lease_until or claim.outcome.retry_at or now
 

@@ -18,7 +18,7 @@ READY = {
     "webhook": "from production import production; production()",
     "consumer": "from production import production; production()",
     "scheduled": "from production import production; production()",
-    "dead_letters": "from production import ledger; ledger()",
+    "dead_letters": "from production import production; production()",
     "sweep": "from production import leases, ledger, queue; leases(); ledger(); queue()",
 }
 ENVIRONMENT = {
@@ -68,7 +68,7 @@ FORBIDDEN = {
     },
     "consumer": NOBODY | NO_HTTP,
     "scheduled": NOBODY | NO_HTTP,
-    "dead_letters": NOBODY | NO_HTTP | NO_HUBSPOT,
+    "dead_letters": NOBODY | NO_HTTP,
     "sweep": NOBODY | NO_HTTP | NO_HUBSPOT,
 }
 
