@@ -151,7 +151,7 @@ class ClaimedRequest:
             known |= {"finished_at": now, "doubt": None}
         elif given_up := self._given_up(waits, now, give_up_after):
             known |= {"status": Status.FAILED, "finished_at": now, "reason": given_up, "doubt": None}
-            if self.in_doubt:
+            if self.doubt:  # cleared or not: what reads have not shown for a while may be there all the same
                 known["inputs"] = unproven(inputs, UNREAD)
         elif self.interactive and isinstance(waits, Misconfigured) and not self.doubt:
             # The caller waits for the answer and gets the failure: the request must not take effect later, unseen.

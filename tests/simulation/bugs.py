@@ -131,10 +131,10 @@ def list_no_pair(put: Put) -> None:
 @bug(2)
 def acknowledge_before_it_is_settled(put: Put) -> None:
     sweep_nothing(put)  # else the sweep would make it good
-    put(consumer, "try_again", lambda unfinished, queue, now, jitter: [])
+    put(consumer, "try_again", lambda unfinished, *rest, **times: [])
 
 
-@bug(1)
+@bug(20, requests=60)
 def send_on_what_the_ledger_does_not_know(put: Put) -> None:
     put(redelivery, "BY_ITSELF", ())
 
@@ -243,8 +243,8 @@ def lose_the_earlier_of_two_requests_for_a_limit(put: Put) -> None:
 
     put(PairRun, "__init__", forgetful)
 
-    def but_those_that_run(unfinished: Any, *rest: Any) -> list[str]:
-        return again([each for each in unfinished if each[2].outcome.status is not Status.RUNNING], *rest)
+    def but_those_that_run(unfinished: Any, *rest: Any, **times: Any) -> list[str]:
+        return again([each for each in unfinished if each[2].outcome.status is not Status.RUNNING], *rest, **times)
 
     put(consumer, "try_again", but_those_that_run)
 

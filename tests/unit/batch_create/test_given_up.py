@@ -73,6 +73,22 @@ def test_given_a_request_in_doubt_that_is_given_up_it_is_unconfirmed_and_what_is
     assert outcome.doubt is None
 
 
+def test_given_a_request_that_reads_did_not_show_and_that_is_given_up_before_it_is_sent_again_it_is_unconfirmed() -> (
+    None
+):
+    scene = service(FakeHubSpot(replies=[failed(503), *[failed(429)] * 99], reads=[{}, {}]))
+    asked = request("m-1", (3, 5))
+    (waiting,) = scene.run(asked)
+    assert waiting.doubt is not None
+    assert waiting.doubt.cleared
+
+    scene.clock.advance(240 * 3600)
+    (outcome,) = scene.run(asked)
+
+    assert outcome.status is Status.FAILED
+    assert [item.result for item in outcome.inputs] == [Result.UNCONFIRMED]
+
+
 def test_given_a_late_request_that_can_be_done_it_is_done() -> None:
     scene = service(FakeHubSpot(replies=[failed(423)]))
     asked = request("m-1", (3, 5))
