@@ -97,7 +97,8 @@ def _fail(message: Message, text: str) -> tuple[ClaimStatus, str]:
     """Make the outcome of a message FAILED, under the message's id if it is no request. Returns also the id."""
     # Lambda and Scheduler say in attributes why they gave up; SQS only counts.
     error = attribute(message, "ErrorMessage") or attribute(message, "ERROR_MESSAGE")
-    reason = f"given up: {error}" if error else "given up, as its message killed every function that received it"
+    given_up = f"given up: {error}" if error else "given up"
+    reason = given_up if error else "given up, as its message killed every function that received it"
     portal, claim_status = DEFAULT_PORTAL, ClaimStatus.CLAIMED
     try:
         request = _request(message)
@@ -107,7 +108,7 @@ def _fail(message: Message, text: str) -> tuple[ClaimStatus, str]:
         problem = f"its idempotencyKey belongs to another request: outcome {request.id}"
     except ContractError as refusal:
         problem = str(refusal)
-    reason = f"{reason}; and it is no request: {problem}"
+    reason = f"{given_up}; it is no request: {problem}"
     ledger().record(unreadable(message, Status.FAILED, reason, text, now(), portal), now())
     return claim_status, message["messageId"]
 

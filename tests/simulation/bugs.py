@@ -139,7 +139,7 @@ def send_on_what_the_ledger_does_not_know(put: Put) -> None:
     put(redelivery, "BY_ITSELF", ())
 
 
-@bug(1)
+@bug(36, requests=60)
 def give_a_letter_up_without_a_run(put: Put) -> None:
     put(dead_letters, "RUNS", 0)
 

@@ -190,7 +190,8 @@ class LedgerChecks:
             began, ended = self._span(outcome)
             return ended - began >= plan.give_up_after * HOUR - plan.skew * 2
         if reason.startswith("given up"):
-            return outcome.trigger is Trigger.SCHEDULE or self._has_killed_its_readers(outcome.id)
+            no_request = not outcome.inputs  # its key is another's
+            return no_request or outcome.trigger is Trigger.SCHEDULE or self._has_killed_its_readers(outcome.id)
         return outcome.trigger.value == "webhook"  # its caller was told
 
     def _has_killed_its_readers(self, outcome_id: str) -> bool:

@@ -253,7 +253,9 @@ def test_what_is_no_request_is_kept_as_failed_under_its_messages_id(
     outcome = read()
     assert has_failed(outcome, clock)
     assert wrong in (outcome.reason or "")
-    assert (outcome.reason or "").startswith("given up: boom; " if given_up_by else GIVEN_UP)
+    assert (outcome.reason or "").startswith(
+        "given up: boom; it is no request: " if given_up_by else "given up; it is no request: "
+    )
     assert (outcome.received, outcome.inputs) == (body, ())
     assert outcome.trigger is (Trigger.SCHEDULE if given_up_by else Trigger.QUEUE)
 
