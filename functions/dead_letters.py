@@ -75,7 +75,7 @@ def _run(message: Message, context: LambdaContext) -> bool | None:
         logger.info("dead letter run", outcome_id=request.id, status=claim.outcome.status)
     if claim.claim_status is ClaimStatus.LEDGER_UNAVAILABLE:
         return False
-    return claim.outcome.status.final or all(queue().hand_over([Carried(request, _due(claim), claim.fence)], now()))
+    return claim.outcome.status.final or all(queue().hand_over([Carried(request, _due(claim), claim.claims)], now()))
 
 
 def _due(claim: Claim) -> datetime:

@@ -47,7 +47,7 @@ def try_again(
         if claim.claim_status in BY_ITSELF or (due - now).total_seconds() > LONGEST_DELAY:
             hidden[message["messageId"]] = message, due
         else:
-            one = carried.setdefault(request.id, Carried(request, due, claim.fence))
+            one = carried.setdefault(request.id, Carried(request, due, claim.claims))
             carriers.append((message, one))
     taken = dict(zip(carried, queue.hand_over(list(carried.values()), now, has_time), strict=True))
     hidden |= {
@@ -75,8 +75,8 @@ def _is_overtaken(message: Message, claim: Claim) -> bool:
     told = attribute(message, CLAIMS) or ("" if attribute(message, OUTCOME_ID) else "0")
     if claim.claim_status not in WAITS or not told.isdecimal():  # the sweep sends it whatever there may be
         return False
-    own = 1 if _receives(message) > 1 else 0  # it may have been claimed from this very message, whose reader died
-    return claim.fence > int(told) + own
+    # Each earlier reader of this very message may have claimed it, and died before it carried it on.
+    return claim.claims > int(told) + _receives(message) - 1
 
 
 def _receives(message: Message) -> int:

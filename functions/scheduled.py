@@ -38,7 +38,7 @@ def handler(event: Any, context: LambdaContext) -> dict[str, str]:
     if not claim.outcome.status.final:
         # Also when another invocation runs it: should that one die, the message takes the request over.
         until = claim.lease_until or claim.outcome.retry_at or now()
-        taken = all(queue().hand_over([Carried(request, until, claim.fence)], now()))
+        taken = all(queue().hand_over([Carried(request, until, claim.claims)], now()))
         if not taken and claim.claim_status is ClaimStatus.LEDGER_UNAVAILABLE:
             raise QueueUnavailable("neither the ledger nor the queue could be reached: Lambda is to try again")
     logger.info("scheduled request", outcome_id=claim.outcome.id, status=claim.outcome.status)

@@ -122,7 +122,7 @@ def _accept(request: Request) -> Response[str]:
 
 
 def _hand_over(request: Request, claim: Claim) -> None:
-    queue().hand_over([Carried(request, claim.outcome.retry_at or now(), claim.fence)], now())
+    queue().hand_over([Carried(request, claim.outcome.retry_at or now(), claim.claims)], now())
 
 
 def _correlation_id() -> str:

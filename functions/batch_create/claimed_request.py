@@ -43,6 +43,7 @@ class ClaimedRequest:
         version = outcome.api_version or default_api_version
         self.outcome = outcome
         self.fence = claim.fence
+        self._claim = claim
         self.abandoned = claim.abandoned
         self.doubt = outcome.doubt
         if claim.abandoned:
@@ -78,6 +79,10 @@ class ClaimedRequest:
     def misconfigured(self) -> bool:
         """Whether this request waits for the portal's owner."""
         return isinstance(self._deferral, Misconfigured)
+
+    def answer(self) -> Claim:
+        """Its claim, with its outcome as it is by now."""
+        return replace(self._claim, outcome=self.outcome, lease_until=None)
 
     def demands(self) -> Iterator[Demand]:
         """The open inputs, unless they must wait for another run."""

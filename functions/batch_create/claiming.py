@@ -38,9 +38,7 @@ class Claiming:
     def answers(self) -> dict[str, Claim]:
         """Each request's claim, with its outcome as it was settled."""
         return {
-            outcome_id: Claim(ClaimStatus.CLAIMED, each.outcome, each.fence)
-            if isinstance(each, ClaimedRequest)
-            else each
+            outcome_id: each.answer() if isinstance(each, ClaimedRequest) else each
             for outcome_id, each in self.known.items()
         }
 

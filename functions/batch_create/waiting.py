@@ -103,7 +103,7 @@ class Waiting:
             logger.warning("not looked at", outcome_id=request.outcome.id, error=str(error))
             return WaitStatus.HELD
         if outcome.status is not Status.RUNNING:
-            self._claiming.known[outcome.id] = Claim(ClaimStatus.CLAIMED, outcome, fence)
+            self._claiming.known[outcome.id] = replace(request.answer(), outcome=outcome)
             return WaitStatus.DONE
         if fence != request.fence:
             return WaitStatus.ADOPTED
@@ -124,7 +124,5 @@ class Waiting:
         except LedgerUnavailable as error:
             logger.warning("not put back", outcome_id=outcome.id, error=str(error))
         pause = min(LONGEST_PAUSE, COMES_AGAIN * 2 ** min(outcome.waits or 0, 10))
-        queued = replace(outcome, status=Status.QUEUED)
-        self._claiming.known[outcome.id] = Claim(
-            ClaimStatus.CLAIMED, queued, claimed.fence, lease_until=self._deps.clock() + pause
-        )
+        answer = replace(claimed.answer(), outcome=replace(outcome, status=Status.QUEUED))
+        self._claiming.known[outcome.id] = replace(answer, lease_until=self._deps.clock() + pause)

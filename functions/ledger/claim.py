@@ -37,13 +37,20 @@ class ClaimStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Claim:
-    """The answer to a claim. `fence` grows with each claim; `abandoned` means that the last holder never settled."""
+    """The answer to a claim. `fence` grows with each claim, those included by which others have adopted the request;
+    `abandoned` means that the last holder never settled."""
 
     claim_status: ClaimStatus
     outcome: Outcome
     fence: int = 0
     abandoned: bool = False
     lease_until: datetime | None = None
+    adoptions: int = 0
+
+    @property
+    def claims(self) -> int:
+        """How often it was claimed by who carries it on if it must wait; whoever adopts it does not."""
+        return self.fence - self.adoptions
 
 
 @dataclass(frozen=True)
@@ -157,6 +164,7 @@ class Claims:
                 item["id"],
                 {
                     "fence": item["fence"] + 1,
+                    "adoptions": _adoptions(item) + 1,
                     "holder": lease.holder,
                     "leaseUntil": iso(lease.until),
                     # As `claim` does: it may have been filed as it is spelt.
@@ -176,7 +184,8 @@ class Claims:
             if write.done or items[outcome_id].get("holder") == lease.holder:
                 # Who waits has sent nothing; but a holder before it may have, and died.
                 clean = fences.get(outcome_id) == fence and before.get("settledFence", 0) == fence - 1
-                claims.append(Claim(ClaimStatus.CLAIMED, to_outcome(before), fence + 1, abandoned=not clean))
+                adopted = Claim(ClaimStatus.CLAIMED, to_outcome(before), fence + 1, abandoned=not clean)
+                claims.append(replace(adopted, adoptions=_adoptions(before) + 1))
                 del items[outcome_id]
         return Adoption(claims, [to_outcome(items[each]) for each in lease.orphans if each in items], named.done)
 
@@ -229,7 +238,11 @@ def _held(item: Item, lease_until: datetime) -> Claim:
     fence = item["fence"]
     # A holder that settles leaves its fence in settledFence. Where that is missing, the last holder has died.
     abandoned = item.get("settledFence", 0) != fence - 1
-    return Claim(ClaimStatus.CLAIMED, to_outcome(item), fence, abandoned, lease_until)
+    return Claim(ClaimStatus.CLAIMED, to_outcome(item), fence, abandoned, lease_until, _adoptions(item))
+
+
+def _adoptions(item: Item) -> int:
+    return int(item.get("adoptions", 0))
 
 
 def _is_of_another_pair(outcome: Outcome, pair: Pair) -> bool:
@@ -248,12 +261,14 @@ def _adoptable(item: Item, orphans: Collection[str], fences: Mapping[str, int], 
 
 def claim_status(request: Request, item: Item) -> Claim:
     """The answer of an item that is there to a worker that wants its request."""
-    outcome, fence = to_outcome(item), item.get("fence", 0)
+    outcome = to_outcome(item)
+    claim = Claim(ClaimStatus.QUEUED, outcome, item.get("fence", 0), adoptions=_adoptions(item))
     asked = {request.fingerprint, request.fingerprint_as_spelt}
     if asked.isdisjoint((item.get("fingerprint"), item.get("fingerprintAsSpelt"))):
-        return Claim(ClaimStatus.KEY_REUSED, outcome, fence)
+        return replace(claim, claim_status=ClaimStatus.KEY_REUSED)
     if outcome.status.final:
-        return Claim(ClaimStatus.FINAL, outcome, fence)
+        return replace(claim, claim_status=ClaimStatus.FINAL)
     if outcome.status is Status.RUNNING:
-        return Claim(ClaimStatus.LEASED, outcome, fence, lease_until=datetime.fromisoformat(item["leaseUntil"]))
-    return Claim(ClaimStatus.DEFERRED if outcome.retry_at else ClaimStatus.QUEUED, outcome, fence)
+        lease_until = datetime.fromisoformat(item["leaseUntil"])
+        return replace(claim, claim_status=ClaimStatus.LEASED, lease_until=lease_until)
+    return replace(claim, claim_status=ClaimStatus.DEFERRED) if outcome.retry_at else claim

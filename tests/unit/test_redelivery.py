@@ -99,6 +99,8 @@ def test_what_another_worker_runs_comes_again_by_itself_when_its_claim_has_ended
         (ClaimStatus.DEFERRED, 6, 2, {"OutcomeId": "o", "Claims": "4"}, True),
         # Run just now: then it goes on from here.
         (ClaimStatus.CLAIMED, 5, 1, {"OutcomeId": "o", "Claims": "4"}, False),
+        # Each of two readers may have.
+        (ClaimStatus.DEFERRED, 6, 3, {"OutcomeId": "o", "Claims": "4"}, False),
         # As its sender has sent it, so it had never been claimed.
         (ClaimStatus.DEFERRED, 1, 1, {}, True),
         (ClaimStatus.DEFERRED, 1, 2, {}, False),

@@ -118,6 +118,7 @@ def test_given_a_request_that_waits_the_next_holder_runs_it_in_its_own_call() ->
     assert [sorted(sent) for sent in scene.hubspot.sent] == [[3, 4]]
     assert (claim.claim_status, claim.outcome.status) == (ClaimStatus.CLAIMED, Status.COMPLETE)
     assert claim.outcome == scene.outcome(OLDER)
+    assert claim.claims == 1  # by the one that waited, who carries it on if need be; and not by the holder
     assert [each.outcome.status for each in of_next] == [Status.COMPLETE]
     assert scene.hubspot.calls == ["create"]  # of what waits nothing was sent, so nothing is read back
 
