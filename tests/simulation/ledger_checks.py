@@ -188,7 +188,8 @@ class LedgerChecks:
         reason, plan = outcome.reason or "", self.evidence.plan
         if reason.startswith("given up after"):
             began, ended = self._span(outcome)
-            return ended - began >= plan.give_up_after * HOUR - plan.skew * 2
+            heard = outcome.requested_at.timestamp() if outcome.trigger is Trigger.WEBHOOK else began
+            return ended - heard >= plan.give_up_after * HOUR - plan.skew * 2
         if reason.startswith("given up"):
             no_request = not outcome.inputs  # its key is another's
             return no_request or outcome.trigger is Trigger.SCHEDULE or self._has_killed_its_readers(outcome.id)
