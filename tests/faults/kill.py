@@ -38,7 +38,7 @@ from tests.faults.workers import RESERVE, Work, environment, event_of, invoke, v
 TO, TO_ID = "deals", "0-3"
 CATEGORY = "USER_DEFINED"
 INPUTS_OF_A_KILL = 2  # messages in the batch of one that is killed: one can be settled when the other is not
-MORTAL_SECONDS = 12.0  # of an invocation that is killed: enough for a call, and its lease ends soon
+MORTAL_SECONDS = 15.0  # of an invocation that is killed: enough for a call, and its lease ends soon
 HEIR_SECONDS = 60.0
 ANSWER_MS = 2_000  # how long HubSpot takes where a worker is killed waiting for it
 # How long after it was sent a dead worker's call is carried out, where that is to undo what came after it: its lease
