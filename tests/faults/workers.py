@@ -29,7 +29,7 @@ from tests.support.events import Context, attributes, sqs_event
 
 Event = dict[str, Any]
 ARRIVING = 0.3  # seconds until a call that was sent has arrived; its answer must be ordered to take longer
-RESERVE = 8.0  # seconds of an invocation that the consumer keeps
+RESERVE = consumer.RESERVE  # seconds of an invocation
 READ_LAG = 5.0  # seconds, where the stand-in has none: so that what became of a call is known early
 
 PROCESSES = get_context("forkserver")
