@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.e2e.deployed import LocalStack
 
 
@@ -47,25 +49,21 @@ def test_asking_for_a_replay_twice_replays_once(local: LocalStack) -> None:
     assert local.calls().count("create") == 1
 
 
-def test_a_dead_letter_is_run_alone(local: LocalStack) -> None:
-    request = {"fromObjectType": "companies", "toObjectType": "tickets", "inputs": [limit(340, 5)]}
+@pytest.mark.parametrize("must_wait", [False, True])
+def test_a_dead_letter_is_run_alone_and_goes_on_in_the_main_queue_where_it_must_wait(
+    local: LocalStack, must_wait: bool
+) -> None:
+    number = 7 if must_wait else 5
+    if must_wait:
+        limited = {"kind": "status", "status": 429, "policy": "TEN_SECONDLY_ROLLING"}
+        local.standin("POST", "faults", {"operation": "create", "times": 1, "effect": limited})
+    request = {"fromObjectType": "companies", "toObjectType": "tickets", "inputs": [limit(340, number)]}
 
     outcome = local.final(local.send(request, "deadLetterQueueUrl"))
 
     assert outcome["status"] == "COMPLETE"
-    assert local.limits("companies", "tickets")["HUBSPOT_DEFINED", 340] == 5
-    local.drained()
-
-
-def test_a_dead_letter_that_must_wait_goes_on_in_the_main_queue(local: LocalStack) -> None:
-    fault = {"operation": "create", "times": 3, "effect": {"kind": "status", "status": 423}}
-    local.standin("POST", "faults", fault)
-    request = {"fromObjectType": "companies", "toObjectType": "tickets", "inputs": [limit(340, 7)]}
-
-    outcome = local.final(local.send(request, "deadLetterQueueUrl"))
-
-    assert outcome["status"] == "COMPLETE"
-    assert local.limits("companies", "tickets")["HUBSPOT_DEFINED", 340] == 7
+    assert (outcome["attempts"][0]["httpStatus"] == 429) is must_wait
+    assert local.limits("companies", "tickets")["HUBSPOT_DEFINED", 340] == number
     local.drained()
 
 
