@@ -20,8 +20,8 @@ LONGEST = 5.0  # seconds that a run waits in all for pairs that other workers ho
 LOOKS = 0.1  # seconds until the first look at such a pair, more or less
 # By how much each pause is longer than the last, where a caller waits and where nobody does: 14 looks, or 6.
 GROWS_URGENT, GROWS = 1.2, 2.0
-# Until a request whose pair is still held is run again: longer with each time, as each costs some writes. Both are ours:
-# most pairs are held for less than a second, and a dead worker holds one for minutes.
+# Until a request whose pair is still held is run again: longer with each time, as each costs some writes. Both numbers
+# are ours: most pairs are held for less than a second, and a dead worker holds one for minutes.
 COMES_AGAIN, LONGEST_PAUSE = timedelta(seconds=2), timedelta(minutes=1)
 
 
