@@ -12,7 +12,7 @@ import requests
 
 from aws.dynamodb import deserialise
 from batch_create.ports import Point
-from ledger.items import to_outcome
+from ledger.items import VERIFY, to_outcome
 from local.hubspot.access import Token
 from local.hubspot.faults import FaultOrder
 from local.hubspot.oauth import OAuthApp
@@ -172,10 +172,16 @@ class Scenario:
         return max(written, next(sent, START), *landed, START)
 
     def unfinished(self) -> bool:
-        """Whether anything waits."""
+        """Whether anything waits: a message, a request, or a pair that is to be verified: a spent day stops it too."""
         if self.queue.messages or self.dead_letters.messages:
             return True
-        return any(item["status"]["S"] in UNFINISHED for item in self.dynamo.items.values() if "inputs" in item)
+        items = self.dynamo.items.values()
+        return any(
+            item["status"]["S"] in UNFINISHED
+            if "inputs" in item
+            else item.get("statusKey", {}).get("S", "").endswith(VERIFY)
+            for item in items
+        )
 
     @property
     def outcomes(self) -> dict[str, Outcome]:
