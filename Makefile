@@ -54,7 +54,8 @@ portal: setup ## add a portal, give it another token, or end it NAME=… [TOKEN=
 	PYTHONPATH=functions python -m local.portal '$(NAME)' $(if $(TOKEN),--token '$(TOKEN)') $(if $(END),--end) $(if $(STACK),--stack '$(STACK)')
 
 # In three workers on two cores, as the one with the deployed stack mostly waits. Its tests come first: they take longest.
-test: check security-tools ## check, then every test
+test: setup ## check, then every test
+	$(MAKE) --jobs 2 check security-tools # side by side, as each keeps one core busy
 	python -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder
 
 check: setup ## lint, format, types and who imports whom

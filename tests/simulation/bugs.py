@@ -75,7 +75,7 @@ def _conditions(put: Put, old: str, new: str) -> None:
 
 
 # --------------------------------------------------------------------------------------------------------- the ledger
-@bug(6)
+@bug(8)
 def take_over_what_runs_elsewhere(put: Put) -> None:
     _conditions(put, "leaseUntil < :now", "attribute_exists(leaseUntil)")
 
@@ -175,7 +175,7 @@ def believe_a_refusal_after_a_doubt(put: Put) -> None:
     put(ReadBack, "verify_refusals", lambda self, call_result: None)
 
 
-@bug(3)
+@bug(8)
 def take_a_timeout_for_nothing_sent(put: Put) -> None:
     def failure(error: Exception, *, sent: bool) -> HubSpotFailure:
         return Unavailable("HubSpot could not be reached")
@@ -204,7 +204,7 @@ def refuse_the_good_inputs_with_the_bad(put: Put) -> None:
     put(Sender, "_halved", all_refused)
 
 
-@bug(7)
+@bug(16)
 def supersede_by_what_was_refused(put: Put) -> None:
     apply = PairRun._apply
 
@@ -218,7 +218,7 @@ def supersede_by_what_was_refused(put: Put) -> None:
     put(PairRun, "_apply", hasty)
 
 
-@bug(3)
+@bug(7)
 def take_the_later_number_for_the_earlier_one(put: Put) -> None:
     apply = PairRun._apply
 
@@ -278,7 +278,7 @@ def send_without_a_lease(put: Put) -> None:
     put(Leases, "taken", anyway)
 
 
-@bug(3)
+@bug(7)
 def let_a_lease_end_before_its_worker_does(put: Put) -> None:
     put(handler, "LEASE_GRACE", timedelta(seconds=-55))
 
@@ -303,12 +303,12 @@ def enter_a_number_as_applied_before_it_is_answered(put: Put) -> None:
     put(Sender, "_send_once", early)
 
 
-@bug(10)
+@bug(16)
 def believe_a_reading_within_the_lag(put: Put) -> None:
     put(Register, "window", property(lambda self: 2_000))
 
 
-@bug(9)
+@bug(8)
 def ignore_that_a_younger_request_is_unconfirmed(put: Put) -> None:
     apply = Register.apply
 
@@ -335,7 +335,7 @@ def ignore_the_doubt_of_a_younger_request(put: Put) -> None:
     put(Register, "in_doubt", lambda self, key, age: None)
 
 
-@bug(3)
+@bug(8)
 def let_a_register_expire(put: Put) -> None:
     put(Leases, "_expiry", lambda self, now: int((now + timedelta(minutes=1)).timestamp()))
 
@@ -345,14 +345,14 @@ def fold_by_spelling(put: Put) -> None:
     put(outcomes, "object_type_id", lambda name: name)
 
 
-@bug(10)
+@bug(78)
 def never_look_whether_a_late_call_has_undone_a_number(put: Put) -> None:
     put(Register, "verify_at", property(lambda self: None))
     put(Verification, "verify", lambda self, demands, own, now: None)
 
 
 # ---------------------------------------------------------------------------------------------------------- the quota
-@bug(14)
+@bug(7)
 def let_two_workers_take_the_same_calls(put: Put) -> None:
     _conditions(put, "OR fence = :seen", "OR attribute_exists(id)")
     _conditions(put, "fence = :seen", "attribute_exists(id)")
@@ -364,7 +364,7 @@ def refresh_a_token_by_everybody_at_once(put: Put) -> None:
     put(Locks, "acquire", lambda self, name, holder, now, until: True)
 
 
-@bug(9)
+@bug(38)
 def lose_the_new_refresh_token(put: Put) -> None:
     renewed = Credentials.renewed
 

@@ -21,7 +21,7 @@ from tests.simulation.checks import Report, check
 from tests.simulation.deployment import installed
 from tests.simulation.evidence import Violation
 from tests.simulation.plan import MOST_RECEIVES, make, size
-from tests.simulation.scenario import Scenario
+from tests.simulation.scenario import LONGEST, Scenario
 from tests.simulation.story import story
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -31,12 +31,14 @@ SEEDS_BETWEEN_NEWS = 250
 STORIES = 6
 
 
-def simulate(seed: int, requests: int, receives: int = MOST_RECEIVES) -> tuple[Scenario, Report]:
+def simulate(
+    seed: int, requests: int, receives: int = MOST_RECEIVES, longest: float = LONGEST
+) -> tuple[Scenario, Report]:
     """Play one seed and check what it came to."""
     gc.disable()  # what one seed leaves is little, and looking for it all the time takes a fifth of the time
     try:
         with installed():
-            scenario = Scenario(make(seed, requests, receives)).play()
+            scenario = Scenario(make(seed, requests, receives)).play(longest)
         return scenario, check(scenario)
     finally:
         gc.enable()

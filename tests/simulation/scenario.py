@@ -142,8 +142,8 @@ class Scenario:
         Mapping(self.world, queue, invoke, at_once, concurrency)
 
     # ------------------------------------------------------------------------------------------------------------ play
-    def play(self) -> Scenario:
-        """Carry the plan out, and wait until everything has an end or nothing moves any more."""
+    def play(self, longest: float = LONGEST) -> Scenario:
+        """Carry the plan out, and wait until everything has an end or nothing moves any more, for so long at most."""
         plan, world = self.plan, self.world
         self.standin.settings = self.standin.settings.changed(plan.switches)
         for order in plan.faults:
@@ -158,7 +158,7 @@ class Scenario:
         last = max([ask.after for ask in plan.asks] + [replay.after for replay in plan.replays])
         moment = START + max(plan.heal_after, last) + HOUR  # also the last has begun by then
         world.run(moment)
-        while moment < START + LONGEST and (self.unfinished() or moment < self.last_change() + REST):
+        while moment < START + longest and (self.unfinished() or moment < self.last_change() + REST):
             moment += HOUR
             world.run(moment)
         world.close()
