@@ -96,6 +96,7 @@ class Aws:
         return {
             "AWS_ENDPOINT_URL": self.url,
             "OUTCOMES_TABLE": "outcomes",
+            "ACCESS_TOKENS_TABLE": "tokens",
             "QUEUE_URL": f"{self.url}/queue",
             "CLIENTS_SECRET": "clients",
             "HUBSPOT_BASE_URL": fresh.ENVIRONMENT["HUBSPOT_BASE_URL"],

@@ -79,6 +79,7 @@ def run(count: int, batch: int) -> dict[str, float]:
         HUBSPOT_BASE_URL="https://hubspot.test",
         TOKEN_SECRET_PREFIX="portals",
         OUTCOMES_TABLE="outcomes",
+        ACCESS_TOKENS_TABLE="tokens",
         QUEUE_URL="https://queue.test",
         AWS_DEFAULT_REGION="us-east-1",
     )

@@ -83,6 +83,7 @@ class Stage:
             "TOKEN_SECRET_PREFIX": TOKEN_SECRET_PREFIX,
             "TOKEN_SECRET": f"{TOKEN_SECRET_PREFIX}/default",
             "OUTCOMES_TABLE": "outcomes",
+            "ACCESS_TOKENS_TABLE": "tokens",
             "QUEUE_URL": f"{self.aws}/queue",
             "CLIENTS_SECRET": "clients",
         }

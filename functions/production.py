@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from runtime.settings import Settings
     from tokens.portals import Portals
 
+REFRESHES = 200  # of OAuth tokens in ten seconds, of all portals together
+
 # An adapter that only some entry points need is imported where it is made: `sweep` loads nothing that it does not use.
 
 
@@ -89,7 +91,9 @@ def portals() -> Portals:
     """The portals that requests are taken for."""
     from tokens.portals import Portals
 
-    return Portals(secret_store(), settings().token_secret_prefix, portal_registry(), now)
+    known = settings()
+    missed_for = timedelta(hours=known.missing_secret_hours)
+    return Portals(secret_store(), known.token_secret_prefix, portal_registry(), now, missed_for)
 
 
 @cache
@@ -114,16 +118,19 @@ def production() -> Dependencies:
     """What `run` works with on AWS."""
     from batch_create.dependencies import Dependencies
     from hubspot_api.client import HubSpot
-    from ledger.locks import Locks
     from model.quota import Quota
     from quota.shared_quota import SharedQuota
     from runtime.concurrency import side_by_side
+    from tokens.access_tokens import AccessTokens
     from tokens.provider import TokenProvider
 
     known = settings()
     hubspot, version = HubSpot(known.hubspot_base_url), known.hubspot_api_versions[0]
     quota = SharedQuota(_table(), now, sleep, Quota(known.quota_calls), known.head_room)
-    tokens = TokenProvider(secret_store(), portals(), hubspot, Locks(_table()), quota, now, sleep, version)
+    # A new refresh token is two writes to Secrets Manager, which takes 50 in a second of a whole account.
+    pace = SharedQuota(_table(), now, sleep, Quota(REFRESHES), 0)
+    access_tokens = AccessTokens(Table(_dynamodb(), known.access_tokens_table), now)
+    tokens = TokenProvider(secret_store(), portals(), hubspot, access_tokens, quota, pace, now, sleep, version)
     return Dependencies(
         ledger=ledger(),
         leases=leases(),
@@ -156,7 +163,12 @@ def object_types() -> ObjectTypes:
 
 @cache
 def _table() -> Table:
-    return Table(client("dynamodb"), settings().outcomes_table)
+    return Table(_dynamodb(), settings().outcomes_table)
+
+
+@cache
+def _dynamodb() -> Any:
+    return client("dynamodb")
 
 
 def client(service: str) -> Any:

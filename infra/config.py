@@ -23,7 +23,7 @@ from infra.settings_checks import (
 )
 from model.contract import DEFAULT_PORTAL
 from model.validation import Text, portal_name
-from runtime.settings import API_VERSION, GIVE_UP_AFTER_HOURS, RETENTION_DAYS
+from runtime.settings import API_VERSION, GIVE_UP_AFTER_HOURS, MISSING_SECRET_HOURS, RETENTION_DAYS
 
 MAX_PORTALS = 50  # ours: these are the first ones, whose secrets the deployment makes; more come at run time
 # Their names and time zones are in each function's environment, of which Lambda takes 4,096 characters as JSON:
@@ -95,6 +95,8 @@ class Settings:
     read_lag_seconds: Annotated[int, Number(0, 3_600)] = 300
     # How long a request may wait for HubSpot, from when it was accepted; then it is FAILED, and can be replayed.
     give_up_after_hours: Annotated[int, Number(*GIVE_UP_AFTER_HOURS)] = 240
+    # How long a portal's secret may be missing until the portal has ended.
+    missing_secret_hours: Annotated[int, Number(*MISSING_SECRET_HOURS)] = 24
     log_retention_days: Annotated[int, kept_by_cloudwatch] = 90
     deletion_protection: bool = True
     # By which HubSpot reaches the API, where that is neither API Gateway's own address nor a domain name of it.

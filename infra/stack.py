@@ -69,7 +69,7 @@ class AssociationLimitsStack(Stack):
             storage.keep_outcomes(),
             storage.keep_many_outcomes(),
             *storage.search_outcomes(BY_PAIR, BY_STATUS),
-            storage.renew_tokens(),
+            *storage.renew_tokens(),
         ]
         webhook = ServiceFunction(
             self,

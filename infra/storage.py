@@ -1,10 +1,10 @@
-"""The ledger of outcomes, and the secrets: a HubSpot token per portal and the keys of our clients."""
+"""The ledger of outcomes, the secrets (a HubSpot token per portal and the keys of our clients), and access tokens."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import ArnFormat, Stack
+from aws_cdk import ArnFormat, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_secretsmanager as secrets
@@ -23,8 +23,9 @@ INDEXES = {BY_PAIR: "pairKey", BY_STATUS: "statusKey"}
 
 
 class Storage(Construct):
-    """The table `outcomes`, one item per request, and secrets by name: `token_names` of the first portals, and
-    `clients_name`. Other portals are secrets as well, below `secret_prefix`, and no resources of the stack."""
+    """The table `outcomes`, one item per request; secrets by name: `token_names` of the first portals, and
+    `clients_name`. Other portals are secrets as well, below `secret_prefix`, and no resources of the stack. The table
+    `access_tokens` has what refreshes of OAuth tokens brought, one item per portal."""
 
     def __init__(self, scope: Construct, id: str, settings: Settings, encryption: Encryption) -> None:
         super().__init__(scope, id)
@@ -50,6 +51,7 @@ class Storage(Construct):
                 sort_key=_text("sortKey"),
                 projection_type=dynamodb.ProjectionType.KEYS_ONLY,
             )
+        self.access_tokens = self._access_tokens(encryption)
         self.secret_prefix = settings.secret_prefix
         self.token_names = {portal: f"{self.secret_prefix}/{portal}" for portal in settings.portals}
         self.clients_name = f"{settings.stack_name}/clients"
@@ -71,6 +73,27 @@ class Storage(Construct):
             template='{"clients": []}',
             rotation="A client's key is changed together with its owner; both hashes are valid in the meantime.",
         )
+
+    def _access_tokens(self, encryption: Encryption) -> dynamodb.Table:
+        key = encryption.data_key
+        managed = dynamodb.TableEncryption.CUSTOMER_MANAGED if key else dynamodb.TableEncryption.AWS_MANAGED
+        table = dynamodb.Table(
+            self,
+            "AccessTokens",
+            partition_key=_text("id"),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            time_to_live_attribute="expiresAt",
+            # Never under a key that AWS alone owns: the account's log shows who has read a token.
+            encryption=managed,
+            encryption_key=key,
+            removal_policy=RemovalPolicy.DESTROY,  # what is lost is refreshed
+        )
+        encryption.acknowledge(table, "CKV_AWS_119")
+        for rule in ("AwsSolutions-DDB3", "Serverless-DynamoDBPITR", "CKV_AWS_28"):
+            acknowledge(
+                table, rule, "Its tokens live half an hour and are refreshed where lost; a backup would keep them."
+            )
+        return table
 
     def _secret(
         self, id: str, settings: Settings, *, name: str, description: str, template: str, rotation: str
@@ -132,16 +155,19 @@ class Storage(Construct):
             "A portal is a secret below this prefix, so that one is added without a deployment. Nothing else is there.",
         )
 
-    def renew_tokens(self) -> iam.PolicyStatement:
-        """Leave to read each portal's token, and to write back one that was refreshed."""
-        return iam.PolicyStatement(
-            actions=[
-                "secretsmanager:GetSecretValue",
-                "secretsmanager:PutSecretValue",
-                "secretsmanager:UpdateSecretVersionStage",
-            ],
-            resources=[self._tokens],
-        )
+    def renew_tokens(self) -> list[iam.PolicyStatement]:
+        """Leave to read each portal's secret, to write a refresh token that HubSpot has replaced, and to keep access
+        tokens."""
+        secrets = [
+            "secretsmanager:GetSecretValue",
+            "secretsmanager:PutSecretValue",
+            "secretsmanager:UpdateSecretVersionStage",
+        ]
+        table = self.access_tokens.table_arn
+        return [
+            iam.PolicyStatement(actions=secrets, resources=[self._tokens]),
+            iam.PolicyStatement(actions=["dynamodb:GetItem", "dynamodb:UpdateItem"], resources=[table]),
+        ]
 
     def read_clients(self) -> iam.PolicyStatement:
         """Leave to read the hashes of the clients' keys."""

@@ -81,6 +81,14 @@ class Claiming:
             self.one(request)
         return taken
 
+    def come_again(self, requests: Iterable[Request], pause: timedelta) -> None:
+        """Let messages come again after a pause, without a word in the ledger: most pairs are free by then, and nobody
+        else can have left anything of a request whose message was never read."""
+        now = self._deps.clock()
+        for request in requests:
+            outcome = unsettled(new_outcome(request, Status.QUEUED), now)
+            self.known[request.id] = Claim(ClaimStatus.LEASED, outcome, lease_until=now + pause)
+
     def accept(self, requests: Sequence[Request], pause: Callable[[Claim], timedelta]) -> None:
         """Let the ledger know of requests that are not run now: their age is fixed then. What could be run at once is
         to come again after a pause."""

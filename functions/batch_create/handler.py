@@ -41,9 +41,9 @@ def run(
 
     CLAIMED: it was run here, or by the worker that held its pair, and the claim's `outcome` is final or DEFERRED until
     its `retry_at`. Or, as QUEUED: another worker holds its pair for long, and it is to come again at `lease_until`.
-    FINAL: it was done before. LEASED: another worker has it until `lease_until`. DEFERRED: its time, `retry_at`, has
-    not come. KEY_REUSED: its id belongs to another request, whose `outcome` this is. LEDGER_UNAVAILABLE: nothing was
-    done.
+    FINAL: it was done before. LEASED: another worker has it until `lease_until`; or has had its pair for long, and its
+    message, read for the first time, is to come again then. DEFERRED: its time, `retry_at`, has not come. KEY_REUSED:
+    its id belongs to another request, whose `outcome` this is. LEDGER_UNAVAILABLE: nothing was done.
     """
     # The same request may come twice in one batch: it is run once, and both get the one answer.
     distinct: dict[str, Request] = {}

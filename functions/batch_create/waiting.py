@@ -64,7 +64,9 @@ class Waiting:
             denied = self._look(denied)
             looks *= GROWS_URGENT if urgent else GROWS  # each look costs a call of the ledger
         left = [request for requests in denied.values() for request in requests]
-        self._claiming.accept([each for each in left if each.id not in self._claiming.known], self._pause)
+        new = [each for each in left if each.id not in self._claiming.known]
+        self._claiming.come_again([each for each in new if each.first_delivery], COMES_AGAIN)
+        self._claiming.accept([each for each in new if not each.first_delivery], self._pause)
         for claimed in self._claiming.own(left):
             self._put_back(claimed)
 

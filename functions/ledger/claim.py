@@ -29,7 +29,7 @@ class ClaimStatus(StrEnum):
     CLAIMED = "CLAIMED"  # nobody else may run it until the lease ends
     QUEUED = "QUEUED"  # accepted before, and still for the queue to run
     FINAL = "FINAL"  # done before: the outcome is the answer
-    LEASED = "LEASED"  # another worker runs it
+    LEASED = "LEASED"  # another worker runs it, or something of its pair
     DEFERRED = "DEFERRED"  # its time has not come
     KEY_REUSED = "KEY_REUSED"  # the id belongs to a request that asks for something else
     LEDGER_UNAVAILABLE = "LEDGER_UNAVAILABLE"  # without an answer from the ledger nothing may be done

@@ -1,8 +1,9 @@
-"""The result of a refresh of an OAuth access token."""
+"""Access tokens of OAuth apps: what a refresh brings, and what is kept of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,3 +13,19 @@ class RefreshedToken:
     access_token: str = field(repr=False)
     expires_in: float
     refresh_token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """An access token, good until `ends_at` after a life of `life` seconds. `grants` are digests of what it belongs to:
+    of the secret it was asked for with and, where HubSpot replaced the refresh token, of the secret after that."""
+
+    text: str = field(repr=False)
+    ends_at: datetime
+    life: int
+    grants: tuple[str, ...]
+
+    @property
+    def rotates(self) -> bool:
+        """Whether HubSpot replaced the refresh token."""
+        return len(self.grants) > 1

@@ -193,6 +193,11 @@ class Request:
         if not ID.fullmatch(self.id):
             raise ContractError([Problem("id", "must be 1 to 128 letters, digits, or any of . _ : -")])
 
+    @property
+    def first_delivery(self) -> bool:
+        """Whether it came in a message that nobody has read before, and that carries nothing on."""
+        return self.trigger is Trigger.QUEUE and self.outcome_id is None and not self.redelivered
+
     @cached_property
     def pair(self) -> Pair | None:
         """The pair that it is about. None as long as only HubSpot can tell."""

@@ -59,6 +59,7 @@ API_VERSION = Text(r"^20[0-9]{2}-(0[1-9]|1[0-2])$")
 # what it was sent for would be forgotten. And no date may come out that there is not.
 RETENTION_DAYS = (15, 3_650)
 GIVE_UP_AFTER_HOURS = (1, 336)  # SQS keeps a message no longer
+MISSING_SECRET_HOURS = (1, 336)
 _some = Text(least=1)
 
 
@@ -72,9 +73,12 @@ class Settings:
     portals: tuple[str, ...] = _variable(_listed(portal_name))
     token_secret_prefix: str = _variable(_some)
     outcomes_table: str = _variable(_some)
+    access_tokens_table: str = _variable(_some)
     outcome_retention_days: int = _variable(_number(int, *RETENTION_DAYS))
     # How long a request may wait, from when it was accepted.
     give_up_after_hours: int = _variable(_number(int, *GIVE_UP_AFTER_HOURS), 240)
+    # Until a portal without its secret has ended. One that is taken away by mistake, or made anew, comes back sooner.
+    missing_secret_hours: int = _variable(_number(int, *MISSING_SECRET_HOURS), 24)
     batch_size: int = _variable(_number(int, 1, 2000))
     quota_calls: int = _variable(_number(int, 1))  # per ten seconds; what HubSpot's answers say counts more
     head_room: float = _variable(_number(float, 0, 0.999))  # of the quota, for other apps and for people who wait

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from model.access_token import RefreshedToken
-from model.records import iso
+from model.access_token import AccessToken
 
 # Before the end of a token that lives for half an hour, as HubSpot's do. For a shorter life it is half of that.
 LONGEST_MARGIN = timedelta(minutes=5)
@@ -67,16 +67,23 @@ class Credentials:
         """What is stored of credentials that are JSON."""
         return json.dumps(self.document)
 
-    def renewed(self, refreshed: RefreshedToken, asked_at: datetime) -> Credentials:
-        """The credentials after a refresh that was asked for at that time. The document's other fields stay."""
-        changes: dict[str, Any] = {
-            "accessToken": refreshed.access_token,
-            "expiresAt": iso(asked_at + timedelta(seconds=refreshed.expires_in)),
-            "expiresIn": int(refreshed.expires_in),  # the next reader's margin follows from it
-        }
-        if refreshed.refresh_token:
-            changes["refreshToken"] = refreshed.refresh_token
-        return parse(json.dumps({**self.document, **changes}), self.version)
+    @property
+    def grant(self) -> str:
+        """A digest of what the owner, or HubSpot, has put into the secret: an access token that a refresh brought
+        belongs to it, and no longer to what comes after it."""
+        app = self.oauth
+        parts = (app.client_id, app.refresh_token, _text(self.document, "accessToken")) if app else ()
+        return sha256(json.dumps(parts).encode()).hexdigest()
+
+    def having(self, token: AccessToken | None) -> Credentials:
+        """These credentials with the access token of a refresh, if it belongs to them."""
+        if token is None or self.grant not in token.grants:
+            return self
+        return replace(self, access_token=token.text, expires_at=token.ends_at, margin=_margin(token.life))
+
+    def renewed(self, refresh_token: str) -> Credentials:
+        """The credentials with another refresh token. The document's other fields stay."""
+        return parse(json.dumps({**self.document, "refreshToken": refresh_token}), self.version)
 
     def _valid(self, now: datetime, margin: timedelta, refused: str | None) -> bool:
         if not self.access_token or self.access_token == refused:
@@ -114,7 +121,9 @@ def parse(text: str, version: str) -> Credentials:
             wrong.append("expiresAt must be a time in ISO 8601, or in seconds since 1970")
     if wrong:
         raise Unusable("; ".join(wrong))
-    return Credentials(version, token, document, oauth, expires_at, _margin(document), hub_id, zone=zone)
+    return Credentials(
+        version, token, document, oauth, expires_at, _margin(document.get("expiresIn")), hub_id, zone=zone
+    )
 
 
 def app_secret(text: str) -> str:
@@ -172,8 +181,7 @@ def _zone(name: object) -> ZoneInfo | None:
         return None
 
 
-def _margin(document: Mapping[str, Any]) -> timedelta:
-    life = document.get("expiresIn")
+def _margin(life: object) -> timedelta:
     if isinstance(life, int) and not isinstance(life, bool) and 0 <= life < 2 * LONGEST_MARGIN.total_seconds():
         return timedelta(seconds=life / 2)
     return LONGEST_MARGIN

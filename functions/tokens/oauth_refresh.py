@@ -8,17 +8,28 @@ from datetime import datetime, timedelta
 
 from aws.secrets_manager import NO_MEMORY
 from model.access_token import RefreshedToken
-from model.errors import HubSpotFailure, LedgerUnavailable, Misconfigured, OutOfTime, Refused, Unavailable
+from model.errors import (
+    HubSpotFailure,
+    LedgerUnavailable,
+    Misconfigured,
+    OutOfTime,
+    QuotaExhausted,
+    Refused,
+    Unavailable,
+)
 from runtime.telemetry import logger
+from tokens.access_tokens import AccessTokens
 from tokens.credentials import Credentials, OAuth
-from tokens.ports import LockPort, OAuthPort
+from tokens.ports import OAuthPort, SlotPort
 from tokens.refusal_cache import RefusalCache
-from tokens.store import CredentialStore
+from tokens.store import RECHECK, CredentialStore
 
 LEASE = timedelta(seconds=20)  # a refresh and its write take less; a dead worker's lock is free after it
 LONGEST_REFRESH = 10.0  # seconds of the lease for HubSpot
 LONGEST_WAIT = timedelta(seconds=10)  # for another worker's refresh
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 1.0  # seconds between two looks, doubled each time
+# What Secrets Manager can store of new refresh tokens takes its slots in a bucket of its own, of all portals together.
+REFRESHES = "#refreshes"
 ROUNDS = 2  # an owner may store other credentials while we refresh the old ones; hardly twice
 
 
@@ -30,7 +41,8 @@ class OAuthRefresh:
     store: CredentialStore
     refusals: RefusalCache
     hubspot: OAuthPort
-    locks: LockPort
+    tokens: AccessTokens
+    pace: SlotPort
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
     api_version: str
@@ -40,11 +52,14 @@ class OAuthRefresh:
     def renew(self, portal: str, name: str, refused: str | None, deadline: datetime) -> Credentials:
         """Credentials that serve, from the secret of that name or from a refresh; `refused` is a token that HubSpot has
         refused. Raises Misconfigured when HubSpot refuses the refresh, else Unavailable."""
+        credentials = self.store.read(name, NO_MEMORY)  # another may have refreshed it
+        if credentials.serves(self.clock(), refused):
+            return credentials
         holder = self.new_id()
         give_up = min(deadline, self.clock() + LONGEST_WAIT)
         pause = FIRST_PAUSE
-        while not self._acquire(portal, holder):
-            credentials = self.store.read(name, NO_MEMORY)
+        while not self._lock(portal, name, holder):
+            credentials = self.store.read(name, RECHECK)  # with the access token that is beside the lock
             if credentials.lasts(self.clock(), refused):
                 return credentials
             spread = pause * (0.75 + self.jitter() / 2)  # so that those who wait do not all look at once
@@ -53,15 +68,16 @@ class OAuthRefresh:
             self.sleep(spread)
             pause = min(LONGEST_PAUSE, pause * 2)
         try:
-            return self._renew(portal, name, refused, deadline)
+            return self._renew(portal, name, holder, refused, deadline)
         finally:
-            self._release(portal, holder)
+            self._unlock(portal, name, holder)
 
-    def _renew(self, portal: str, name: str, refused: str | None, deadline: datetime) -> Credentials:
+    def _renew(self, portal: str, name: str, holder: str, refused: str | None, deadline: datetime) -> Credentials:
         for _ in range(ROUNDS):
             credentials = self.store.read(name, NO_MEMORY)  # the last holder may just have refreshed it
             if credentials.oauth is None or credentials.serves(self.clock(), refused):
                 return credentials
+            self._wait_for_secrets(portal, name, deadline)
             asked_at = self.clock()
             seconds = min((deadline - asked_at).total_seconds(), LONGEST_REFRESH)
             try:
@@ -77,22 +93,31 @@ class OAuthRefresh:
                 refusal = failure.restated(Misconfigured if lasting else Unavailable, why)
                 self.refusals.add(portal, credentials.version, refusal)
                 raise refusal from failure
-            if stored := self.store.keep(name, credentials, refreshed, asked_at):
+            if stored := self.store.keep(name, holder, credentials, refreshed, asked_at):
                 return stored
         raise Unavailable(f"the secret {name} was changed each time its token was refreshed")
 
     def _refresh(self, app: OAuth, seconds: float) -> RefreshedToken:
         return self.hubspot.refresh(app.client_id, app.client_secret, app.refresh_token, self.api_version, seconds)
 
-    def _acquire(self, portal: str, holder: str) -> bool:
-        now = self.clock()
+    def _wait_for_secrets(self, portal: str, name: str, deadline: datetime) -> None:
+        """Refresh no faster than Secrets Manager can store what a refresh may bring: without it the portal is lost."""
+        if not self.store.may_rotate(name):
+            return
         try:
-            return self.locks.acquire(f"refresh#{portal}", holder, now, now + LEASE)
+            self.pace.reserve(REFRESHES, ahead=1, urgent=True, until=min(deadline, self.clock() + LONGEST_WAIT))
+        except QuotaExhausted as full:
+            why = f"the token of portal {portal} is not refreshed yet: more are than Secrets Manager could store"
+            raise full.restated(Unavailable, why) from full
+
+    def _lock(self, portal: str, name: str, holder: str) -> bool:
+        try:
+            return self.tokens.lock(name, holder, self.clock() + LEASE)
         except LedgerUnavailable as failure:
             raise Unavailable(f"the refresh of the token of portal {portal} could not be locked") from failure
 
-    def _release(self, portal: str, holder: str) -> None:
+    def _unlock(self, portal: str, name: str, holder: str) -> None:
         try:
-            self.locks.release(f"refresh#{portal}", holder, self.clock())
+            self.tokens.unlock(name, holder)
         except LedgerUnavailable:
             logger.warning("a lock could not be released, and ends by itself", portal=portal)

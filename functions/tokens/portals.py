@@ -26,20 +26,25 @@ NAME = re.compile(portal_name.pattern)  # nothing that could name a secret which
 # Of a name without a secret, in each execution environment: guesses cost few look-ups, and a new portal works soon.
 UNKNOWN = timedelta(seconds=30)
 MOST_UNKNOWN = 1_000  # names remembered so
-# A secret that is taken away by mistake, or made anew, comes back within hours; ours.
-MISSED_FOR = timedelta(days=1)
 
 
 class Portals:
-    """Knows portals by their secrets, and keeps the registry of those that are used."""
+    """Knows portals by their secrets, and keeps the registry of those that are used. One whose secret has been missing
+    for `missed_for` has ended."""
 
     def __init__(
-        self, secrets: SecretStore, prefix: str, registry: RegistryPort, clock: Callable[[], datetime]
+        self,
+        secrets: SecretStore,
+        prefix: str,
+        registry: RegistryPort,
+        clock: Callable[[], datetime],
+        missed_for: timedelta,
     ) -> None:
         self._secrets = secrets
         self._prefix = prefix
         self._registry = registry
         self._clock = clock
+        self._missed_for = missed_for
         self._used: set[str] = set()
         self._unknown: dict[str, datetime] = {}
 
@@ -60,7 +65,7 @@ class Portals:
         except SecretMissing:
             self._used.discard(portal)
             since = self._registry.missing_since(portal, now)
-            taken = since is not None and not _is_over(since, now)
+            taken = since is not None and now - since < self._missed_for
         except HubSpotFailure as failure:
             logger.warning("portal not looked up", portal=portal, error=str(failure))
             return True
@@ -84,7 +89,7 @@ class Portals:
 
     def without_secret(self, portal: str) -> HubSpotFailure:
         """What follows from it that a portal has no secret: Refused where it never had one; PortalEnded where that has
-        been so for a day; before that Misconfigured, so that its requests wait."""
+        been so for too long; before that Misconfigured, so that its requests wait."""
         secret, now = self.secret_name(portal), self._clock()
         self._used.discard(portal)
         try:
@@ -93,11 +98,11 @@ class Portals:
             return Unavailable(f"the secret {secret} is not there, and what was before could not be read: {error}")
         if since is None:
             return Refused(f"there is no portal {portal}: it would be the secret {secret}")
-        if _is_over(since, now):
+        if now - since >= self._missed_for:
             return PortalEnded(
                 f"the portal {portal} has ended: its secret {secret} has been missing since {iso(since)}"
             )
-        end = iso(since + MISSED_FOR)
+        end = iso(since + self._missed_for)
         return Misconfigured(
             f"the secret {secret} of portal {portal} is not there; what waits for it ends at {end} unless it is back"
         )
@@ -106,7 +111,3 @@ class Portals:
         if portal not in self._used:
             self._registry.add(portal, self._clock())
             self._used.add(portal)
-
-
-def _is_over(since: datetime, now: datetime) -> bool:
-    return now - since >= MISSED_FOR

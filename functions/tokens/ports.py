@@ -19,13 +19,6 @@ class OAuthPort(Protocol):
     def hub_id(self, token: str, api_version: str, seconds: float) -> int: ...
 
 
-class LockPort(Protocol):
-    """Locks between all workers, as `ledger.locks.Locks` keeps them."""
-
-    def acquire(self, name: str, holder: str, now: datetime, until: datetime) -> bool: ...
-    def release(self, name: str, holder: str, now: datetime) -> None: ...
-
-
 class SlotPort(Protocol):
     """Slots of the shared quota, as `quota.shared_quota.SharedQuota` hands them out."""
 

@@ -12,10 +12,11 @@ from zoneinfo import ZoneInfo
 
 from aws.secrets_manager import MEMORY, NO_MEMORY, SecretStore
 from model.errors import HubSpotFailure, Misconfigured, PortalEnded, Refused, SecretMissing, Unavailable
+from tokens.access_tokens import AccessTokens
 from tokens.credentials import Credentials
 from tokens.oauth_refresh import OAuthRefresh
 from tokens.portals import Portals
-from tokens.ports import LockPort, OAuthPort, SlotPort
+from tokens.ports import OAuthPort, SlotPort
 from tokens.refusal_cache import RefusalCache
 from tokens.store import RECHECK, CredentialStore
 
@@ -33,8 +34,9 @@ class TokenProvider:
         secrets: SecretStore,
         portals: Portals,
         hubspot: OAuthPort,
-        locks: LockPort,
+        access_tokens: AccessTokens,
         quota: SlotPort,
+        pace: SlotPort,
         clock: Callable[[], datetime],
         sleep: Callable[[float], None],
         api_version: str,
@@ -49,10 +51,10 @@ class TokenProvider:
         self._clock = clock
         self._api_version = api_version
         self._new_lock = new_lock
-        self._store = CredentialStore(secrets, clock)
+        self._store = CredentialStore(secrets, access_tokens, clock)
         self._refusals = RefusalCache(clock)
         self._refresh = OAuthRefresh(
-            self._store, self._refusals, hubspot, locks, clock, sleep, api_version, new_id, jitter
+            self._store, self._refusals, hubspot, access_tokens, pace, clock, sleep, api_version, new_id, jitter
         )
         self._zones: dict[str, ZoneInfo | None] = {}
         self._given = _Given()

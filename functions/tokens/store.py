@@ -1,4 +1,5 @@
-"""The credentials of portals in their secrets: read, and written back after a refresh."""
+"""The credentials of portals: their secrets, read, and written where HubSpot replaces a refresh token; and their access
+tokens."""
 
 from __future__ import annotations
 
@@ -7,9 +8,10 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from aws.secrets_manager import MEMORY, SecretStore
-from model.access_token import RefreshedToken
-from model.errors import HubSpotFailure, Misconfigured
+from model.access_token import AccessToken, RefreshedToken
+from model.errors import HubSpotFailure, LedgerUnavailable, Misconfigured
 from runtime.telemetry import logger
+from tokens.access_tokens import AccessTokens
 from tokens.credentials import Credentials, Unusable, parse
 
 # The memory of a secret that does not work. It is short, so that the owner who mends it need not wait.
@@ -22,15 +24,44 @@ class CredentialStore:
     """Credentials by the name of their secret. Raises Misconfigured, naming the secret at fault and never its content,
     or Unavailable."""
 
-    def __init__(self, secrets: SecretStore, clock: Callable[[], datetime]) -> None:
+    def __init__(self, secrets: SecretStore, tokens: AccessTokens, clock: Callable[[], datetime]) -> None:
         self._secrets = secrets
+        self._tokens = tokens
         self._clock = clock
         # Refreshed credentials that could not be written, and when to try again: they count instead of the version
         # they were made from.
         self._unsaved: dict[str, tuple[Credentials, datetime]] = {}
 
     def read(self, name: str, memory: timedelta = MEMORY) -> Credentials:
-        """The credentials in a secret, as they were less than `memory` ago."""
+        """The credentials in a secret and their access token, as they were less than `memory` ago."""
+        credentials = self._stored(name, memory)
+        return credentials.having(self._tokens.current(name, memory)) if credentials.oauth else credentials
+
+    def may_rotate(self, name: str) -> bool:
+        """Whether a refresh may bring another refresh token, which the secret then has to hold."""
+        last = self._tokens.current(name, MEMORY)
+        return last is None or last.rotates
+
+    def keep(
+        self, name: str, holder: str, used: Credentials, refreshed: RefreshedToken, asked_at: datetime
+    ) -> Credentials | None:
+        """Keep what a refresh with the credentials `used` brought. Returns None when the secret meanwhile has other
+        credentials: those count. If it cannot be kept, it is in memory, and the secret is written later."""
+        credentials: Credentials | None = used
+        if refreshed.refresh_token:
+            credentials = self._rotated(name, used, refreshed.refresh_token)
+        if credentials is None:
+            return None
+        grants = dict.fromkeys((used.grant, credentials.grant))  # of the old one, for who does not know the new one yet
+        ends_at = asked_at + timedelta(seconds=refreshed.expires_in)
+        token = AccessToken(refreshed.access_token, ends_at, int(refreshed.expires_in), tuple(grants))
+        try:
+            self._tokens.keep(name, holder, token)
+        except LedgerUnavailable as error:
+            logger.warning("an access token could not be kept for others", secret=name, error=str(error))
+        return credentials.having(token)
+
+    def _stored(self, name: str, memory: timedelta) -> Credentials:
         with suppress(Unusable):
             return self._read(name, memory)
         try:
@@ -38,14 +69,14 @@ class CredentialStore:
         except Unusable as unusable:
             raise Misconfigured(f"the secret {name} holds no usable token: {unusable}") from None
 
-    def keep(self, name: str, used: Credentials, refreshed: RefreshedToken, asked_at: datetime) -> Credentials | None:
-        """Write what a refresh with the credentials `used` brought. Returns None when the secret meanwhile has other
-        credentials: those count. If it cannot be written, it is kept in memory and written later."""
+    def _rotated(self, name: str, used: Credentials, refresh_token: str) -> Credentials | None:
         for _ in range(TRIES):
-            if written := self._write(name, used.renewed(refreshed, asked_at)):
+            if used.oauth and used.oauth.refresh_token == refresh_token:
+                return used
+            if written := self._write(name, used.renewed(refresh_token)):
                 return written
-            current = self.read(name, RECHECK)
-            if (current.oauth, current.access_token) != (used.oauth, used.access_token):
+            current = self._stored(name, RECHECK)
+            if current.oauth != used.oauth:
                 return None
             used = current  # only other parts have changed: our refresh still belongs to it
         return None
@@ -69,7 +100,7 @@ class CredentialStore:
         try:
             written = self._secrets.replace(name, mine.version, mine.text)
         except HubSpotFailure as failure:
-            logger.error("a refreshed token could not be stored", secret=name, reason=failure.message)
+            logger.error("a refresh token could not be stored", secret=name, reason=failure.message)
             return mine
         self._unsaved.pop(name, None)
         return parse(written.text, written.version) if written else None

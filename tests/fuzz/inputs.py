@@ -36,7 +36,7 @@ WORDS = [
         "../..",
         "%2e%2e",
         "budget#default",
-        "lock#default",
+        "portal#default",
         "a" * 300,
         "\U0001f4a9",
         "\u202e",

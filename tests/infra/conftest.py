@@ -26,6 +26,7 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
         outcomeRetentionDays=30,
         readLagSeconds=60,
         giveUpAfterHours=48,
+        missingSecretHours=72,
         logRetentionDays=7,
         deletionProtection=False,
         alarmEmail="ops@example.com",

@@ -84,6 +84,8 @@ def test_plain_http_is_for_this_machine_only(url: str) -> None:
         ("apiVersions", ["2026-99"], "settings.apiVersions.0", "must match"),
         ("apiVersions", ["2026-00"], "settings.apiVersions.0", "must match"),
         ("giveUpAfterHours", 0, "settings.giveUpAfterHours", "must be at least 1, not 0"),
+        ("missingSecretHours", 0, "settings.missingSecretHours", "must be at least 1, not 0"),
+        ("missingSecretHours", 337, "settings.missingSecretHours", "must be at most 336, not 337"),
         ("giveUpAfterHours", 337, "settings.giveUpAfterHours", "must be at most 336, not 337"),
         ("outcomeRetentionDays", "400", "settings.outcomeRetentionDays", "must be a whole number, without quotes"),
         ("logRetentionDays", 91, "settings.logRetentionDays", "CloudWatch Logs accepts: 1, 3, 5, 7"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import consumer
@@ -25,12 +25,12 @@ from ledger import leases, ledger
 from ledger.claim import Claim, Claims
 from ledger.leases import FREE, Leases, Taken, Wanted
 from ledger.ledger import Ledger
-from ledger.locks import Locks
 from ledger.register import Applied, Register
 from model import outcomes
 from model.errors import HubSpotFailure, Unavailable
 from model.outcomes import Doubt, Result, Status
 from model.records import milliseconds
+from tokens.access_tokens import AccessTokens
 from tokens.credentials import Credentials
 
 Put = Callable[[Any, str, Any], None]
@@ -361,14 +361,9 @@ def let_two_workers_take_the_same_calls(put: Put) -> None:
 # --------------------------------------------------------------------------------------------------------- the tokens
 @bug(7)
 def refresh_a_token_by_everybody_at_once(put: Put) -> None:
-    put(Locks, "acquire", lambda self, name, holder, now, until: True)
+    put(AccessTokens, "lock", lambda self, name, holder, until: True)
 
 
 @bug(38)
 def lose_the_new_refresh_token(put: Put) -> None:
-    renewed = Credentials.renewed
-
-    def forgetful(self: Credentials, refreshed: Any, asked_at: datetime) -> Credentials:
-        return renewed(self, replace(refreshed, refresh_token=None), asked_at)
-
-    put(Credentials, "renewed", forgetful)
+    put(Credentials, "renewed", lambda self, refresh_token: self)

@@ -41,16 +41,17 @@ from ledger.client_rates import ClientRates
 from ledger.history import History
 from ledger.leases import Leases
 from ledger.ledger import Ledger
-from ledger.locks import Locks
 from ledger.object_types import TypeMemory
 from ledger.portals import PortalRegistry
 from ledger.rebuild import Rebuild
 from model.quota import Quota
+from production import REFRESHES
 from quota.shared_quota import SharedQuota
 from runtime.settings import Settings, load
 from runtime.telemetry import count, logger, measure
 from tests.simulation.transport import BASE_URL
 from tests.simulation.world import Killed, Worker, World
+from tokens.access_tokens import AccessTokens
 from tokens.portals import Portals
 from tokens.provider import TokenProvider
 
@@ -85,6 +86,7 @@ class Clients:
     """AWS and HubSpot, as every environment reaches them."""
 
     dynamodb: Any
+    access_tokens: Any
     sqs: Any
     secrets: Any
     session: requests.Session
@@ -110,7 +112,8 @@ class Environment:
         retention = timedelta(days=settings.outcome_retention_days)
         self.leases = Leases(outcomes, retention, lag, Rebuild(outcomes, self.history, lag))
         self.portal_registry = PortalRegistry(outcomes)
-        self.portals = Portals(self.secret_store, PREFIX, self.portal_registry, clock)
+        missed_for = timedelta(hours=settings.missing_secret_hours)
+        self.portals = Portals(self.secret_store, PREFIX, self.portal_registry, clock, missed_for)
         self.authentication = Authentication(settings, self.secret_store, self.portals, ClientRates(outcomes))
         self.queue = Queue(clients.sqs, settings.queue_url)
         hubspot = HubSpot(settings.hubspot_base_url, clients.session)
@@ -122,6 +125,7 @@ class Environment:
             settings.head_room,
             new_lock=world.new_lock,
         )
+        pace = SharedQuota(outcomes, clock, world.wait, Quota(REFRESHES), 0, new_lock=world.new_lock)
         self.object_types = ObjectTypes(
             TypeMemory(outcomes), lambda deadline: AuthorisedCalls(self.production, deadline, urgent=True), world.clock
         )
@@ -134,8 +138,9 @@ class Environment:
                 self.secret_store,
                 self.portals,
                 hubspot,
-                Locks(outcomes),
+                AccessTokens(Table(clients.access_tokens, settings.access_tokens_table), clock),
                 quota,
+                pace,
                 clock,
                 world.wait,
                 settings.hubspot_api_versions[0],
@@ -296,6 +301,7 @@ def settings(zones: dict[str, tzinfo], max_batch: int, quota: int, give_up_after
             "PORTALS": "default,acme",
             "TOKEN_SECRET_PREFIX": PREFIX,
             "OUTCOMES_TABLE": "outcomes",
+            "ACCESS_TOKENS_TABLE": "tokens",
             "OUTCOME_RETENTION_DAYS": "400",
             "BATCH_SIZE": str(max_batch),
             "GIVE_UP_AFTER_HOURS": str(give_up_after),

@@ -59,6 +59,7 @@ class Scenario:
         self.kills: dict[Point, int] = dict.fromkeys(Point, 0)
         world = self.world
         self.dynamo = Dynamo(self._step, lambda: world.now, plan.index_lag)
+        self.access_tokens = Dynamo(self._step, lambda: world.now, plan.index_lag)
         self.secrets = Secrets(self._step, world.new_id)
         self.dead_letters = Queue(world, "dead letters", 360)
         self.queue = Queue(world, "requests", 360, plan.max_receives, self.dead_letters, plan.duplicates, plan.skew)
@@ -80,7 +81,7 @@ class Scenario:
         session = requests.Session()
         session.trust_env = False  # no proxies, no .netrc: looking for them takes most of a call's time
         session.mount(BASE_URL, self.wire)
-        clients = Clients(self.dynamo, Sqs(self.queue, self._step), self.secrets, session)
+        clients = Clients(self.dynamo, self.access_tokens, Sqs(self.queue, self._step), self.secrets, session)
         zones = {portal: ZoneInfo(name) for portal, name in plan.zones.items()}
         environment = settings(dict(zones), plan.batch_size, plan.quota, plan.give_up_after)
 

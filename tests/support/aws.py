@@ -51,6 +51,7 @@ class Deployment:
             "PORTALS": "default,acme",
             "TOKEN_SECRET_PREFIX": PREFIX,
             "OUTCOMES_TABLE": self.table,
+            "ACCESS_TOKENS_TABLE": f"{self.table}-tokens",
             "OUTCOME_RETENTION_DAYS": "400",
             "BATCH_SIZE": "100",
             "QUOTA_CALLS": "100",
@@ -123,6 +124,16 @@ def partiql() -> Iterator[None]:
 
     with patch.object(BaseClient, "_make_api_call", called):
         yield
+
+
+def make_tokens_table(dynamodb: DynamoDBClient, name: str) -> None:
+    """The table of access tokens as infra/storage.py defines it."""
+    dynamodb.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+    )
 
 
 def make_table(dynamodb: DynamoDBClient, name: str) -> None:

@@ -16,12 +16,12 @@ import pytest
 from aws.dynamodb import Table
 from aws.secrets_manager import SecretStore
 from hubspot_api.client import CONNECT_TIMEOUT
-from ledger.locks import Locks
 from model.access_token import RefreshedToken
 from model.errors import HubSpotFailure, OutOfTime, Unavailable, Uncertain
 from model.records import iso
 from tests.support.fakes import START, Clock, FakeQuota, FakeRegistry
 from tokens import oauth_refresh, store
+from tokens.access_tokens import AccessTokens
 from tokens.portals import Portals
 from tokens.provider import TokenProvider
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 APP = {"clientId": "client-1", "clientSecret": "shh-client", "refreshToken": "shh-refresh"}
 PORTAL = "default"
+DAY = timedelta(days=1)
 # Of a refresh or of the question for the account: nothing that lasts.
 PASSING = [
     Unavailable("words", http_status=429, body="{}", retry_after=10.0, correlation_id="c-9"),
@@ -88,20 +89,22 @@ class Scene:
         self.oauth = FakeOAuth()
         self.registry = FakeRegistry({PORTAL: None})
         self.numbers = itertools.count()
-        self.locks: Any = Locks(table)
+        self.table = table
+        self.quota, self.pace = FakeQuota(), FakeQuota()
         self.pauses: list[float] = []
         self.meanwhile: list[Callable[[], object]] = []  # one is done in each pause
         self.tokens = self.worker()
 
-    def worker(self, client: Any = None) -> TokenProvider:
+    def worker(self, client: Any = None, *, tokens: Any = None) -> TokenProvider:
         """Another worker, who remembers nothing."""
         store = SecretStore(client or self.client, self.clock)
         return TokenProvider(
             store,
-            Portals(store, self.prefix, self.registry, self.clock),
+            Portals(store, self.prefix, self.registry, self.clock, DAY),
             self.oauth,
-            self.locks,
-            FakeQuota(),
+            tokens or AccessTokens(self.table, self.clock),
+            self.quota,
+            self.pace,
             self.clock,
             self.sleep,
             "2026-03",

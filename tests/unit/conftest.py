@@ -109,6 +109,7 @@ def functions(
         production.production,
         production.object_types,
         production._table,
+        production._dynamodb,
         production.session,
     )
     for port in made_once:

@@ -33,6 +33,7 @@ ENVIRONMENT = {
     "PORTALS": "default",
     "TOKEN_SECRET_PREFIX": "portals",
     "OUTCOMES_TABLE": "outcomes",
+    "ACCESS_TOKENS_TABLE": "tokens",
     "OUTCOME_RETENTION_DAYS": "400",
     "BATCH_SIZE": "100",
     "QUOTA_CALLS": "100",

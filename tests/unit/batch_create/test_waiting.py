@@ -227,11 +227,23 @@ def test_given_a_pair_that_is_held_again_and_again_a_request_comes_later_each_ti
     assert pauses == [2, 4, 8, 16, 32, 60, 60]
 
 
-def test_given_many_requests_whose_pair_stays_held_the_ledger_accepts_them_and_they_come_soon() -> None:
+def test_given_messages_at_their_first_delivery_whose_pair_stays_held_they_come_again_and_nothing_is_written() -> None:
     scene = Scene()
     scene.hold()
 
     claims = scene.wait(OLDER, OTHER)
+
+    assert [claim.claim_status for claim in claims] == [ClaimStatus.LEASED] * 2
+    assert [claim.lease_until for claim in claims] == [scene.clock() + COMES_AGAIN] * 2
+    assert [scene.ledger.get(each.id) for each in (OLDER, OTHER)] == [None] * 2
+    assert scene.hubspot.calls == []
+
+
+def test_given_many_requests_whose_pair_stays_held_the_ledger_accepts_them_and_they_come_soon() -> None:
+    scene = Scene()
+    scene.hold()
+
+    claims = scene.wait(*(replace(each, redelivered=True) for each in (OLDER, OTHER)))
 
     assert [claim.lease_until for claim in claims] == [scene.clock() + COMES_AGAIN] * 2
     assert [scene.outcome(each).status for each in (OLDER, OTHER)] == [Status.QUEUED] * 2

@@ -14,6 +14,7 @@ RIGHT = {
     "PORTALS": "default,acme",
     "TOKEN_SECRET_PREFIX": "p",
     "OUTCOMES_TABLE": "outcomes",
+    "ACCESS_TOKENS_TABLE": "tokens",
     "OUTCOME_RETENTION_DAYS": "400",
     "BATCH_SIZE": "100",
     "QUOTA_CALLS": "100",

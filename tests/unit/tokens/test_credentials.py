@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aws.secrets_manager import Secret
-from model.access_token import RefreshedToken
+from model.access_token import AccessToken, RefreshedToken
 from model.records import iso
 from tests.support.fakes import START
 from tokens.credentials import Credentials, Unusable, parse
@@ -132,16 +132,40 @@ def test_a_token_serves_until_five_minutes_or_half_its_life_are_left(
     assert not credentials.lasts(START, refused="a")
 
 
-@given(st.dictionaries(st.text(max_size=12), JSON, max_size=5), st.none() | st.just("rotated"))
-def test_a_refresh_changes_the_token_and_keeps_all_else(unknown: dict[str, Any], rotated: str | None) -> None:
+@given(st.dictionaries(st.text(max_size=12), JSON, max_size=5))
+def test_another_refresh_token_changes_nothing_else(unknown: dict[str, Any]) -> None:
     stored = {**unknown, **OAUTH, "hubId": 7, "expiresAt": None}
 
-    renewed = of(stored).renewed(RefreshedToken("new", 1_800, rotated), START)
+    renewed = of(stored).renewed("rotated")
 
-    told = {"accessToken": "new", "expiresAt": "2026-11-23T09:30:00.000Z", "expiresIn": 1_800}
-    assert json.loads(renewed.text) == {**stored, **told, "refreshToken": rotated or "shh-refresh"}
-    assert renewed.expires_at == START + timedelta(minutes=30)
+    assert json.loads(renewed.text) == {**stored, "refreshToken": "rotated"}
     assert renewed.version == "v1"
+
+
+def token(seconds: float, *grants: str) -> AccessToken:
+    """An access token that has so many seconds left."""
+    return AccessToken("new", START + timedelta(seconds=seconds), 10, grants)
+
+
+BEFORE = oauth(10)
+
+
+def test_the_token_of_a_refresh_counts_however_long_the_one_before_would_last() -> None:
+    assert BEFORE.having(token(1, BEFORE.grant)).access_token == "new"
+    assert BEFORE.having(token(1, "another", BEFORE.grant)).having(token(2, BEFORE.grant)).access_token == "new"
+    assert BEFORE.having(token(6, BEFORE.grant)).serves(START)  # its margin follows from its life of ten seconds
+    assert not BEFORE.having(token(5, BEFORE.grant)).serves(START)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"accessToken": "b"}, {"refreshToken": "shh-other"}, {"clientId": "client-2"}, {"accessToken": None}]
+)
+def test_what_the_owner_stores_after_it_counts_more_than_the_token_of_a_refresh(changed: dict[str, Any]) -> None:
+    after = oauth(10, **changed)
+
+    assert after.having(token(1_800, BEFORE.grant)) is after
+    assert after.having(None) is after
+    assert oauth(10, hubId=7, clientSecret="shh-new").having(token(1_800, BEFORE.grant)).access_token == "new"
 
 
 def test_nothing_secret_is_in_a_repr() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from model.access_token import RefreshedToken
-from model.errors import HubSpotFailure, Misconfigured, Unavailable
+from model.errors import HubSpotFailure, Misconfigured, QuotaExhausted, Unavailable
 from tests.support.tokens import APP, PASSING, PORTAL, Scene, expiring
 
 
@@ -22,23 +22,18 @@ def test_given_a_token_that_is_valid_or_of_unknown_expiry_nothing_is_refreshed(
 
 
 @pytest.mark.parametrize("secret", [expiring(300), expiring(-1), dict(APP)], ids=["near its end", "over", "none yet"])
-def test_a_token_is_refreshed_before_it_ends_and_stored_with_all_else_kept(
+def test_a_token_is_refreshed_before_it_ends_and_the_secret_stays_as_it_is(
     scene: Scene, secret: dict[str, Any]
 ) -> None:
-    scene.put({**secret, "hubId": 7, "note": ["the owner's", {"own": 1}]})
+    owners = {**secret, "hubId": 7, "note": ["the owner's", {"own": 1}]}
+    scene.put(owners)
 
     assert scene.bearer() == scene.bearer() == "shh-new-1"
 
     assert scene.oauth.asked == [("client-1", "shh-client", "shh-refresh")]
-    assert scene.stored == {
-        **APP,
-        "accessToken": "shh-new-1",
-        "expiresAt": "2026-11-23T09:30:00.000Z",
-        "expiresIn": 1_800,
-        "hubId": 7,
-        "note": ["the owner's", {"own": 1}],
-    }
+    assert scene.stored == owners
     assert scene.worker().bearer(PORTAL, 30) == "shh-new-1"
+    assert len(scene.oauth.asked) == 1
 
 
 def test_a_token_of_ten_seconds_is_used_for_five(scene: Scene) -> None:
@@ -62,7 +57,58 @@ def test_a_rotated_refresh_token_is_kept_and_used_next(scene: Scene) -> None:
     assert scene.bearer() == "shh-2"
 
     assert [refresh_token for _, _, refresh_token in scene.oauth.asked] == ["shh-refresh", "shh-rotated"]
-    assert scene.stored["refreshToken"] == "shh-rotated"
+    assert scene.stored == {**APP, "refreshToken": "shh-rotated"}
+    assert scene.worker().bearer(PORTAL, 30) == "shh-2"
+
+
+def test_who_still_has_the_old_refresh_token_uses_what_it_brought(scene: Scene) -> None:
+    scene.put(expiring(310))
+    other = scene.worker()
+    other.bearer(PORTAL, 30)
+    scene.oauth.script = [RefreshedToken("shh-1", 1_800, "shh-rotated")]
+    scene.clock.advance(10)
+    scene.bearer()
+
+    assert other.bearer(PORTAL, 30) == "shh-1"
+    assert len(scene.oauth.asked) == 1
+
+
+def test_the_same_refresh_token_again_is_not_stored(scene: Scene) -> None:
+    scene.put(APP)
+    scene.oauth.script = [RefreshedToken("shh-1", 1_800, APP["refreshToken"])]
+
+    assert scene.bearer() == "shh-1"
+    assert scene.stored == APP
+
+
+def test_refreshes_that_may_replace_the_refresh_token_are_paced_and_no_others(scene: Scene) -> None:
+    scene.put(APP)
+    scene.oauth.script = [
+        RefreshedToken(f"shh-{n}", 1_800, rotated) for n, rotated in enumerate([None, "shh-r", "shh-s"])
+    ]
+    paced = []
+    for _ in range(4):
+        scene.bearer()
+        paced.append(len(scene.pace.told))
+        scene.clock.advance(1_600)
+
+    assert paced == [1, 1, 2, 3]  # nothing is known of the first; the second is like it, and brings another
+    assert set(scene.pace.told) == {("wait", "#refreshes", 1, True)}
+
+
+def test_more_refreshes_than_secrets_manager_could_store_wait(scene: Scene) -> None:
+    scene.put(APP)
+
+    def full(*_: object, **__: object) -> None:
+        raise QuotaExhausted("all taken", retry_after=7.0)
+
+    scene.pace.reserve = full  # type: ignore[method-assign] # of this one only
+
+    failure = scene.fails(Unavailable)
+
+    assert "more are than Secrets Manager could store" in failure.message
+    assert failure.retry_after == 7.0
+    assert not scene.oauth.asked
 
 
 def test_a_refused_token_is_refreshed_once_however_long_it_seemed_to_last(scene: Scene) -> None:

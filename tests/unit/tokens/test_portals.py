@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import NoReturn
 
 import pytest
 from botocore.exceptions import ClientError
 
 from model.errors import Misconfigured, PortalEnded, Refused
-from tests.support.tokens import PORTAL, Scene
-from tokens.portals import MISSED_FOR, UNKNOWN, Portals
-
-DAY = timedelta(days=1)
+from tests.support.tokens import DAY, PORTAL, Scene
+from tokens.portals import UNKNOWN, Portals
 
 
 def take_away(scene: Scene) -> None:
@@ -83,7 +80,7 @@ def test_a_secret_that_is_gone_lets_its_portal_wait_for_a_day_and_ends_it_then(s
 
     assert "ends at 2026-11-24T09:05:00.000Z unless it is back" in str(scene.fails(Misconfigured))
     assert PORTAL in portals
-    scene.clock.advance(MISSED_FOR.total_seconds())
+    scene.clock.advance(DAY.total_seconds())
     assert "since 2026-11-23T09:05:00.000Z" in str(scene.fails(PortalEnded))
     assert PORTAL not in portals
 

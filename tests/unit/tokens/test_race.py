@@ -12,26 +12,30 @@ import pytest
 from botocore.exceptions import ClientError
 
 from aws.secrets_manager import SecretStore
-from ledger.locks import Locks
-from model.access_token import RefreshedToken
+from model.access_token import AccessToken, RefreshedToken
 from model.errors import LedgerUnavailable, Misconfigured, Unavailable
-from tests.support.fakes import Clock, FakeQuota, FakeRegistry
-from tests.support.tokens import APP, PORTAL, FakeOAuth, Lines, Scene, expiring
+from tests.support.fakes import START, Clock, FakeQuota, FakeRegistry
+from tests.support.tokens import APP, DAY, PORTAL, FakeOAuth, Lines, Scene, expiring
+from tokens.access_tokens import AccessTokens
+from tokens.credentials import parse
 from tokens.portals import Portals
 from tokens.provider import TokenProvider
 
-LOCK = f"refresh#{PORTAL}"
+GRANT = parse(json.dumps(expiring(-1)), "v1").grant
+THEIRS = AccessToken("shh-theirs", START + timedelta(minutes=30), 1_800, (GRANT,))
 
 
-def hold(scene: Scene, seconds: float = 20) -> None:
+def hold(scene: Scene) -> AccessTokens:
     """Another worker has the lock."""
-    assert scene.locks.acquire(LOCK, "another", scene.clock(), scene.clock() + timedelta(seconds=seconds))
+    others = AccessTokens(scene.table, scene.clock)
+    assert others.lock(scene.secret, "another", scene.clock() + timedelta(seconds=20))
+    return others
 
 
 def test_who_loses_the_race_uses_what_the_winner_stores(scene: Scene) -> None:
     scene.put(expiring(-1))
-    hold(scene)
-    scene.meanwhile = [lambda: None, lambda: None, lambda: scene.put(expiring(1_800, accessToken="shh-theirs"))]
+    others = hold(scene)
+    scene.meanwhile = [lambda: None, lambda: None, lambda: others.keep(scene.secret, "another", THEIRS)]
 
     assert scene.bearer() == "shh-theirs"
     assert scene.oauth.asked == []
@@ -40,8 +44,8 @@ def test_who_loses_the_race_uses_what_the_winner_stores(scene: Scene) -> None:
 
 def test_who_loses_the_race_to_one_that_fails_refreshes_itself(scene: Scene) -> None:
     scene.put(expiring(-1))
-    hold(scene)
-    scene.meanwhile = [lambda: scene.locks.release(LOCK, "another", scene.clock())]
+    others = hold(scene)
+    scene.meanwhile = [lambda: others.unlock(scene.secret, "another")]
 
     assert scene.bearer() == "shh-new-1"
 
@@ -83,17 +87,14 @@ def test_a_dead_refresher_stops_nobody_for_longer_than_its_lease(scene: Scene) -
     class Died(BaseException):
         """Not an Exception: nothing handles it, as nothing handles a kill."""
 
-    class Dead(Locks):
-        def release(self, *_: object) -> None:
+    class Dead(AccessTokens):
+        def unlock(self, *_: object) -> None:
             raise Died
 
     def killed() -> RefreshedToken:
         raise Died
 
-    alive = scene.locks
-    scene.locks = Dead(alive._table)
-    dies = scene.worker()
-    scene.locks = alive
+    dies = scene.worker(tokens=Dead(scene.table, scene.clock))
     scene.oauth.script = [killed]
     with pytest.raises(Died):
         dies.bearer(PORTAL, 30)
@@ -117,18 +118,15 @@ def test_a_refresh_frees_the_lock(scene: Scene) -> None:
     hold(scene)
 
 
-class Broken:
-    """Locks in a table that cannot be reached."""
+class Broken(AccessTokens):
+    """In a table that cannot be reached."""
 
-    def acquire(self, *_: object) -> bool:
+    def lock(self, *_: object) -> bool:
         raise LedgerUnavailable
-
-    release = acquire
 
 
 def test_without_a_lock_nothing_is_refreshed_and_a_token_that_lasts_is_used(scene: Scene) -> None:
-    scene.locks = Broken()
-    scene.tokens = scene.worker()
+    scene.tokens = scene.worker(tokens=Broken(scene.table, scene.clock))
     scene.put(expiring(60))
     assert scene.bearer() == "shh-old"
 
@@ -140,12 +138,11 @@ def test_without_a_lock_nothing_is_refreshed_and_a_token_that_lasts_is_used(scen
 def test_a_lock_that_cannot_be_released_costs_nothing_but_a_log_line(scene: Scene, logged: Lines) -> None:
     scene.put(APP)
 
-    class Half(Locks):
-        def release(self, *_: object) -> None:
+    class Half(AccessTokens):
+        def unlock(self, *_: object) -> None:
             raise LedgerUnavailable
 
-    scene.locks = Half(scene.locks._table)
-    scene.tokens = scene.worker()
+    scene.tokens = scene.worker(tokens=Half(scene.table, scene.clock))
 
     assert scene.bearer() == "shh-new-1"
     assert logged == [("a lock could not be released, and ends by itself", {"portal": PORTAL})]
@@ -177,29 +174,37 @@ class MemoryClient:
             self.current = MoveToVersionId
 
 
-class MemoryLocks:
-    """One lock, for threads."""
+class MemoryTokens:
+    """One lock and its token, for threads."""
 
     def __init__(self) -> None:
         self.holder: str | None = None
-        self.lock = threading.Lock()
+        self.token: AccessToken | None = None
+        self._lock = threading.Lock()
 
-    def acquire(self, name: str, holder: str, now: object, until: object) -> bool:
-        with self.lock:
+    def current(self, name: str, memory: timedelta) -> AccessToken | None:
+        return self.token
+
+    def lock(self, name: str, holder: str, until: object) -> bool:
+        with self._lock:
             self.holder = self.holder or holder
             return self.holder == holder
 
-    def release(self, name: str, holder: str, now: object) -> None:
-        with self.lock:
+    def unlock(self, name: str, holder: str) -> None:
+        with self._lock:
             assert self.holder == holder
             self.holder = None
+
+    def keep(self, name: str, holder: str, token: AccessToken) -> None:
+        assert self.holder == holder
+        self.token = token
 
 
 @pytest.mark.parametrize("refused", [False, True], ids=["expired", "refused"])
 @pytest.mark.parametrize("shared", [False, True], ids=["40 functions", "40 threads of one"])
 def test_forty_workers_who_meet_a_token_at_its_end_refresh_it_once(clock: Clock, shared: bool, refused: bool) -> None:
     client: Any = MemoryClient(json.dumps(expiring(1_000 if refused else -1)))
-    locks = MemoryLocks()
+    kept: Any = MemoryTokens()
     oauth = FakeOAuth()
     # HubSpot answers when all others have found the lock taken and wait: the worst order there is.
     everybody = threading.Barrier(WORKERS, timeout=30)
@@ -237,8 +242,9 @@ def test_forty_workers_who_meet_a_token_at_its_end_refresh_it_once(clock: Clock,
 
     def made() -> TokenProvider:
         store = SecretStore(client, clock)
-        portals = Portals(store, "p", FakeRegistry(), clock)
-        return TokenProvider(store, portals, oauth, locks, FakeQuota(), clock, sleep, "2026-03", new_lock=TellingLock)
+        portals = Portals(store, "p", FakeRegistry(), clock, DAY)
+        quota = FakeQuota()
+        return TokenProvider(store, portals, oauth, kept, quota, quota, clock, sleep, "2026-03", new_lock=TellingLock)
 
     one = made()
     ended = threading.Event()
@@ -257,15 +263,17 @@ def test_forty_workers_who_meet_a_token_at_its_end_refresh_it_once(clock: Clock,
     assert given == ["shh-new"] * WORKERS
     assert len(oauth.asked) == 1
     assert json.loads(client.versions[client.current])["refreshToken"] == "shh-rotated"
-    assert locks.holder is None
+    assert kept.holder is None
 
 
 def test_forty_threads_of_one_function_ask_once_for_a_refresh_that_hubspot_refuses(clock: Clock) -> None:
     client: Any = MemoryClient(json.dumps(expiring(-1)))
     oauth = FakeOAuth(script=[Misconfigured("BAD_HUB", http_status=400)])
     store = SecretStore(client, clock)
-    portals = Portals(store, "p", FakeRegistry(), clock)
-    one = TokenProvider(store, portals, oauth, MemoryLocks(), FakeQuota(), clock, lambda _: None, "2026-03")
+    portals = Portals(store, "p", FakeRegistry(), clock, DAY)
+    kept: Any = MemoryTokens()
+    quota = FakeQuota()
+    one = TokenProvider(store, portals, oauth, kept, quota, quota, clock, lambda _: None, "2026-03")
 
     def work(_: int) -> str:
         with pytest.raises(Misconfigured) as refused:

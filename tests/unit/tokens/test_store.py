@@ -1,4 +1,4 @@
-"""What a refresh brought goes into the secret: never over an owner's correction, and never lost."""
+"""A new refresh token goes into the secret: never over an owner's correction, and never lost."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from model.access_token import RefreshedToken
-from model.errors import Misconfigured, Unavailable
+from model.errors import LedgerUnavailable, Misconfigured, Unavailable
 from tests.support.tokens import APP, PORTAL, Lines, Scene, expiring
+from tokens.access_tokens import AccessTokens
 
 if TYPE_CHECKING:
     from types_boto3_secretsmanager import SecretsManagerClient
@@ -35,7 +36,7 @@ def test_an_owners_correction_that_itself_needs_a_refresh_is_refreshed(scene: Sc
 
     def granted() -> RefreshedToken:
         scene.put({**APP, "refreshToken": "shh-corrected"})
-        return RefreshedToken("shh-late", 1_800, None)
+        return RefreshedToken("shh-late", 1_800, "shh-late")
 
     scene.oauth.script = [granted]
 
@@ -62,7 +63,7 @@ def test_an_owner_who_breaks_the_secret_during_a_refresh_is_told(scene: Scene) -
 
     def granted() -> RefreshedToken:
         scene.put("{}")
-        return RefreshedToken("shh-1", 1_800, None)
+        return RefreshedToken("shh-1", 1_800, "shh-rotated")
 
     scene.oauth.script = [granted]
 
@@ -75,7 +76,7 @@ def test_a_secret_that_never_stands_still_is_left_for_later(scene: Scene) -> Non
 
     def granted() -> RefreshedToken:
         scene.put({**APP, "refreshToken": f"shh-{next(numbers)}"})
-        return RefreshedToken("shh-1", 1_800, None)
+        return RefreshedToken("shh-1", 1_800, "shh-rotated")
 
     scene.oauth.script = [granted, granted]
 
@@ -115,7 +116,7 @@ def test_a_refresh_that_cannot_be_written_is_used_from_memory_and_written_later(
         "secret": scene.secret,
         "reason": f"the secret {scene.secret} could not be written (AccessDeniedException)",
     }
-    assert logged == [("a refreshed token could not be stored", fields)]
+    assert logged == [("a refresh token could not be stored", fields)]
 
     scene.clock.advance(30)
     assert scene.bearer() == "shh-1"
@@ -123,7 +124,7 @@ def test_a_refresh_that_cannot_be_written_is_used_from_memory_and_written_later(
     client.writable = True
     scene.clock.advance(30)
     assert scene.bearer() == "shh-1"
-    assert (scene.stored["accessToken"], scene.stored["refreshToken"]) == ("shh-1", "shh-rotated")
+    assert scene.stored == {**expiring(-1), "refreshToken": "shh-rotated"}
     assert len(scene.oauth.asked) == 1
     assert scene.worker().bearer(PORTAL, 30) == "shh-1"
 
@@ -145,6 +146,7 @@ def test_an_owners_correction_counts_more_than_what_could_not_be_written(scene: 
     scene.put(expiring(-1))
     client = Unwritable(scene.client)
     scene.tokens = scene.worker(client)
+    scene.oauth.script = [RefreshedToken("shh-new-1", 1_800, "shh-rotated")]
     scene.bearer()
     client.writable = writable
     scene.put("shh-static")
@@ -153,3 +155,41 @@ def test_an_owners_correction_counts_more_than_what_could_not_be_written(scene: 
     assert scene.bearer() == ("shh-static" if writable else "shh-new-1")
     scene.clock.advance(300)
     assert scene.bearer() == "shh-static"
+
+
+def test_an_access_token_that_cannot_be_kept_is_used_by_this_worker(scene: Scene, logged: Lines) -> None:
+    class Half(AccessTokens):
+        def _change(self, *_: object, **__: object) -> None:
+            raise LedgerUnavailable("away")
+
+    scene.put(expiring(-1))
+    scene.tokens = scene.worker(tokens=Half(scene.table, scene.clock))
+
+    assert scene.bearer() == scene.bearer() == "shh-new-1"
+    assert ("an access token could not be kept for others", {"secret": scene.secret, "error": "away"}) in logged
+
+
+def test_an_access_token_of_another_refresh_token_is_not_used(scene: Scene) -> None:
+    scene.put(expiring(-1))
+    scene.bearer()
+    scene.put(expiring(-1, refreshToken="shh-corrected"))
+
+    assert scene.worker().bearer(PORTAL, 30) == "shh-new-2"
+    assert scene.oauth.asked[-1][2] == "shh-corrected"
+
+
+def test_an_access_token_that_the_owner_stores_after_a_refresh_counts(scene: Scene) -> None:
+    scene.put(expiring(-1))
+    scene.bearer()
+    scene.put(expiring(600, accessToken="shh-owners"))
+
+    assert scene.worker().bearer(PORTAL, 30) == "shh-owners"
+
+
+def test_an_access_token_without_an_end_counts_until_a_refresh(scene: Scene) -> None:
+    scene.put({**APP, "accessToken": "shh-first"})
+    assert scene.bearer() == "shh-first"
+    assert scene.bearer(fresh=True) == "shh-new-1"
+
+    assert scene.worker().bearer(PORTAL, 30) == "shh-new-1"
+    assert len(scene.oauth.asked) == 1
