@@ -134,7 +134,7 @@ def acknowledge_before_it_is_settled(put: Put) -> None:
     put(consumer, "try_again", lambda unfinished, *rest, **times: [])
 
 
-@bug(20, requests=60)
+@bug(7, requests=60)
 def send_on_what_the_ledger_does_not_know(put: Put) -> None:
     put(redelivery, "BY_ITSELF", ())
 
@@ -170,7 +170,7 @@ def believe_a_single_reading(put: Put) -> None:
     put(read_back, "PAUSE", 0.0)
 
 
-@bug(3)
+@bug(11)
 def believe_a_refusal_after_a_doubt(put: Put) -> None:
     put(ReadBack, "verify_refusals", lambda self, call_result: None)
 
@@ -204,7 +204,7 @@ def refuse_the_good_inputs_with_the_bad(put: Put) -> None:
     put(Sender, "_halved", all_refused)
 
 
-@bug(16)
+@bug(21)
 def supersede_by_what_was_refused(put: Put) -> None:
     apply = PairRun._apply
 
@@ -278,7 +278,7 @@ def send_without_a_lease(put: Put) -> None:
     put(Leases, "taken", anyway)
 
 
-@bug(7)
+@bug(14)
 def let_a_lease_end_before_its_worker_does(put: Put) -> None:
     put(handler, "LEASE_GRACE", timedelta(seconds=-55))
 
@@ -303,7 +303,7 @@ def enter_a_number_as_applied_before_it_is_answered(put: Put) -> None:
     put(Sender, "_send_once", early)
 
 
-@bug(16)
+@bug(52)
 def believe_a_reading_within_the_lag(put: Put) -> None:
     put(Register, "window", property(lambda self: 2_000))
 
@@ -330,12 +330,12 @@ def give_a_pair_back_before_it_is_settled(put: Put) -> None:
     put(PairRun, "run", early)
 
 
-@bug(86, requests=60)
+@bug(19, requests=60)
 def ignore_the_doubt_of_a_younger_request(put: Put) -> None:
     put(Register, "in_doubt", lambda self, key, age: None)
 
 
-@bug(8)
+@bug(1)
 def let_a_register_expire(put: Put) -> None:
     put(Leases, "_expiry", lambda self, now: int((now + timedelta(minutes=1)).timestamp()))
 
@@ -345,7 +345,7 @@ def fold_by_spelling(put: Put) -> None:
     put(outcomes, "object_type_id", lambda name: name)
 
 
-@bug(78)
+@bug(52)
 def never_look_whether_a_late_call_has_undone_a_number(put: Put) -> None:
     put(Register, "verify_at", property(lambda self: None))
     put(Verification, "verify", lambda self, demands, own, now: None)

@@ -269,12 +269,27 @@ def test_a_request_whose_pair_another_worker_holds_is_queued_again_and_comes_in_
     assert hubspot.calls == []
 
 
-def test_requests_whose_pair_another_worker_holds_are_accepted_and_come_again_in_two_seconds(
+def test_messages_read_for_the_first_time_whose_pair_another_worker_holds_come_again_in_two_seconds(
     functions: Deployment, hubspot: FakeHubSpot, fake_queue: FakeQueue, clock: Clock
 ) -> None:
     held(DEALS_TO_CONTACTS, clock)
 
-    assert consume(sqs_event(*[{"body": envelope((3, 5))}] * 2)) == []
+    assert consume(sqs_event(*[{"body": envelope((3, 5))}] * 2)) == ["message-0", "message-1"]
+
+    assert fake_queue.hidden == {f"handle-{n}": timedelta(seconds=2) for n in range(2)}
+    assert [production.ledger().get(f"message-{n}") for n in range(2)] == [None] * 2
+    assert hubspot.calls == []
+
+
+def test_messages_read_again_whose_pair_another_worker_holds_are_accepted_and_come_again_in_two_seconds(
+    functions: Deployment, hubspot: FakeHubSpot, fake_queue: FakeQueue, clock: Clock
+) -> None:
+    held(DEALS_TO_CONTACTS, clock)
+    event = sqs_event(*[{"body": envelope((3, 5))}] * 2)
+    for record in event["Records"]:
+        record["attributes"]["ApproximateReceiveCount"] = "2"
+
+    assert consume(event) == []
 
     assert fake_queue.sent_on == {f"message-{n}": timedelta(seconds=2) for n in range(2)}
     assert [read(f"message-{n}").status for n in range(2)] == [Status.QUEUED] * 2

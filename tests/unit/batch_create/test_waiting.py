@@ -282,7 +282,8 @@ def test_given_requests_of_a_held_pair_that_the_ledger_knows_each_is_told_how_it
     scene.ledger.claim(OTHER, "another worker", scene.clock(), scene.clock() + 40 * SECOND)
     scene.hold()
 
-    claims = scene.wait(OLDER, request("m-4", (7, 1)), OTHER)
+    asked = (OLDER, request("m-4", (7, 1)), OTHER)
+    claims = scene.wait(*(replace(each, redelivered=True) for each in asked))
 
     told = [
         (ClaimStatus.DEFERRED, Status.DEFERRED),
