@@ -283,7 +283,7 @@ def let_a_lease_end_before_its_worker_does(put: Put) -> None:
     put(handler, "LEASE_GRACE", timedelta(seconds=-55))
 
 
-@bug(16, requests=100)
+@bug(44, requests=100)
 def forget_what_a_dead_holder_had_taken_a_pair_for(put: Put) -> None:
     lease = Leases._lease
     put(Leases, "_lease", lambda self, *rest: replace(lease(self, *rest), orphans=()))
