@@ -74,10 +74,10 @@ class OAuthRefresh:
 
     def _renew(self, portal: str, name: str, holder: str, refused: str | None, deadline: datetime) -> Credentials:
         for _ in range(ROUNDS):
+            self._take_turn(portal, name, holder, deadline)
             credentials = self.store.read(name, NO_MEMORY)  # the last holder may just have refreshed it
             if credentials.oauth is None or credentials.serves(self.clock(), refused):
                 return credentials
-            self._wait_for_secrets(portal, name, deadline)
             asked_at = self.clock()
             seconds = min((deadline - asked_at).total_seconds(), LONGEST_REFRESH)
             try:
@@ -100,8 +100,9 @@ class OAuthRefresh:
     def _refresh(self, app: OAuth, seconds: float) -> RefreshedToken:
         return self.hubspot.refresh(app.client_id, app.client_secret, app.refresh_token, self.api_version, seconds)
 
-    def _wait_for_secrets(self, portal: str, name: str, deadline: datetime) -> None:
-        """Refresh no faster than Secrets Manager can store what a refresh may bring: without it the portal is lost."""
+    def _take_turn(self, portal: str, name: str, holder: str, deadline: datetime) -> None:
+        """Refresh no faster than Secrets Manager can store what a refresh may bring: without it the portal is lost. The
+        lock is taken anew after the wait, as its lease is for the refresh and the write."""
         if not self.store.may_rotate(name):
             return
         try:
@@ -109,6 +110,8 @@ class OAuthRefresh:
         except QuotaExhausted as full:
             why = f"the token of portal {portal} is not refreshed yet: more are than Secrets Manager could store"
             raise full.restated(Unavailable, why) from full
+        if not self._lock(portal, name, holder):
+            raise Unavailable(f"another worker refreshes the token of portal {portal}, and is not done yet")
 
     def _lock(self, portal: str, name: str, holder: str) -> bool:
         try:

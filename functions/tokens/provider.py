@@ -95,8 +95,7 @@ class TokenProvider:
         refused = self._given.tokens.get(portal) if fresh else None
         memory = NO_MEMORY if fresh else RECHECK if self._refusals.doubts(portal) else MEMORY
         credentials = self._store.read(name, memory)
-        if credentials.ended:
-            raise PortalEnded(f"the portal {portal} has been ended, in its secret {name}")
+        _refuse_ended(credentials, portal, name)
         self._zones[portal] = credentials.zone
         known = self._refusals.of(portal, credentials.version)
         if known and not (isinstance(known, Unavailable) and credentials.lasts(self._clock(), refused)):
@@ -107,6 +106,7 @@ class TokenProvider:
             except Unavailable:
                 if not credentials.lasts(self._clock(), refused):
                     raise
+            _refuse_ended(credentials, portal, name)  # meanwhile
         self._given.tokens[portal] = credentials.access_token
         return credentials
 
@@ -141,6 +141,11 @@ class TokenProvider:
             raise wrong
         self._checked[portal] = credentials.identity
         return True
+
+
+def _refuse_ended(credentials: Credentials, portal: str, name: str) -> None:
+    if credentials.ended:
+        raise PortalEnded(f"the portal {portal} has been ended, in its secret {name}")
 
 
 class _Given(threading.local):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from model.access_token import RefreshedToken
-from model.errors import HubSpotFailure, Misconfigured, QuotaExhausted, Unavailable
+from model.errors import HubSpotFailure, Misconfigured, PortalEnded, QuotaExhausted, Unavailable
 from tests.support.tokens import APP, PASSING, PORTAL, Scene, expiring
+from tokens.access_tokens import AccessTokens
 
 
 @pytest.mark.parametrize("secret", [expiring(301), {**APP, "accessToken": "shh-old"}])
@@ -94,6 +96,53 @@ def test_refreshes_that_may_replace_the_refresh_token_are_paced_and_no_others(sc
 
     assert paced == [1, 1, 2, 3]  # nothing is known of the first; the second is like it, and brings another
     assert set(scene.pace.told) == {("wait", "#refreshes", 1, True)}
+
+
+def test_a_wait_for_ones_turn_takes_nothing_from_the_lease_and_sees_what_came_meanwhile(scene: Scene) -> None:
+    scene.put(expiring(-1))
+
+    def slow(*_: object, **__: object) -> None:
+        scene.clock.advance(15)
+        scene.put({**APP, "refreshToken": "shh-corrected"})
+
+    scene.pace.reserve = slow  # type: ignore[method-assign] # of this one only
+    taken = []
+
+    def granted() -> RefreshedToken:
+        scene.clock.advance(10)
+        taken.append(AccessTokens(scene.table, scene.clock).lock(scene.secret, "another", scene.clock()))
+        return RefreshedToken("shh-1", 1_800, None)
+
+    scene.oauth.script = [granted]
+
+    assert scene.bearer(seconds=60) == "shh-1"
+    assert scene.oauth.asked[0][2] == "shh-corrected"
+    assert taken == [False]
+
+
+def test_who_loses_the_lock_while_waiting_for_a_turn_does_not_refresh(scene: Scene) -> None:
+    scene.put(expiring(-1))
+
+    def slow(*_: object, **__: object) -> None:
+        scene.clock.advance(21)
+        assert AccessTokens(scene.table, scene.clock).lock(
+            scene.secret, "another", scene.clock() + timedelta(seconds=20)
+        )
+
+    scene.pace.reserve = slow  # type: ignore[method-assign] # of this one only
+
+    assert "another worker refreshes" in scene.fails(Unavailable, seconds=60).message
+    assert not scene.oauth.asked
+
+
+def test_a_portal_that_is_ended_while_its_token_is_to_be_refreshed_gets_none(scene: Scene) -> None:
+    scene.put(expiring(310))
+    scene.bearer()
+    scene.clock.advance(20)
+    scene.put({**APP, "ended": True})
+
+    assert "has been ended" in scene.fails(PortalEnded).message
+    assert not scene.oauth.asked
 
 
 def test_more_refreshes_than_secrets_manager_could_store_wait(scene: Scene) -> None:
