@@ -170,7 +170,7 @@ def believe_a_single_reading(put: Put) -> None:
     put(read_back, "PAUSE", 0.0)
 
 
-@bug(11)
+@bug(3)
 def believe_a_refusal_after_a_doubt(put: Put) -> None:
     put(ReadBack, "verify_refusals", lambda self, call_result: None)
 
@@ -308,7 +308,7 @@ def believe_a_reading_within_the_lag(put: Put) -> None:
     put(Register, "window", property(lambda self: 2_000))
 
 
-@bug(8)
+@bug(15)
 def ignore_that_a_younger_request_is_unconfirmed(put: Put) -> None:
     apply = Register.apply
 
@@ -345,7 +345,7 @@ def fold_by_spelling(put: Put) -> None:
     put(outcomes, "object_type_id", lambda name: name)
 
 
-@bug(52)
+@bug(12)
 def never_look_whether_a_late_call_has_undone_a_number(put: Put) -> None:
     put(Register, "verify_at", property(lambda self: None))
     put(Verification, "verify", lambda self, demands, own, now: None)
