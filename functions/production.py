@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from runtime.settings import Settings
     from tokens.portals import Portals
 
-REFRESHES = 200  # of OAuth tokens in ten seconds, of all portals together
-
 # An adapter that only some entry points need is imported where it is made: `sweep` loads nothing that it does not use.
 
 
@@ -122,13 +120,13 @@ def production() -> Dependencies:
     from quota.shared_quota import SharedQuota
     from runtime.concurrency import side_by_side
     from tokens.access_tokens import AccessTokens
+    from tokens.oauth_refresh import PACE
     from tokens.provider import TokenProvider
 
     known = settings()
     hubspot, version = HubSpot(known.hubspot_base_url), known.hubspot_api_versions[0]
     quota = SharedQuota(_table(), now, sleep, Quota(known.quota_calls), known.head_room)
-    # A new refresh token is two writes to Secrets Manager, which takes 50 in a second of a whole account.
-    pace = SharedQuota(_table(), now, sleep, Quota(REFRESHES), 0)
+    pace = SharedQuota(_table(), now, sleep, PACE, 0)
     access_tokens = AccessTokens(Table(_dynamodb(), known.access_tokens_table), now)
     tokens = TokenProvider(secret_store(), portals(), hubspot, access_tokens, quota, pace, now, sleep, version)
     return Dependencies(

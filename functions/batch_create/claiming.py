@@ -82,8 +82,9 @@ class Claiming:
         return taken
 
     def come_again(self, requests: Iterable[Request], pause: timedelta) -> None:
-        """Let messages come again after a pause, without a word in the ledger: most pairs are free by then, and nobody
-        else can have left anything of a request whose message was never read."""
+        """Let messages come again after a pause, without a word in the ledger: most pairs are free by then. Only for
+        those that nobody has read before: else a reader that died may have left something, which the ledger must tell.
+        """
         now = self._deps.clock()
         for request in requests:
             outcome = unsettled(new_outcome(request, Status.QUEUED), now)

@@ -59,7 +59,7 @@ API_VERSION = Text(r"^20[0-9]{2}-(0[1-9]|1[0-2])$")
 # what it was sent for would be forgotten. And no date may come out that there is not.
 RETENTION_DAYS = (15, 3_650)
 GIVE_UP_AFTER_HOURS = (1, 336)  # SQS keeps a message no longer
-MISSING_SECRET_HOURS = (1, 336)
+MISSING_SECRET_HOURS = (1, 336)  # ours: nothing waits longer than that
 _some = Text(least=1)
 
 

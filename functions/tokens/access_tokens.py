@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -72,7 +72,7 @@ class AccessTokens:
         with suppress(ConditionFailed):
             self._change(name, holder, values)
 
-    def _change(self, name: str, holder: str, values: Item, remove: tuple[str, ...] | list[str] = ()) -> None:
+    def _change(self, name: str, holder: str, values: Item, remove: Sequence[str] = ()) -> None:
         self._table.update(
             name,
             {**values, "expiresAt": _expiry(self._clock())},

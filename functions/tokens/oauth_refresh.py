@@ -17,6 +17,7 @@ from model.errors import (
     Refused,
     Unavailable,
 )
+from model.quota import Quota
 from runtime.telemetry import logger
 from tokens.access_tokens import AccessTokens
 from tokens.credentials import Credentials, OAuth
@@ -28,8 +29,9 @@ LEASE = timedelta(seconds=20)  # a refresh and its write take less; a dead worke
 LONGEST_REFRESH = 10.0  # seconds of the lease for HubSpot
 LONGEST_WAIT = timedelta(seconds=10)  # for another worker's refresh
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 1.0  # seconds between two looks, doubled each time
-# What Secrets Manager can store of new refresh tokens takes its slots in a bucket of its own, of all portals together.
-REFRESHES = "#refreshes"
+# A new refresh token is two writes to Secrets Manager, which takes 50 a second of a whole account ("AWS Secrets Manager
+# quotas"). So refreshes take their slots out of a bucket of their own, of all portals together: 40 writes a second.
+REFRESHES, PACE = "#refreshes", Quota(200)
 ROUNDS = 2  # an owner may store other credentials while we refresh the old ones; hardly twice
 
 
@@ -64,7 +66,7 @@ class OAuthRefresh:
                 return credentials
             spread = pause * (0.75 + self.jitter() / 2)  # so that those who wait do not all look at once
             if self.clock() + timedelta(seconds=spread) > give_up:
-                raise Unavailable(f"another worker refreshes the token of portal {portal}, and is not done yet")
+                raise _held(portal)
             self.sleep(spread)
             pause = min(LONGEST_PAUSE, pause * 2)
         try:
@@ -111,7 +113,7 @@ class OAuthRefresh:
             why = f"the token of portal {portal} is not refreshed yet: more are than Secrets Manager could store"
             raise full.restated(Unavailable, why) from full
         if not self._lock(portal, name, holder):
-            raise Unavailable(f"another worker refreshes the token of portal {portal}, and is not done yet")
+            raise _held(portal)
 
     def _lock(self, portal: str, name: str, holder: str) -> bool:
         try:
@@ -124,3 +126,7 @@ class OAuthRefresh:
             self.tokens.unlock(name, holder)
         except LedgerUnavailable:
             logger.warning("a lock could not be released, and ends by itself", portal=portal)
+
+
+def _held(portal: str) -> Unavailable:
+    return Unavailable(f"another worker refreshes the token of portal {portal}, and is not done yet")

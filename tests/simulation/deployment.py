@@ -45,13 +45,13 @@ from ledger.object_types import TypeMemory
 from ledger.portals import PortalRegistry
 from ledger.rebuild import Rebuild
 from model.quota import Quota
-from production import REFRESHES
 from quota.shared_quota import SharedQuota
 from runtime.settings import Settings, load
 from runtime.telemetry import count, logger, measure
 from tests.simulation.transport import BASE_URL
 from tests.simulation.world import Killed, Worker, World
 from tokens.access_tokens import AccessTokens
+from tokens.oauth_refresh import PACE
 from tokens.portals import Portals
 from tokens.provider import TokenProvider
 
@@ -125,7 +125,7 @@ class Environment:
             settings.head_room,
             new_lock=world.new_lock,
         )
-        pace = SharedQuota(outcomes, clock, world.wait, Quota(REFRESHES), 0, new_lock=world.new_lock)
+        pace = SharedQuota(outcomes, clock, world.wait, PACE, 0, new_lock=world.new_lock)
         self.object_types = ObjectTypes(
             TypeMemory(outcomes), lambda deadline: AuthorisedCalls(self.production, deadline, urgent=True), world.clock
         )

@@ -177,12 +177,8 @@ class Scenario:
         if self.queue.messages or self.dead_letters.messages:
             return True
         items = self.dynamo.items.values()
-        return any(
-            item["status"]["S"] in UNFINISHED
-            if "inputs" in item
-            else item.get("statusKey", {}).get("S", "").endswith(VERIFY)
-            for item in items
-        )
+        requests = any(item["status"]["S"] in UNFINISHED for item in items if "inputs" in item)
+        return requests or any(item.get("statusKey", {}).get("S", "").endswith(f"#{VERIFY}") for item in items)
 
     @property
     def outcomes(self) -> dict[str, Outcome]:
