@@ -35,6 +35,8 @@ def main() -> int:
         base = checkout.base(options.base) if options.base else None
     except checkout.NoSuchBase as failure:
         sys.exit(f"bench: {failure}")
+    for each in filter(None, (checkout.HERE, base)):
+        checkout.compile_functions(each)
     sections: list[Section] = []
     failures: dict[str, str] = {}
     for name in options.only:

@@ -36,9 +36,7 @@ def settle(finished: Iterable[ClaimedRequest], deps: Dependencies, lease: Lease 
         written = deps.ledger.settle_many([(each.outcome, each.fence) for each in requests], also)
         if any(written):
             deps.reached(Point.AFTER_SETTLE)
-    for request, done in zip(requests, written, strict=False):
-        if done or _written_alone(request, deps):
-            _tell(request)
+    _tell([request for request, done in zip(requests, written, strict=False) if done or _written_alone(request, deps)])
     if lease and not written[-1]:
         _give_back_alone(lease, deps)
 
@@ -66,13 +64,16 @@ def _give_back_alone(lease: Lease, deps: Dependencies) -> None:
         logger.error("lease not given back", pair=str(lease.wanted.pair), error=str(error))
 
 
-def _tell(request: ClaimedRequest) -> None:
-    outcome = request.outcome
-    logger.info("settled", outcome_id=outcome.id, status=outcome.status, inputs=len(outcome.inputs))
-    count(f"Outcome{outcome.status.title()}")
-    if request.misconfigured:
+def _tell(settled: Sequence[ClaimedRequest]) -> None:
+    by_status: dict[Status, list[str]] = {}
+    for request in settled:
+        by_status.setdefault(request.outcome.status, []).append(request.outcome.id)
+    for status, ids in by_status.items():  # in one line, as a line for each takes a tenth of a message's processor time
+        logger.info("settled", status=status, outcome_ids=ids)
+        count(f"Outcome{status.title()}", len(ids))
+    if misconfigured := next((request.outcome for request in settled if request.misconfigured), None):
         # Of the portal the log tells: a metric of each would cost as much as its secret.
-        logger.error("portal misconfigured", portal=outcome.portal, reason=outcome.reason)
+        logger.error("portal misconfigured", portal=misconfigured.portal, reason=misconfigured.reason)
         count("PortalMisconfigured")
 
 

@@ -97,7 +97,7 @@ class Leases:
         if written.done:
             # DynamoDB's guide does not say that a batch answers RETURNING: without an answer the item is read.
             return self._lease(wanted, item or self._item(wanted), holder, now, until)
-        item = item or self._table.get(wanted.item_id)
+        item = self._table.get(wanted.item_id) if item is None else item
         for _ in range(TRIES):
             if item and item["holder"] == holder and item["until"] != FREE:
                 return self._lease(wanted, item, holder, now, until)  # taken before, by a write whose answer was lost
@@ -113,7 +113,7 @@ class Leases:
         self, wanted: Wanted, item: Item | None, holder: str, now: datetime, until: datetime
     ) -> Lease | None:
         values = self._held(wanted, holder, now, until) | {"waiting": []}
-        if item is None:
+        if not item:
             found = self._rebuild(wanted, now)
             values |= {"register": stored(found.as_text()), **_listed(wanted)}
             self._table.update(wanted.item_id, values, condition="attribute_not_exists(id)", condition_values={})

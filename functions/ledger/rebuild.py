@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
+from threading import Lock
 
 from aws.dynamodb import ConditionFailed, Table
 from ledger.history import History
@@ -19,10 +22,17 @@ PREFIX = "history#"  # and a portal's name: whether it has outcomes of before
 class Rebuild:
     """Builds registers, once for each pair. In a portal that has no outcomes of before there is nothing to read."""
 
-    def __init__(self, table: Table, history: History, lag: timedelta) -> None:
+    def __init__(
+        self,
+        table: Table,
+        history: History,
+        lag: timedelta,
+        new_lock: Callable[[], AbstractContextManager[object]] = Lock,
+    ) -> None:
         self._table = table
         self._history = history
         self._lag = lag
+        self._looking = new_lock()
         self._has_history: dict[str, bool] = {}
 
     def __call__(self, wanted: Wanted, now: datetime) -> Register:
@@ -35,17 +45,20 @@ class Rebuild:
 
     def _is_old(self, portal: str) -> bool:
         """Whether a portal has outcomes of before: looked up once, by the first function that meets it."""
-        if portal not in self._has_history:
-            known = self._table.get(PREFIX + portal)
-            if known is None:
-                has_any = self._history.has_any_before(portal)
-                known = {"before": has_any}
-                try:
-                    self._table.put_new({"id": PREFIX + portal, **known})
-                except ConditionFailed as failed:
-                    known = failed.item
-            self._has_history[portal] = bool(known["before"])
-        return self._has_history[portal]
+        with self._looking:  # a queue's batch meets a new portal in several threads
+            if portal not in self._has_history:
+                self._has_history[portal] = self._looked_up(portal)
+            return self._has_history[portal]
+
+    def _looked_up(self, portal: str) -> bool:
+        known = self._table.get(PREFIX + portal)
+        if known is None:
+            known = {"before": self._history.has_any_before(portal)}
+            try:
+                self._table.put_new({"id": PREFIX + portal, **known})
+            except ConditionFailed as failed:
+                known = failed.item
+        return bool(known["before"])
 
 
 def _partitions(wanted: Wanted) -> list[str]:

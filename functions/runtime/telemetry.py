@@ -31,12 +31,12 @@ def measure(name: str, seconds: float) -> None:
         metrics.add_metric(name=name, unit=MetricUnit.Seconds, value=seconds)
 
 
-def count(name: str, **dimensions: str) -> None:
+def count(name: str, number: int = 1, **dimensions: str) -> None:
     """Count something for an alarm or a dashboard: by portal where its owner must act, or by reason."""
     with _counting:
         if not dimensions:
-            metrics.add_metric(name=name, unit=MetricUnit.Count, value=1)
+            metrics.add_metric(name=name, unit=MetricUnit.Count, value=number)
             return
-        with single_metric(name=name, unit=MetricUnit.Count, value=1) as metric:
+        with single_metric(name=name, unit=MetricUnit.Count, value=number) as metric:
             for dimension, value in dimensions.items():
                 metric.add_dimension(dimension, value)

@@ -110,7 +110,7 @@ class Environment:
         self.history = History(outcomes, world.side_by_side)
         lag = timedelta(seconds=settings.read_lag_seconds)
         retention = timedelta(days=settings.outcome_retention_days)
-        self.leases = Leases(outcomes, retention, lag, Rebuild(outcomes, self.history, lag))
+        self.leases = Leases(outcomes, retention, lag, Rebuild(outcomes, self.history, lag, world.new_lock))
         self.portal_registry = PortalRegistry(outcomes)
         missed_for = timedelta(hours=settings.missing_secret_hours)
         self.portals = Portals(self.secret_store, PREFIX, self.portal_registry, clock, missed_for)

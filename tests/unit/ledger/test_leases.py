@@ -184,6 +184,19 @@ def test_given_a_lease_that_is_taken_over_in_a_write_made_twice_what_was_left_is
     assert lease.orphans == ("m-1",)
 
 
+def test_given_a_pair_that_was_never_held_when_it_is_taken_it_is_not_read_before(ledger: Ledger) -> None:
+    reached: list[str] = []
+
+    def step(operation: str) -> str:
+        reached.append(operation)
+        return ""
+
+    ledger.step = step
+    take(ledger.leases, "one", wanted(pair=Pair("0-1", "0-2")))
+
+    assert {operation.split()[0] for operation in reached} == {"batch_execute_statement", "update_item"}
+
+
 class Silent(Dynamo):
     """Whether a batch answers with what it returns, its guide does not say."""
 
@@ -201,6 +214,13 @@ def test_given_an_answer_without_the_item_when_a_pair_was_taken_its_register_is_
     following = take(leases, "two", wanted("m-2"))
 
     assert (following.register, following.orphans) == (lease.register, ())
+
+
+def test_given_a_refusal_without_the_item_when_a_pair_is_held_it_stays_with_its_holder() -> None:
+    leases = Ledger(Silent).leases
+    take(leases, "one")
+
+    assert taken(leases, "two") is None
 
 
 def test_given_a_register_that_is_given_back_in_a_write_made_twice_it_is_given_back(ledger: Ledger) -> None:

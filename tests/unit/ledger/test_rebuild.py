@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from time import sleep
 from typing import Any
 
 import pytest
@@ -12,13 +14,14 @@ import pytest
 from aws.dynamodb import Item, Table
 from ledger.history import History
 from ledger.items import from_outcome, pair_key, status_key
-from ledger.leases import Lease, Leases, Wanted
+from ledger.leases import Lease, Leases, Taken, Wanted
 from ledger.rebuild import PREFIX, Rebuild
 from ledger.register import Applied, Register, Sent
 from model.errors import LedgerUnavailable
 from model.outcomes import Doubt, Outcome, Result, Status, new_outcome
 from model.pair import Pair
 from model.records import iso, milliseconds, plain
+from runtime.concurrency import MAX_THREADS
 from tests.simulation.dynamo import Dynamo
 from tests.support.fakes import PAIR, START, key, request
 
@@ -45,10 +48,12 @@ class Before:
 
     def __init__(self) -> None:
         self.failing = ""
+        self.slow = 0.0  # seconds that each operation takes
         dynamo: Any = Dynamo(self._step, START.timestamp, 0)
         self.table = Recording(dynamo, "outcomes")
 
     def _step(self, operation: str) -> str:
+        sleep(self.slow)
         return "throttled" if operation == self.failing else ""
 
     @property
@@ -165,6 +170,22 @@ def test_given_a_portal_without_outcomes_of_before_its_pairs_are_searched_for_no
     for pair in (Pair("0-1", "0-2"), Pair("0-3", "2-456")):  # each in an environment that is new
         assert before.register(pair, "acme") == Register(LAG)
     assert before.table.searched == []
+
+
+def test_given_several_threads_that_meet_a_portal_at_once_one_of_them_looks() -> None:
+    before = Before()
+    before.slow = 0.02
+    leases = before.leases
+    pairs = [Pair("0-1", f"2-{number}") for number in range(MAX_THREADS)]
+
+    def take(pair: Pair) -> Taken:
+        return leases.take_many([Wanted("default", pair)], "one", LATER, LATER)[0]
+
+    with ThreadPoolExecutor(MAX_THREADS) as pool:
+        taken = list(pool.map(take, pairs))
+
+    assert all(isinstance(each, Lease) for each in taken)
+    assert len(before.searched_for("by-status")) == len(Status)
 
 
 def test_outcomes_of_the_new_form_are_none_of_before() -> None:
