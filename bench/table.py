@@ -23,7 +23,11 @@ from tests.support import partiql
 
 ANY = "attribute_exists(id) OR attribute_not_exists(id)"  # the condition of a write without one
 RETURNING = " RETURNING ALL OLD *"
-INDEXES = [("id", "pairKey", "sortKey"), ("id", "statusKey", "sortKey")]  # infra/storage.py
+INDEXES = [
+    ("id", "pairKey", "sortKey"),
+    ("id", "statusKey", "sortKey"),
+    ("id", "dueKey", "dueSort"),
+]  # infra/storage.py
 
 
 class Table(Dynamo):

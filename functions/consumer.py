@@ -9,12 +9,13 @@ gc.disable()  # until all is imported: none of it is garbage, and looking for so
 from typing import TYPE_CHECKING, Any
 
 from batch_create.handler import run
-from envelopes import Message, from_message, to_verify, unreadable
+from envelopes import Message, from_message, to_go_on, to_verify, unreadable
 from ledger.claim import Claim, ClaimStatus
+from ledger.replay import continued
 from model.contract import DEFAULT_PORTAL, ContractError
-from model.errors import LedgerUnavailable
+from model.errors import LedgerUnavailable, QueueUnavailable
 from model.outcomes import Request, Status
-from production import ledger, now, portal_registry, production, queue
+from production import gates, ledger, now, portal_registry, production, queue
 from redelivery import try_again
 from runtime.telemetry import logger, metrics
 
@@ -28,6 +29,7 @@ gc.enable()
 
 RESERVE = 8.0  # seconds of the invocation kept for settling, for sending on what must wait, and for answering
 ANSWER = 2.0  # seconds of them, in which nothing more is sent: a death would have both messages delivered
+MOST_WAITING = 500  # of a pair, that one message has run; for the others there is another
 RECEIVED_BYTES = 4096  # of an unreadable message, kept in its outcome
 
 
@@ -43,11 +45,20 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
     readable: list[tuple[Message, Request]] = []
     returned: list[str] = []
     verify: list[tuple[str, Pair]] = []
+    more: list[tuple[str, str]] = []
     for message in event["Records"]:
-        if pair := to_verify(message):
+        if to_read := to_verify(message):
             # Never returned: a pair that cannot be read now is asked for again by the next sweep.
-            if _is_used(pair[0]):
-                verify.append(pair)
+            if _is_used(to_read[0]):
+                verify.append(to_read)
+            continue
+        if waiting := to_go_on(message):
+            found = _waiting(*waiting)
+            if found is None:
+                returned.append(message["messageId"])
+            elif len(found) == MOST_WAITING:
+                more.append(waiting)
+            readable += [(message, request) for request in found or ()]
             continue
         try:
             readable.append((message, from_message(message)))
@@ -64,6 +75,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
                 returned.append(message["messageId"])
         elif not claim.outcome.status.final:
             unfinished.append((message, request, claim))
+    for portal, pair in more:
+        _send_on(portal, pair)
     if unfinished:
         returned += try_again(
             unfinished,
@@ -73,6 +86,22 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
             has_time=lambda: context.get_remaining_time_in_millis() / 1000 > ANSWER,
         )
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in returned]}
+
+
+def _waiting(portal: str, pair: str) -> list[Request] | None:
+    """What waits in the ledger for a pair and is due. None where the ledger cannot be reached."""
+    try:
+        return [continued(outcome) for outcome in gates().waiting(portal, pair, now(), MOST_WAITING)]
+    except LedgerUnavailable as error:
+        logger.warning("pair not looked up", portal=portal, pair=pair, error=str(error))
+        return None
+
+
+def _send_on(portal: str, pair: str) -> None:
+    try:
+        queue().send_open(portal, [pair])
+    except QueueUnavailable as error:  # the dispatcher finds it again
+        logger.warning("pair not sent on", portal=portal, pair=pair, error=str(error))
 
 
 def _is_used(portal: str) -> bool:

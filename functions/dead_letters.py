@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws.sqs import Carried
 from batch_create.handler import run
-from envelopes import Message, attribute, from_event, from_message, is_event, sent_at, to_verify, unreadable
+from envelopes import Message, attribute, from_event, from_message, is_event, sent_at, to_go_on, to_verify, unreadable
 from ledger.claim import Claim, ClaimStatus
 from model.contract import DEFAULT_PORTAL, ContractError
 from model.errors import LedgerUnavailable
@@ -43,8 +43,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
     ledger holds a final outcome, or when the main queue carries its request on. A listed message comes back after the
     queue's visibility timeout, for as long as the queue keeps it.
     """
-    # What the sweep asks for is asked for again.
-    messages = [message for message in event["Records"] if not to_verify(message)]
+    # What the sweep and the dispatcher ask for is asked for again.
+    messages = [message for message in event["Records"] if not to_verify(message) and not to_go_on(message)]
     returned = [message["messageId"] for message in messages if not _done(message, context)]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in returned]}
 
@@ -75,7 +75,9 @@ def _run(message: Message, context: LambdaContext) -> bool | None:
         logger.info("dead letter run", outcome_id=request.id, status=claim.outcome.status)
     if claim.claim_status is ClaimStatus.LEDGER_UNAVAILABLE:
         return False
-    return claim.outcome.status.final or all(queue().hand_over([Carried(request, _due(claim), claim.claims)], now()))
+    if claim.outcome.status.final or claim.outcome.parked:
+        return True
+    return all(queue().hand_over([Carried(request, _due(claim), claim.claims)], now()))
 
 
 def _due(claim: Claim) -> datetime:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from aws.sqs import OUTCOME_ID, VERIFY
+from aws.sqs import OPEN, OUTCOME_ID, VERIFY
 from model.contract import DEFAULT_PORTAL, ContractError, Problem
 from model.object_types import object_type_id
 from model.outcomes import Outcome, Request, Status, Trigger
@@ -34,6 +34,12 @@ def to_verify(message: Message) -> tuple[str, Pair] | None:
     """The portal and the pair that the sweep asks to be read, if a message is such; the types are ids."""
     portal, *types = (attribute(message, VERIFY) or "").split("#")
     return (portal, Pair(*types)) if len(types) == 2 and all(object_type_id(each) == each for each in types) else None
+
+
+def to_go_on(message: Message) -> tuple[str, str] | None:
+    """The portal and the pair for which the dispatcher says that something is due, if a message is such."""
+    portal, *types = (attribute(message, OPEN) or "").split("#")
+    return (portal, "#".join(types)) if portal and len(types) == 2 and all(types) else None
 
 
 def from_event(event: Any, invocation_id: str, now: datetime) -> Request:

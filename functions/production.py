@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from aws.sqs import Queue
     from batch_create.dependencies import Dependencies
     from hubspot_api.object_types import ObjectTypes
+    from ledger.gates import Gates
     from ledger.history import History
     from ledger.leases import Leases
     from ledger.portals import PortalRegistry
@@ -66,6 +67,14 @@ def leases() -> Leases:
     known = settings()
     retention, lag = timedelta(days=known.outcome_retention_days), timedelta(seconds=known.read_lag_seconds)
     return Leases(_table(), retention, lag, Rebuild(_table(), history(), lag))
+
+
+@cache
+def gates() -> Gates:
+    """The gates of this deployment's portals."""
+    from ledger.gates import Gates
+
+    return Gates(_table())
 
 
 @cache
@@ -132,6 +141,7 @@ def production() -> Dependencies:
     return Dependencies(
         ledger=ledger(),
         leases=leases(),
+        gates=gates(),
         object_types=object_types(),
         hubspot=hubspot,
         tokens=tokens,

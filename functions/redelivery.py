@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from aws.sqs import CLAIMS, LONGEST_DELAY, OUTCOME_ID, Carried
+from aws.sqs import CLAIMS, OPEN, OUTCOME_ID, Carried
 from envelopes import attribute
 from ledger.claim import Claim, ClaimStatus
 from model.errors import QueueUnavailable
@@ -34,17 +34,17 @@ def try_again(
     has_time: Callable[[], bool],
 ) -> list[str]:
     """Let requests be tried again when their claims say. Returns the ids of the messages that come again by themselves:
-    where the ledger could not be reached or another worker runs the request, where a wait is longer than SQS delays a
-    message, where SQS took none, and where no time is left."""
+    where the ledger could not be reached or another worker runs the request, where SQS took none, and where no time is
+    left. What waits in the ledger alone needs no message."""
     hidden: dict[str, tuple[Message, datetime]] = {}
     # By the request: of several messages of one that came together, one is enough.
     carried: dict[str, Carried] = {}
     carriers: list[tuple[Message, Carried]] = []
     for message, request, claim in unfinished:
         due = _due(message, claim, now, jitter)
-        if _is_overtaken(message, claim):
+        if claim.outcome.parked or _is_overtaken(message, claim):
             continue
-        if claim.claim_status in BY_ITSELF or (due - now).total_seconds() > LONGEST_DELAY:
+        if claim.claim_status in BY_ITSELF:
             hidden[message["messageId"]] = message, due
         else:
             one = carried.setdefault(request.id, Carried(request, due, claim.claims))
@@ -72,8 +72,9 @@ def _due(message: Message, claim: Claim, now: datetime, jitter: Callable[[], flo
 def _is_overtaken(message: Message, claim: Claim) -> bool:
     """Whether a request was run from another message since this one was sent: then that one has been carried on. Else
     each crash between sending one and acknowledging the other would leave one more of them, for as long as it waits."""
-    told = attribute(message, CLAIMS) or ("" if attribute(message, OUTCOME_ID) else "0")
-    if claim.claim_status not in WAITS or not told.isdecimal():  # the sweep sends it whatever there may be
+    carries = attribute(message, OUTCOME_ID) or attribute(message, OPEN)
+    told = attribute(message, CLAIMS) or ("" if carries else "0")
+    if claim.claim_status not in WAITS or not told.isdecimal():  # it was sent whatever there may be
         return False
     # Each earlier reader of this very message may have claimed it, and died before it carried it on.
     return claim.claims > int(told) + _receives(message) - 1

@@ -35,7 +35,7 @@ def handler(event: Any, context: LambdaContext) -> dict[str, str]:
     (claim,) = run([request], seconds, production())
     if claim.claim_status is ClaimStatus.KEY_REUSED:
         raise ValueError(f"the idempotencyKey belongs to another request: outcome {claim.outcome.id}")
-    if not claim.outcome.status.final:
+    if not claim.outcome.status.final and not claim.outcome.parked:
         # Also when another invocation runs it: should that one die, the message takes the request over.
         until = claim.lease_until or claim.outcome.retry_at or now()
         taken = all(queue().hand_over([Carried(request, until, claim.claims)], now()))

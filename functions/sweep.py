@@ -14,7 +14,7 @@ from zlib import crc32
 
 from ledger.replay import continued
 from model.errors import QueueUnavailable
-from production import leases, ledger, now, portal_registry, queue, settings
+from production import gates, leases, ledger, now, portal_registry, queue, settings
 from runtime.telemetry import count, logger, measure, metrics
 
 if TYPE_CHECKING:
@@ -67,11 +67,21 @@ def _open(portal: str) -> Iterator[tuple[datetime, Callable[[], int]]]:
     yield now(), _nothing  # so that the time is looked at
     for pair in leases().due(portal, now()):
         yield now(), partial(_verify, portal, pair)
+    woken = False
     for outcome, stuck in ledger().unfinished(portal, now()):
-        yield outcome.requested_at, partial(_continue, outcome) if stuck else _nothing
+        put_back = partial(_continue, outcome) if stuck else _nothing
+        if outcome.parked:  # the dispatcher has it run: all that can be lacking is the portal's gate
+            put_back = partial(_wake, portal) if stuck and not woken else _nothing
+            woken |= stuck
+        yield outcome.requested_at, put_back
 
 
 def _nothing() -> int:
+    return 0
+
+
+def _wake(portal: str) -> int:
+    gates().wait(portal, now(), now())
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What runs by the clock, by EventBridge Scheduler: a schedule for each request, and the sweep."""
+"""What runs by the clock, by EventBridge Scheduler: a schedule for each request, the sweep and the dispatcher."""
 
 from __future__ import annotations
 
@@ -75,12 +75,13 @@ class Schedules(Construct):
 
 # A number that a late call has undone is put back after the next sweep: it must not take long.
 SWEPT_EVERY = Duration.minutes(5)
+DISPATCHED_EVERY = Duration.minutes(1)
 
 
-class RegularSweep(Construct):
+class Regular(Construct):
     """Invokes `function` every few minutes. A run that cannot be started is left to the next, which finds the same."""
 
-    def __init__(self, scope: Construct, id: str, function: lambda_.IFunction) -> None:
+    def __init__(self, scope: Construct, id: str, function: lambda_.IFunction, every: Duration) -> None:
         super().__init__(scope, id)
         # Not the group of the requests' schedules: its names are those of files, and its role may do more.
         group = scheduler.ScheduleGroup(self, "Group")
@@ -89,10 +90,10 @@ class RegularSweep(Construct):
             self,
             "Schedule",
             schedule_group=group,
-            description="Puts requests that nobody works on any more back on the queue, and has pairs verified",
-            schedule=scheduler.ScheduleExpression.rate(SWEPT_EVERY),
+            description="Nothing comes of its event but a run of the function",
+            schedule=scheduler.ScheduleExpression.rate(every),
             target=targets.LambdaInvoke(
-                function, role=_role(self, group, invoke), max_event_age=SWEPT_EVERY, retry_attempts=1
+                function, role=_role(self, group, invoke), max_event_age=every, retry_attempts=1
             ),
         )
 

@@ -15,8 +15,8 @@ from infra.environment import environment
 from infra.function import ARCHITECTURES, RUNTIME, Package, ServiceFunction
 from infra.ingress import Ingress
 from infra.queue import RequestQueue
-from infra.schedule import RegularSweep, Schedules
-from infra.storage import BY_PAIR, BY_STATUS, Storage
+from infra.schedule import DISPATCHED_EVERY, SWEPT_EVERY, Regular, Schedules
+from infra.storage import BY_DUE, BY_PAIR, BY_STATUS, Storage
 from infra.telemetry import Watched
 from model.contract import DEFAULT_PORTAL
 
@@ -32,10 +32,11 @@ if TYPE_CHECKING:
 # API Gateway waits 29 seconds for an integration; a function that runs longer answers nobody.
 WEBHOOK_TIMEOUT = Duration.seconds(29)
 CLOCK_TIMEOUT = Duration.minutes(5)
+DISPATCHER_TIMEOUT = Duration.seconds(55)  # so that one run has ended when the next begins
 
 
 class AssociationLimitsStack(Stack):
-    """Three triggers, one ledger, and two functions that leave no request behind.
+    """Three triggers, one ledger, and three functions that leave no request behind.
 
     `source` is the directory of what runs in Lambda.
     """
@@ -95,7 +96,7 @@ class AssociationLimitsStack(Stack):
             handler="consumer.handler",
             description="Runs queued and deferred requests",
             timeout=Duration.seconds(settings.consumer.timeout_seconds),
-            permissions=[*run, queue.consume(), queue.send()],
+            permissions=[*run, *storage.search_outcomes(BY_DUE), queue.consume(), queue.send()],
         )
         clock = ServiceFunction(
             self,
@@ -129,19 +130,32 @@ class AssociationLimitsStack(Stack):
             permissions=[*storage.search_outcomes(BY_STATUS), storage.update_outcomes(), queue.send()],
             no_dead_letters="Its event holds no request, and the next run repeats the work of one that failed.",
         )
+        dispatcher = ServiceFunction(
+            self,
+            "Dispatcher",
+            settings,
+            package,
+            handler="dispatcher.handler",
+            description="Has what waits in the ledger run when it is due",
+            timeout=DISPATCHER_TIMEOUT,
+            permissions=[*storage.move_gates(), queue.send()],
+            no_dead_letters="Its event holds no request, and the next run repeats the work of one that failed.",
+        )
         for runs in (webhook, consumer, clock, dead_letters):
             storage.acknowledge_tokens(runs.role)
         ingress = Ingress(self, "Ingress", settings, encryption, webhook.invoked)
         queue.drained_by(consumer.invoked)
         queue.dead_letters_drained_by(dead_letters.invoked)
         self.schedules = Schedules(self, "Schedules", scheduled, clock.invoked, queue.dead_letters, encryption)
-        RegularSweep(self, "RegularSweep", sweep.invoked)
+        Regular(self, "RegularSweep", sweep.invoked, SWEPT_EVERY)
+        Regular(self, "RegularDispatch", dispatcher.invoked, DISPATCHED_EVERY)
         functions = {
             "Webhook": webhook.function,
             "Consumer": consumer.function,
             "Scheduled": clock.function,
             "DeadLetters": dead_letters.function,
             "Sweep": sweep.function,
+            "Dispatcher": dispatcher.function,
         }
         watched = Watched(settings.stack_name, functions, queue, ingress, storage)
         Alarms(self, "Alarms", settings, watched, encryption)

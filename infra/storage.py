@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 BY_PAIR = "by-pair"
 BY_STATUS = "by-status"
-# Index name: its partition key. All are sorted by `sortKey`, newest last.
-INDEXES = {BY_PAIR: "pairKey", BY_STATUS: "statusKey"}
+BY_DUE = "by-due"
+# By the index's name its keys: the partition's, and the one that sorts, oldest first.
+INDEXES = {BY_PAIR: ("pairKey", "sortKey"), BY_STATUS: ("statusKey", "sortKey"), BY_DUE: ("dueKey", "dueSort")}
 
 
 class Storage(Construct):
@@ -44,11 +45,11 @@ class Storage(Construct):
             removal_policy=settings.removal_policy,
         )
         encryption.acknowledge(self.outcomes, "CKV_AWS_119")
-        for name, partition_key in INDEXES.items():
+        for name, (partition_key, sort_key) in INDEXES.items():
             self.outcomes.add_global_secondary_index(
                 index_name=name,
                 partition_key=_text(partition_key),
-                sort_key=_text("sortKey"),
+                sort_key=_text(sort_key),
                 projection_type=dynamodb.ProjectionType.KEYS_ONLY,
             )
         self.access_tokens = self._access_tokens(encryption)
@@ -125,6 +126,13 @@ class Storage(Construct):
     def update_outcomes(self) -> iam.PolicyStatement:
         """Leave to change outcomes that are known already."""
         return self._on_items("dynamodb:UpdateItem")
+
+    def move_gates(self) -> list[iam.PolicyStatement]:
+        """Leave to see what waits in the ledger, and to note until when."""
+        return [
+            iam.PolicyStatement(actions=["dynamodb:Query"], resources=[f"{self.outcomes.table_arn}/index/{BY_DUE}"]),
+            self._on_items("dynamodb:GetItem", "dynamodb:UpdateItem"),
+        ]
 
     def search_outcomes(self, *indexes: str) -> list[iam.PolicyStatement]:
         """Leave to list outcomes by these of INDEXES: keys from the index, then the items."""

@@ -206,7 +206,9 @@ def refusal(failure: Exception, correlation_id: str) -> Response[str]:
 
 def readable(outcome: Outcome) -> dict[str, Any]:
     """An outcome as the API shows it: what is not known is left out, and HubSpot's body is the JSON that it holds."""
-    answer: dict[str, Any] = plain(replace(outcome, api_version=None, doubt=None, ordered_as=None, waits=None))
+    answer: dict[str, Any] = plain(
+        replace(outcome, api_version=None, doubt=None, ordered_as=None, waits=None, parked=None)
+    )
     if "hubspot" in answer:
         del answer["hubspot"]["verbatim"]
     if outcome.hubspot and outcome.hubspot.body is not None:

@@ -160,6 +160,7 @@ class Table:
         page: int,
         *,
         oldest_first: bool = False,
+        sort: str = "sortKey",
     ) -> Iterator[Item]:
         """Index entries of one partition between two sort keys, both included, newest first unless asked otherwise,
         read `page` at a time."""
@@ -170,7 +171,7 @@ class Table:
                 "query",
                 TableName=self._name,
                 IndexName=index,
-                KeyConditionExpression=f"{attribute} = :value AND sortKey BETWEEN :oldest AND :newest",
+                KeyConditionExpression=f"{attribute} = :value AND {sort} BETWEEN :oldest AND :newest",
                 ExpressionAttributeValues=serialise({":value": value, ":oldest": between[0], ":newest": between[1]}),
                 ScanIndexForward=oldest_first,
                 Limit=page,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 OUTCOME_ID = "OutcomeId"  # message attribute: the outcome that a message continues
 CLAIMS = "Claims"  # message attribute: how often the outcome had been claimed when the message was sent
+OPEN = "Open"  # message attribute: the portal and the pair for which something waits in the ledger, joined by #
 VERIFY = "Verify"  # message attribute: the portal and the pair that is to be read, joined by #
 LONGEST_DELAY = 900  # seconds; SQS's maximum for a message's DelaySeconds
 # Seconds. SQS allows 43,200 in all from the receipt on, and a message has been in a function for up to 15 minutes.
@@ -76,6 +77,14 @@ class Queue:
     def send_verification(self, portal: str, pair: Pair) -> None:
         """Ask for a reading of a pair."""
         self._send(_sending(portal, "a pair to be verified", {VERIFY: f"{portal}#{pair}"}, 0))
+
+    def send_open(self, portal: str, pairs: Sequence[str]) -> None:
+        """Ask for what waits in the ledger for pairs, their types as they were spelt, to be run."""
+        for some in _together(
+            [_sending(portal, "what waits for a pair", {OPEN: f"{portal}#{pair}"}, 0) for pair in pairs]
+        ):
+            if not all(self._send_many(some)):
+                raise QueueUnavailable("a pair that is due could not be queued")
 
     def _send(self, message: Sending) -> None:
         try:

@@ -16,6 +16,7 @@ from ledger.claim import Claim
 from model.contract import LimitKey
 from model.errors import HubSpotFailure, Misconfigured, PortalEnded, QuotaExhausted, Unavailable, Uncertain
 from model.outcomes import (
+    CARRIED,
     UNREAD,
     Attempt,
     Doubt,
@@ -163,7 +164,8 @@ class ClaimedRequest:
             known |= {"status": Status.FAILED, "finished_at": now, "reason": str(waits)}
         else:
             before = self.outcome.waits or 0
-            known |= {"retry_at": not_before(waits, self.fence - before, now, zone, jitter), "reason": str(waits)}
+            retry_at = not_before(waits, self.fence - before, now, zone, jitter)
+            known |= {"retry_at": retry_at, "reason": str(waits), "parked": retry_at - now > CARRIED or None}
             if isinstance(waits, QuotaExhausted):
                 known["waits"] = before + 1
         self.outcome = replace(self.outcome, **known)

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime, timedelta, tzinfo
 
-    from batch_create.ports import HubSpotPort, LeasePort, LedgerPort, ObjectTypePort, Point, QuotaPort, TokenPort
+    from batch_create.ports import (
+        GatePort,
+        HubSpotPort,
+        LeasePort,
+        LedgerPort,
+        ObjectTypePort,
+        Point,
+        QuotaPort,
+        TokenPort,
+    )
     from runtime.concurrency import SideBySide
 
 
@@ -22,6 +31,7 @@ class Dependencies:
 
     ledger: LedgerPort
     leases: LeasePort
+    gates: GatePort
     object_types: ObjectTypePort
     hubspot: HubSpotPort
     tokens: TokenPort

@@ -78,6 +78,12 @@ class LedgerPort(Protocol):
     def settle(self, outcome: Outcome, fence: int) -> None: ...
 
 
+class GatePort(Protocol):
+    """Gates of portals, as `ledger.gates.Gates` writes them."""
+
+    def wait(self, portal: str, due: datetime, now: datetime) -> None: ...
+
+
 class LeasePort(Protocol):
     """Leases of pairs, as `ledger.leases.Leases` writes them."""
 

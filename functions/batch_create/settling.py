@@ -39,6 +39,7 @@ def settle(finished: Iterable[ClaimedRequest], deps: Dependencies, lease: Lease 
     _tell([request for request, done in zip(requests, written, strict=False) if done or _written_alone(request, deps)])
     if lease and not written[-1]:
         _give_back_alone(lease, deps)
+    _park([each.outcome for each in requests if each.outcome.parked], deps)
 
 
 def _written_alone(request: ClaimedRequest, deps: Dependencies) -> bool:
@@ -75,6 +76,20 @@ def _tell(settled: Sequence[ClaimedRequest]) -> None:
         # Of the portal the log tells: a metric of each would cost as much as its secret.
         logger.error("portal misconfigured", portal=misconfigured.portal, reason=misconfigured.reason)
         count("PortalMisconfigured")
+
+
+def _park(outcomes: Sequence[Outcome], deps: Dependencies) -> None:
+    """Have what waits in the ledger found when it is due."""
+    due = {outcome.portal: outcome.retry_at for outcome in sorted(outcomes, key=_retry_at, reverse=True)}
+    for portal, retry_at in due.items():
+        try:
+            deps.gates.wait(portal, retry_at or deps.clock(), deps.clock())
+        except LedgerUnavailable as error:  # the sweep sees that it waits, later
+            logger.error("gate not written", portal=portal, error=str(error))
+
+
+def _retry_at(outcome: Outcome) -> datetime:
+    return outcome.retry_at or outcome.requested_at
 
 
 def unsettled(outcome: Outcome, now: datetime) -> Outcome:

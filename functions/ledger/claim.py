@@ -17,6 +17,7 @@ from model.pair import Pair
 from model.records import iso, milliseconds
 
 CLAIMED_TOGETHER = STATEMENTS_IN_ONE_WRITE  # requests that one write takes
+PARKED = ("parked", "dueKey", "dueSort")  # what only one has that waits in the ledger alone
 RUNNING = ("status", "statusKey", "leaseUntil", "holder", "fingerprint", "pairKey")  # what each claim writes anew
 
 # By so much another clock may be ahead of ours and still be right: requests by one clock keep its order.
@@ -130,7 +131,7 @@ class Claims:
                 running,
                 first=first,
                 count="fence",
-                remove=["retryAt", "reason"],
+                remove=["retryAt", "reason", *PARKED],
                 answer=True,
                 condition="attribute_not_exists(id) OR ("
                 "(fingerprint = :fingerprint OR fingerprint = :spelt OR fingerprintAsSpelt = :spelt)"

@@ -9,10 +9,11 @@ from dataclasses import fields, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
+from zlib import crc32
 
 from model.contract import Category, LimitInput
 from model.outcomes import Attempt, Doubt, HubSpotResponse, InputOutcome, Outcome, Result, Status, Trigger, Verdict
-from model.records import Reader, camel, names, parts, plain, reader
+from model.records import Reader, camel, iso, names, parts, plain, reader
 
 # DynamoDB refuses items over 400 KB (409,600 bytes). The rest is for what the ledger adds: keys, fence, lease.
 ITEM_BUDGET = 400_000
@@ -23,6 +24,7 @@ BODY_CHARACTERS = 1_000_000
 REASON_CHARACTERS = 4_000
 SMALL = 50_000  # characters of all texts together: with four bytes each they leave room for all the rest
 
+SHARDS = 8  # over which the waiting outcomes of a portal are spread: DynamoDB writes a key 1,000 times a second at most
 VERIFY = "VERIFY"  # in place of a status, in the index of pairs that are to be read
 
 # How a field is read, by its type as the class spells it.
@@ -242,3 +244,25 @@ def status_attributes(portal: str, status: Status) -> dict[str, Any]:
     if status is Status.COMPLETE:
         return {"status": status}
     return {"status": status, "statusKey": status_key(portal, status)}
+
+
+def shard(pair: str) -> int:
+    """In which of a portal's partitions of the index by due time a pair is, its types as they are spelt."""
+    return crc32(pair.encode()) % SHARDS
+
+
+def open_partition(portal: str, number: int) -> str:
+    """A partition of the index by due time, which has what waits in the ledger for some pairs of a portal."""
+    return f"open#{portal}#{number}"
+
+
+def waiting_attributes(outcome: Outcome) -> dict[str, Any]:
+    """What an item has that the dispatcher is to find: sorted by pair, so that one look tells that a pair has some, and
+    then by when it is due."""
+    if not outcome.parked or outcome.retry_at is None:
+        return {}
+    pair = f"{outcome.from_object_type}#{outcome.to_object_type}"
+    return {
+        "dueKey": open_partition(outcome.portal, shard(pair)),
+        "dueSort": f"{pair}#{iso(outcome.retry_at)}#{outcome.id}",
+    }

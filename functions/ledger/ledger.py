@@ -10,8 +10,8 @@ from itertools import islice
 from typing import Any
 
 from aws.dynamodb import KEYS_IN_ONE_READ, Change, ConditionFailed, Item
-from ledger.claim import Claims, ClaimStatus, claim_status
-from ledger.items import from_outcome, status_attributes, status_key, to_outcome
+from ledger.claim import PARKED, Claims, ClaimStatus, claim_status
+from ledger.items import from_outcome, status_attributes, status_key, to_outcome, waiting_attributes
 from model.errors import LeaseLost
 from model.outcomes import UNREAD, Outcome, Request, Status, new_outcome, unproven
 from model.records import iso
@@ -89,7 +89,7 @@ class Ledger(Claims):
             self._table.update(
                 outcome.id,
                 attributes | status_attributes(outcome.portal, Status.FAILED),
-                remove=["retryAt", "leaseUntil", "holder", "doubt"],
+                remove=["retryAt", "leaseUntil", "holder", "doubt", *PARKED],
                 condition="#status = :expected AND (attribute_not_exists(fence) OR fence = :fence)"
                 " AND (attribute_not_exists(leaseUntil) OR leaseUntil < :now)",
                 condition_values={":expected": outcome.status, ":fence": item.get("fence", 0), ":now": iso(now)},
@@ -147,7 +147,8 @@ class Ledger(Claims):
 def _settlement(outcome: Outcome, fence: int) -> Change:
     if len(outcome.attempts) > ATTEMPTS_KEPT:
         outcome = replace(outcome, attempts=outcome.attempts[-ATTEMPTS_KEPT:])
-    item = from_outcome(outcome, (*SETTLED, "waits")) | status_attributes(outcome.portal, outcome.status)
+    item = from_outcome(outcome, (*SETTLED, "waits", "parked")) | status_attributes(outcome.portal, outcome.status)
+    item |= waiting_attributes(outcome)
     return Change(
         outcome.id,
         {**item, "settledFence": fence},

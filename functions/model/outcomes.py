@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 
@@ -16,6 +16,7 @@ from model.object_types import object_type_id
 from model.pair import Pair
 from model.records import milliseconds
 
+CARRIED = timedelta(minutes=15)  # what waits for longer is carried by no message: SQS delays none for longer
 Age = tuple[int, str]  # when a request was made (epoch milliseconds), and its id: the greater is the younger request
 
 # Message ids, request ids and our own hashes; nothing that would need quoting in a URL, a log or a key.
@@ -150,6 +151,7 @@ class Outcome:
     api_version: str | None = None  # from the caller's path; where absent, the first in the settings
     ordered_as: str | None = None  # the age of the request that this one replays, as `milliseconds#id`
     waits: int | None = None  # its runs for which the quota had no room, or its pair was not free: no failed tries
+    parked: bool | None = None  # it waits in the ledger alone: no message carries it, and the dispatcher finds it
 
     @property
     def age(self) -> Age:

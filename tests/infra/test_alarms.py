@@ -37,7 +37,7 @@ def dimensions(alarm: dict[str, Any]) -> dict[str, str]:
 
 
 def test_bad_ends_stuck_queues_errors_and_throttles_ring(stack: Synthesised) -> None:
-    functions = ("Webhook", "Consumer", "Scheduled", "DeadLetters", "Sweep")
+    functions = ("Webhook", "Consumer", "Scheduled", "DeadLetters", "Sweep", "Dispatcher")
 
     assert watched(stack) == {
         ("OutcomeFailed", SERVICE): 0,
@@ -156,7 +156,7 @@ def test_there_is_a_dashboard_of_the_whole(stack: Synthesised) -> None:
     (dashboard,) = stack.of_type("AWS::CloudWatch::Dashboard").values()
     body = stack.readable(dashboard["Properties"]["DashboardBody"])
 
-    functions = ("Webhook", "Consumer", "Scheduled", "DeadLetters", "Sweep")
+    functions = ("Webhook", "Consumer", "Scheduled", "DeadLetters", "Sweep", "Dispatcher")
     for path in (*(f"{name}/Function" for name in functions), "Queue/Main", "Queue/DeadLetters", "Storage/Outcomes"):
         assert path in body
 

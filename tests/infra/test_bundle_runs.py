@@ -128,8 +128,11 @@ def test_what_takes_messages_answers(entry_point: str, built_bundle: BuiltBundle
     assert invoke(built_bundle, runtime_client, entry_point, {"Records": []}) == ("response", {"batchItemFailures": []})
 
 
-def test_the_sweep_asks_the_ledger(built_bundle: BuiltBundle, runtime_client: Path) -> None:
-    kind, answer = invoke(built_bundle, runtime_client, "sweep", {})
+@pytest.mark.parametrize("entry_point", ["sweep", "dispatcher"])
+def test_what_runs_by_the_clock_asks_the_ledger(
+    entry_point: str, built_bundle: BuiltBundle, runtime_client: Path
+) -> None:
+    kind, answer = invoke(built_bundle, runtime_client, entry_point, {})
 
     assert kind == "error"  # as nobody is there
     assert answer["errorType"] == "LedgerUnavailable"
@@ -145,7 +148,7 @@ def test_a_malformed_schedule_is_an_error_to_lambda(built_bundle: BuiltBundle, r
 
 def test_every_module_of_the_bundle_comes_from_the_bundle(built_bundle: BuiltBundle, runtime_client: Path) -> None:
     code = (
-        "import sys, webhook, consumer, scheduled, dead_letters, sweep\n"
+        "import sys, webhook, consumer, scheduled, dead_letters, sweep, dispatcher\n"
         "print(*{m.__file__ for m in sys.modules.values() if 'site-packages' in (getattr(m, '__file__', '') or '')})"
     )
     path = os.pathsep.join(map(str, (built_bundle.code, built_bundle.layer / "python")))

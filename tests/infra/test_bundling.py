@@ -170,7 +170,7 @@ def test_cdk_tells_what_a_failed_build_said(functions: Path, tmp_path: Path, cap
 
 @pytest.mark.bundle
 def test_the_code_is_all_python_and_all_compiled(built_bundle: BuiltBundle) -> None:
-    entry_points = ("webhook", "consumer", "scheduled", "dead_letters", "sweep")
+    entry_points = ("webhook", "consumer", "scheduled", "dead_letters", "sweep", "dispatcher")
     assert {Path(f"{name}.py") for name in entry_points} <= sources(built_bundle.code)
     assert set(compiled(built_bundle.code)) == sources(built_bundle.code)
     files = {path for path in built_bundle.code.rglob("*") if path.is_file()}

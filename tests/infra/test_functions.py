@@ -16,6 +16,7 @@ HANDLERS = {
     "Scheduled": "scheduled.handler",
     "DeadLetters": "dead_letters.handler",
     "Sweep": "sweep.handler",
+    "Dispatcher": "dispatcher.handler",
 }
 TOKENS = "arn:<AWS::Partition>:secretsmanager:<AWS::Region>:<AWS::AccountId>:secret:{}/*"
 EVERY_FUNCTION = pytest.mark.parametrize("name", HANDLERS)
@@ -37,6 +38,7 @@ def documented(stack: Synthesised, name: str, lead: str = "## What each function
         "outcomes": ["Storage/Outcomes"],
         "outcomes by pair": ["Storage/Outcomes/index/by-pair"],
         "access tokens": ["Storage/AccessTokens"],
+        "outcomes by due time": ["Storage/Outcomes/index/by-due"],
         "outcomes by status": ["Storage/Outcomes/index/by-status"],
         "tokens": [TOKENS.format(prefix(stack))],
         "clients": ["Storage/Clients"],
@@ -72,7 +74,7 @@ def table(lead: str) -> list[tuple[str, str, list[str]]]:
     return parsed
 
 
-def test_there_are_five_functions_and_none_else(stack: Synthesised) -> None:
+def test_there_are_six_functions_and_none_else(stack: Synthesised) -> None:
     assert set(stack.of_type("AWS::Lambda::Function")) == {f"{name}/Function" for name in HANDLERS}
 
 
@@ -153,7 +155,7 @@ def test_every_log_group_ends_when_the_settings_say(stack: Synthesised, other: S
 
 @pytest.mark.parametrize(
     ("name", "seconds"),
-    [("Webhook", 29), ("Consumer", 120), ("Scheduled", 300), ("DeadLetters", 120), ("Sweep", 300)],
+    [("Webhook", 29), ("Consumer", 120), ("Scheduled", 300), ("DeadLetters", 120), ("Sweep", 300), ("Dispatcher", 55)],
 )
 def test_a_function_ends_before_what_waits_for_it(stack: Synthesised, name: str, seconds: int) -> None:
     assert function(stack, name)["Timeout"] == seconds

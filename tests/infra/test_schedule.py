@@ -18,6 +18,7 @@ from tests.infra.template import SETTINGS, Synthesised, new_app
 
 SCHEDULE = "Schedules/Schedule-deals-to-contacts"
 SWEEP = "RegularSweep/Schedule"
+DISPATCH = "RegularDispatch/Schedule"
 
 
 def schedules_of_requests(stack: Synthesised) -> list[dict[str, Any]]:
@@ -72,7 +73,7 @@ def test_the_scheduler_may_start_that_function_and_leave_dead_letters_and_nothin
     }
 
 
-@pytest.mark.parametrize("construct", ["Schedules", "RegularSweep"])
+@pytest.mark.parametrize("construct", ["Schedules", "RegularSweep", "RegularDispatch"])
 def test_only_schedules_of_its_group_in_this_account_take_a_role(stack: Synthesised, construct: str) -> None:
     (trust,) = stack.properties("AWS::IAM::Role", f"{construct}/Role")["AssumeRolePolicyDocument"]["Statement"]
 
@@ -91,6 +92,15 @@ def test_the_sweep_runs_every_five_minutes_whatever_the_settings_say(stack: Synt
         assert schedule["Target"]["Arn"] == "Sweep/Function"
 
 
+def test_the_dispatcher_runs_every_minute(stack: Synthesised) -> None:
+    schedule = stack.properties("AWS::Scheduler::Schedule", DISPATCH)
+
+    assert schedule["ScheduleExpression"] == "rate(1 minute)"
+    assert schedule["Target"]["Arn"] == "Dispatcher/Function"
+    assert schedule["Target"]["RetryPolicy"] == {"MaximumEventAgeInSeconds": 60, "MaximumRetryAttempts": 1}
+    assert stack.allowed("RegularDispatch/Role") == {("lambda:InvokeFunction", "Dispatcher/Function")}
+
+
 def test_a_sweep_that_cannot_be_started_is_left_to_the_next(stack: Synthesised) -> None:
     target = stack.properties("AWS::Scheduler::Schedule", SWEEP)["Target"]
 
@@ -103,7 +113,7 @@ def test_the_scheduler_may_start_the_sweep_and_nothing_else(stack: Synthesised) 
     assert stack.allowed("RegularSweep/Role") == {("lambda:InvokeFunction", "Sweep/Function")}
 
 
-def test_the_local_stack_lets_every_scheduled_request_run_soon_but_not_the_sweep(tmp_path: Path) -> None:
+def test_the_local_stack_lets_every_scheduled_request_run_soon_and_nothing_else(tmp_path: Path) -> None:
     app = new_app(tmp_path)
     app.node.set_context("schedule", "rate(1 minute)")
     built = build(app)
@@ -112,12 +122,17 @@ def test_the_local_stack_lets_every_scheduled_request_run_soon_but_not_the_sweep
 
     schedules = Template.from_stack(built).find_resources("AWS::Scheduler::Schedule")
     assert {
-        schedule["Properties"].get("Name", "the sweep"): (
+        (
+            schedule["Properties"].get("Name"),
             schedule["Properties"]["ScheduleExpression"],
             schedule["Properties"]["State"],
         )
         for schedule in schedules.values()
-    } == {"deals-to-contacts": ("rate(1 minute)", "ENABLED"), "the sweep": ("rate(5 minutes)", "ENABLED")}
+    } == {
+        ("deals-to-contacts", "rate(1 minute)", "ENABLED"),
+        (None, "rate(5 minutes)", "ENABLED"),
+        (None, "rate(1 minute)", "ENABLED"),
+    }
 
 
 def test_the_local_stack_is_not_started_with_a_schedule_that_is_none(

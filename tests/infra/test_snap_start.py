@@ -77,7 +77,7 @@ def test_schedules_invoke_the_alias_and_may_invoke_nothing_else(snapped: Synthes
         for path in snapped.of_type("AWS::Scheduler::Schedule")
     }
 
-    assert targets == {"Scheduled/Live", "Sweep/Live"}
+    assert targets == {"Scheduled/Live", "Sweep/Live", "Dispatcher/Live"}
     assert ("lambda:InvokeFunction", "Scheduled/Live") in snapped.allowed("Schedules/Role")
     assert snapped.allowed("RegularSweep/Role") == {("lambda:InvokeFunction", "Sweep/Live")}
 

@@ -18,6 +18,7 @@ KEPT = {
         "Scheduled/Log",
         "DeadLetters/Log",
         "Sweep/Log",
+        "Dispatcher/Log",
         "Ingress/AccessLog",
         "Ingress/ExecutionLog",
     },
@@ -27,7 +28,7 @@ KEPT = {
 MADE_AGAIN = {"Storage/AccessTokens"}
 
 
-def test_an_outcome_is_found_by_its_id_by_pair_and_by_status(stack: Synthesised) -> None:
+def test_an_outcome_is_found_by_its_id_by_pair_by_status_and_when_it_is_due(stack: Synthesised) -> None:
     table = stack.properties("AWS::DynamoDB::Table", "Storage/Outcomes")
 
     def keys(schema: list[dict[str, str]]) -> dict[str, str]:
@@ -37,6 +38,7 @@ def test_an_outcome_is_found_by_its_id_by_pair_and_by_status(stack: Synthesised)
     assert {index["IndexName"]: keys(index["KeySchema"]) for index in table["GlobalSecondaryIndexes"]} == {
         "by-pair": {"HASH": "pairKey", "RANGE": "sortKey"},
         "by-status": {"HASH": "statusKey", "RANGE": "sortKey"},
+        "by-due": {"HASH": "dueKey", "RANGE": "dueSort"},
     }
     assert {index["Projection"]["ProjectionType"] for index in table["GlobalSecondaryIndexes"]} == {"KEYS_ONLY"}
     assert {attribute["AttributeType"] for attribute in table["AttributeDefinitions"]} == {"S"}

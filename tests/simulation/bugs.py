@@ -23,6 +23,7 @@ from batch_create.sending import Sender
 from hubspot_api import client, retry_policy
 from ledger import leases, ledger
 from ledger.claim import Claim, Claims
+from ledger.gates import Gates
 from ledger.leases import FREE, Leases, Taken, Wanted
 from ledger.ledger import Ledger
 from ledger.register import Applied, Register
@@ -120,6 +121,16 @@ def answer_with_what_hubspot_said_of_others(put: Put) -> None:
 @bug(3)
 def sweep_nothing(put: Put) -> None:
     put(Ledger, "unfinished", lambda self, portal, now: iter(()))
+
+
+@bug(2, requests=100)
+def park_where_nobody_looks(put: Put) -> None:
+    put(ledger, "waiting_attributes", lambda outcome: {})
+
+
+@bug(2, requests=100)
+def write_no_gate(put: Put) -> None:
+    put(Gates, "wait", lambda self, portal, due, now: None)
 
 
 @bug(2)

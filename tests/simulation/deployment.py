@@ -25,6 +25,7 @@ os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "simulation")
 
 import consumer
 import dead_letters
+import dispatcher
 import scheduled
 import sweep
 import webhook
@@ -38,6 +39,7 @@ from batch_create.ports import Point
 from hubspot_api.client import HubSpot
 from hubspot_api.object_types import ObjectTypes
 from ledger.client_rates import ClientRates
+from ledger.gates import Gates
 from ledger.history import History
 from ledger.leases import Leases
 from ledger.ledger import Ledger
@@ -64,6 +66,7 @@ ENTRY_POINTS = {
     "scheduled": scheduled.handler,
     "dead_letters": dead_letters.handler,
     "sweep": sweep.handler,
+    "dispatcher": dispatcher.handler,
 }
 PORTS = (
     "settings",
@@ -71,6 +74,7 @@ PORTS = (
     "ledger",
     "history",
     "leases",
+    "gates",
     "queue",
     "authentication",
     "portals",
@@ -111,6 +115,7 @@ class Environment:
         lag = timedelta(seconds=settings.read_lag_seconds)
         retention = timedelta(days=settings.outcome_retention_days)
         self.leases = Leases(outcomes, retention, lag, Rebuild(outcomes, self.history, lag, world.new_lock))
+        self.gates = Gates(outcomes)
         self.portal_registry = PortalRegistry(outcomes)
         missed_for = timedelta(hours=settings.missing_secret_hours)
         self.portals = Portals(self.secret_store, PREFIX, self.portal_registry, clock, missed_for)
@@ -132,6 +137,7 @@ class Environment:
         self.production = Dependencies(
             ledger=self.ledger,
             leases=self.leases,
+            gates=self.gates,
             object_types=self.object_types,
             hubspot=hubspot,
             tokens=TokenProvider(
@@ -268,7 +274,7 @@ def _dispatch(port: str) -> Callable[[], Any]:
 @contextmanager
 def installed() -> Iterator[None]:
     """Let the entry points find their ports in the running simulation."""
-    modules = (webhook, consumer, scheduled, dead_letters, sweep)
+    modules = (webhook, consumer, scheduled, dead_letters, sweep, dispatcher)
     found = [(module, port, getattr(module, port)) for module in modules for port in PORTS if hasattr(module, port)]
     level = logger.log_level
     logger.setLevel("CRITICAL")  # some hundred thousand lines that nobody reads

@@ -24,6 +24,9 @@ def client_error(operation: str, code: str, status: int = 400, **rest: Any) -> C
     return ClientError(error, operation)
 
 
+SORTED_BY = {"pairKey": "sortKey", "statusKey": "sortKey", "dueKey": "dueSort"}  # indexes: infra/storage.py
+
+
 class Dynamo:
     """One table. `step` is called before and after each operation, so that other workers can come in between and this
     one can die; it returns whether the operation is to fail, and how.
@@ -38,7 +41,8 @@ class Dynamo:
         self._index_lag = index_lag
         self.items: dict[str, Item] = {}
         # By indexed attribute, its value and sort key: since when and until when the index shows an item.
-        self._by: dict[str, dict[str, dict[str, list[Shown]]]] = {"pairKey": {}, "statusKey": {}}
+        self._by: dict[str, dict[str, dict[str, list[Shown]]]] = {each: {} for each in SORTED_BY}
+        self._ids: dict[str, Item] = {}  # by sort key
         self.writes: list[tuple[float, str, Item]] = []
 
     # ------------------------------------------------------------------------------------------------------ the client
@@ -121,11 +125,11 @@ class Dynamo:
         shown = (key for key, times in partition.items() if any(since <= now < until for since, until in times))
         keys = sorted(key for key in shown if low <= key <= high)
         if ExclusiveStartKey:
-            end = ExclusiveStartKey["sortKey"]["S"]
+            end = ExclusiveStartKey[SORTED_BY[attribute]]["S"]
             keys = [key for key in keys if (key > end if ScanIndexForward else key < end)]
         if not ScanIndexForward:
             keys.reverse()
-        rows = [{"id": {"S": key.split("#", 1)[1]}, "sortKey": {"S": key}} for key in keys[:Limit]]
+        rows = [{"id": self._ids[key], SORTED_BY[attribute]: {"S": key}} for key in keys[:Limit]]
         self._after("query")
         return {"Items": rows, **({"LastEvaluatedKey": rows[-1]} if len(keys) > Limit else {})}
 
@@ -163,11 +167,13 @@ class Dynamo:
         then = self._clock() + self._index_lag
         for attribute, partitions in self._by.items():
             before, after = (
-                (number_or_text(item.get(attribute)), number_or_text(item.get("sortKey"))) for item in (old, new)
+                (number_or_text(item.get(attribute)), number_or_text(item.get(SORTED_BY[attribute])))
+                for item in (old, new)
             )
             if before == after:
                 continue
             if all(after):
+                self._ids[after[1]] = new["id"]
                 partitions.setdefault(after[0], {}).setdefault(after[1], []).append((then, float("inf")))
             if all(before):
                 times = partitions[before[0]].pop(before[1], [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,6 +19,7 @@ from local.hubspot.faults import FaultOrder
 from local.hubspot.oauth import OAuthApp
 from local.hubspot.service import StandIn
 from model.outcomes import Outcome, Result
+from model.records import iso
 from tests.simulation.deployment import CLIENTS, PREFIX, Clients, Environment, Functions, settings
 from tests.simulation.dynamo import Dynamo
 from tests.simulation.plan import Ask, Plan, Replay
@@ -27,6 +29,7 @@ from tests.simulation.transport import BASE_URL, Wire
 from tests.simulation.world import START, World
 
 HOUR = 3600.0
+DISPATCH = 60.0  # seconds between two dispatches
 SWEEP = 300.0  # seconds between two sweeps, as the service is deployed
 LONGEST = 20 * 24 * HOUR  # of a run, in virtual time: more than SQS keeps a message
 # Seconds without anything new after which all is at rest: what HubSpot carries out late it has carried out, no read
@@ -40,7 +43,14 @@ WRITES = {
     for name in ("put_item", "update_item", "batch_execute_statement", "send_message", "send_message_batch")
 }
 DONE = (Result.APPLIED, Result.UNCHANGED, Result.SUPERSEDED)  # of which a replay leaves out what it may
-SECONDS = {"webhook": 29.0, "consumer": 60.0, "scheduled": 300.0, "dead_letters": 60.0, "sweep": 300.0}
+SECONDS = {
+    "webhook": 29.0,
+    "consumer": 60.0,
+    "scheduled": 300.0,
+    "dead_letters": 60.0,
+    "sweep": 300.0,
+    "dispatcher": 60.0,
+}
 
 
 class Scenario:
@@ -156,6 +166,7 @@ class Scenario:
             world.at(START + replay.after, partial(self._replay_one, replay))
         world.at(START + plan.heal_after, self._heal)
         world.at(START + SWEEP, self._sweep)
+        world.at(START + DISPATCH, self._dispatch)
         last = max([ask.after for ask in plan.asks] + [replay.after for replay in plan.replays])
         moment = START + max(plan.heal_after, last) + HOUR  # also the last has begun by then
         world.run(moment)
@@ -240,6 +251,13 @@ class Scenario:
     def _sweep(self) -> None:
         self.functions.invoke("sweep", {}, SECONDS["sweep"], lambda answer: None)
         self.world.at(self.world.now + SWEEP, self._sweep)
+
+    def _dispatch(self) -> None:
+        soon = iso(self.world.clock() + timedelta(seconds=self.plan.skew))
+        gates = (self.dynamo.items.get(f"gate#{portal}", {}).get("dueSort") for portal in HUBS)
+        if any(gate and gate["S"] <= soon + "~" for gate in gates):  # else it would find nothing
+            self.functions.invoke("dispatcher", {}, SECONDS["dispatcher"], lambda answer: None)
+        self.world.at(self.world.now + DISPATCH, self._dispatch)
 
     # ------------------------------------------------------------------------------------------------------ operators
     def _moved_back(self, message: Message) -> bool:

@@ -144,17 +144,21 @@ def make_table(dynamodb: DynamoDBClient, name: str) -> None:
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
         AttributeDefinitions=[
             {"AttributeName": attribute, "AttributeType": "S"}
-            for attribute in ("id", "pairKey", "statusKey", "sortKey")
+            for attribute in ("id", "pairKey", "statusKey", "sortKey", "dueKey", "dueSort")
         ],
         GlobalSecondaryIndexes=[
             {
                 "IndexName": index,
                 "KeySchema": [
                     {"AttributeName": partition, "KeyType": "HASH"},
-                    {"AttributeName": "sortKey", "KeyType": "RANGE"},
+                    {"AttributeName": sort, "KeyType": "RANGE"},
                 ],
                 "Projection": {"ProjectionType": "KEYS_ONLY"},
             }
-            for index, partition in (("by-pair", "pairKey"), ("by-status", "statusKey"))
+            for index, partition, sort in (
+                ("by-pair", "pairKey", "sortKey"),
+                ("by-status", "statusKey", "sortKey"),
+                ("by-due", "dueKey", "dueSort"),
+            )
         ],
     )

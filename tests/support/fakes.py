@@ -15,6 +15,7 @@ from batch_create.dependencies import Dependencies
 from batch_create.handler import run
 from hubspot_api.client import Answer
 from hubspot_api.retry_policy import rule
+from ledger.gates import Gates
 from ledger.history import History
 from ledger.leases import Leases
 from ledger.ledger import Ledger
@@ -181,6 +182,7 @@ class FakeQueue:
     def __init__(self) -> None:
         self.sent_on: dict[str, timedelta] = {}
         self.hidden: dict[str, timedelta] = {}
+        self.pairs: list[tuple[str, str]] = []
         self.broken = False
 
     def hand_over(
@@ -190,6 +192,11 @@ class FakeQueue:
         if taken:
             self.sent_on |= {each.request.id: each.not_before - now for each in carried}
         return [taken] * len(carried)
+
+    def send_open(self, portal: str, pairs: Sequence[str]) -> None:
+        if self.broken:
+            raise QueueUnavailable("no queue")
+        self.pairs += [(portal, pair) for pair in pairs]
 
     def postpone(self, waiting: dict[str, datetime], now: datetime) -> None:
         if self.broken:
@@ -325,6 +332,7 @@ def ports(
     return Dependencies(
         ledger=ledger,
         leases=leases(ledger._table),
+        gates=Gates(ledger._table),
         object_types=object_types or FakeObjectTypes(),
         hubspot=hubspot,
         tokens=FakeTokens(),

@@ -10,6 +10,7 @@ from moto import mock_aws
 
 import consumer
 import dead_letters
+import dispatcher
 import production
 import scheduled
 import sweep
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from types_boto3_secretsmanager import SecretsManagerClient
     from types_boto3_sqs import SQSClient
 
-TELL_THE_TIME = (production, webhook, consumer, scheduled, dead_letters, sweep)
+TELL_THE_TIME = (production, webhook, consumer, scheduled, dead_letters, sweep, dispatcher)
 
 
 @pytest.fixture(autouse=True)
@@ -101,6 +102,7 @@ def functions(
         production.secret_store,
         production.ledger,
         production.leases,
+        production.gates,
         production.history,
         production.queue,
         production.authentication,

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+import consumer
 import production
 from aws.dynamodb import Table
 from hubspot_api.client import Answer
@@ -20,6 +21,8 @@ from tests.support.consuming import DEALS_TO_CONTACTS, consume, held
 from tests.support.events import attributes, load, sqs_event
 from tests.support.fakes import Clock, FakeHubSpot, FakeQueue, answer, echo, envelope, failed, request
 from tests.support.letters import read
+
+WAITING = {"body": "what waits for a pair", "messageAttributes": attributes(Open="default#deals#contacts")}
 
 
 def test_a_message_is_run_and_acknowledged(functions: Deployment) -> None:
@@ -147,61 +150,114 @@ def test_a_message_whose_request_runs_elsewhere_waits_for_the_lease(
     assert hubspot.calls == []
 
 
-def test_a_message_that_comes_long_before_its_time_is_hidden_until_then_and_not_run(
+def test_a_wait_longer_than_sqs_delays_a_message_is_in_the_ledger_alone(
     functions: Deployment, hubspot: FakeHubSpot, fake_queue: FakeQueue, clock: Clock
 ) -> None:
     hubspot.replies = [failed(477, retry_after=3600)]
     message = sqs_event({"body": envelope((3, 5))})
-    assert consume(message) == ["message-0"]
+    assert consume(message) == []
     before = read("message-0")
+    assert (before.status, before.parked) == (Status.DEFERRED, True)
 
-    message["Records"][0]["attributes"]["ApproximateReceiveCount"] = "2"
-    for _ in range(3):
-        clock.advance(600)
-        assert consume(message) == ["message-0"]
-    assert fake_queue.hidden == {"handle-0": timedelta(seconds=1800)}
-    clock.advance(900)
-    assert consume(message) == []
-    assert fake_queue.sent_on == {"message-0": timedelta(seconds=900)}
+    clock.advance(3599)
+    assert consume(message) == []  # delivered once more
+    assert consume(sqs_event(WAITING)) == []
     assert read("message-0") == before
-    assert len(hubspot.created) == 1
+    assert (fake_queue.sent_on, fake_queue.hidden, len(hubspot.created)) == ({}, {}, 1)
 
-    clock.advance(900)
-    assert consume(message) == []
+    clock.advance(1)
+    assert consume(sqs_event(WAITING)) == []
     assert read("message-0").status is Status.COMPLETE
+    assert read("message-0").parked is None
     # Had its fence grown with each early delivery, its pauses would have grown too.
     item = functions.dynamodb.get_item(TableName=functions.table, Key={"id": {"S": "message-0"}})["Item"]
     assert item["fence"] == {"N": "2"}
+    assert "dueKey" not in item
+
+
+def test_what_waited_and_must_wait_for_less_goes_on_in_a_message(
+    functions: Deployment, hubspot: FakeHubSpot, fake_queue: FakeQueue, clock: Clock
+) -> None:
+    hubspot.replies = [failed(477, retry_after=3600), failed(477, retry_after=60)]
+    assert consume(sqs_event({"body": envelope((3, 5))})) == []
+    clock.advance(3600)
+
+    assert consume(sqs_event(WAITING)) == []
+
+    assert fake_queue.sent_on == {"message-0": timedelta(seconds=60)}
+    assert read("message-0").parked is None
+
+
+def test_more_than_one_message_can_run_waits_for_another(
+    functions: Deployment, hubspot: FakeHubSpot, fake_queue: FakeQueue, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "MOST_WAITING", 2)
+    hubspot.replies = [failed(477, retry_after=3600)]
+    assert consume(sqs_event(*({"body": envelope((number, 5))} for number in (3, 5, 7)))) == []
+    clock.advance(3600)
+
+    assert consume(sqs_event(WAITING)) == []
+    assert fake_queue.pairs == [("default", "deals#contacts")]
+    assert sorted(read(f"message-{number}").status for number in range(3)) == ["COMPLETE", "COMPLETE", "DEFERRED"]
+
+    fake_queue.broken = True
+    assert consume(sqs_event(WAITING)) == []
+    assert {read(f"message-{number}").status for number in range(3)} == {Status.COMPLETE}
+
+
+def test_without_the_ledger_a_message_about_what_waits_comes_back(
+    functions: Deployment, fake_queue: FakeQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: object, **__: object) -> None:
+        raise LedgerUnavailable("throttled")
+
+    monkeypatch.setattr(Table, "_call", unreachable)
+
+    assert consume(sqs_event(WAITING)) == ["message-0"]
+
+
+@pytest.mark.parametrize("named", ["", "default", "default#deals", "#deals#contacts", "default#deals#contacts#3"])
+def test_a_message_that_only_looks_like_the_dispatchers_is_a_request_like_any_other(
+    functions: Deployment, named: str
+) -> None:
+    message = {"body": envelope((3, 5)), "messageAttributes": attributes(Open=named)}
+
+    assert consume(sqs_event(message)) == []
+
+    assert read("message-0").status is Status.COMPLETE
 
 
 def test_a_message_whose_custom_type_hubspot_does_not_tell_any_more_comes_back(
     functions: Deployment, hubspot: FakeHubSpot, fake_queue: FakeQueue, clock: Clock
 ) -> None:
     hubspot.types, hubspot.replies = {"p_boat": "2-9"}, [failed(477, retry_after=3600)]
-    message = sqs_event({"body": {**envelope((3, 5)), "toObjectType": "p_boat"}})
-    assert consume(message) == ["message-0"]
+    waiting = sqs_event({**WAITING, "messageAttributes": attributes(Open="default#deals#p_boat")})
+    assert consume(sqs_event({"body": {**envelope((3, 5)), "toObjectType": "p_boat"}})) == []
 
     clock.advance(2 * 86_400)  # what HubSpot has told is forgotten after a day
     hubspot.types = {"p_boat": failed(503)}
-    assert consume(message) == []
+    assert consume(waiting) == []
     assert list(fake_queue.sent_on) == ["message-0"]
 
     hubspot.types = {"p_boat": "2-9"}
     clock.advance(86_400)
-    assert consume(message) == []
+    carried = {"messageId": "another", "messageAttributes": attributes(OutcomeId="message-0", Claims="2")}
+    assert consume(sqs_event({"body": {**envelope((3, 5)), "toObjectType": "p_boat"}, **carried})) == []
     assert read("message-0").status is Status.COMPLETE
 
 
-def test_a_spent_daily_quota_hides_a_message_until_it_is_full_again(
+def test_a_spent_daily_quota_lets_a_request_wait_until_it_is_full_again(
     functions: Deployment, hubspot: FakeHubSpot, fake_queue: FakeQueue, clock: Clock
 ) -> None:
     clock.time = datetime(2026, 11, 23, 20, 0, tzinfo=UTC)
     hubspot.replies = [failed(429, daily=True)]
 
-    assert consume(sqs_event({"body": envelope((3, 5))})) == ["message-0"]
+    assert consume(sqs_event({"body": envelope((3, 5))})) == []
 
     # Portal default keeps the time of Berlin, as its settings say.
-    assert fake_queue.hidden == {"handle-0": timedelta(hours=3)}
+    assert read("message-0").retry_at == clock() + timedelta(hours=3)
+    (gate,) = production.gates().due(clock() + timedelta(hours=3))
+    assert gate.portal == "default"
 
 
 def test_without_the_ledger_every_message_comes_back_after_minutes(

@@ -20,6 +20,7 @@ READY = {
     "scheduled": "from production import production; production()",
     "dead_letters": "from production import production; production()",
     "sweep": "from production import leases, ledger, queue; leases(); ledger(); queue()",
+    "dispatcher": "from production import gates, queue; gates(); queue()",
 }
 ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "eu-central-1",
@@ -71,6 +72,7 @@ FORBIDDEN = {
     "scheduled": NOBODY | NO_HTTP,
     "dead_letters": NOBODY | NO_HTTP,
     "sweep": NOBODY | NO_HTTP | NO_HUBSPOT,
+    "dispatcher": NOBODY | NO_HTTP | NO_HUBSPOT,
 }
 
 

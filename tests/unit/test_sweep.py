@@ -54,9 +54,9 @@ def begun_by_a_worker_that_died(hubspot: FakeHubSpot) -> timedelta:
 
 
 def deferred_and_its_message_lost(hubspot: FakeHubSpot) -> timedelta:
-    hubspot.replies = [failed(477, retry_after=7200)]
+    hubspot.replies = [failed(477, retry_after=600)]
     run([ASKED], 30, production.production())
-    return timedelta(hours=2)
+    return timedelta(minutes=10)
 
 
 stuck = pytest.mark.parametrize(
@@ -102,6 +102,20 @@ def test_what_was_put_back_is_left_to_the_queue_for_12_hours(
 
     assert counts == [1, 0, 0, 0, 1]
     assert len(functions.messages()) == 2
+
+
+def test_given_what_waits_in_the_ledger_when_its_portal_has_no_gate_it_gets_one(
+    functions: Deployment, hubspot: FakeHubSpot, clock: Clock
+) -> None:
+    hubspot.replies = [failed(477, retry_after=7200)]
+    run([ASKED], 30, production.production())
+    production.gates().go_on(next(production.gates().due(START + timedelta(hours=2))), None)
+    clock.time = START + timedelta(hours=2) + STUCK_AFTER + SECOND
+
+    assert swept() == 0
+
+    assert functions.messages() == []
+    assert [gate.portal for gate in production.gates().due(clock())] == ["default"]
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status.final])

@@ -1,0 +1,127 @@
+"""Gates: when the requests of a portal that wait in the ledger may go on, as items of the outcomes table.
+
+A portal has one gate, so that nothing but the gates is looked at every minute, however much waits. It says no more than
+when the portal is due. That something waits, each outcome says by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from zlib import crc32
+
+from aws.dynamodb import ConditionFailed, Table
+from ledger.items import SHARDS, open_partition, shard, to_outcome
+from model.outcomes import Outcome, Status
+from model.records import iso
+
+PREFIX = "gate#"  # the id of an outcome has no '#', so a gate is never read as one
+SPREAD = 16  # partitions of the index that have the gates of all portals
+INDEX = "by-due"
+INDEX_LAG = timedelta(minutes=2)  # what the index has not shown for so long is not written; DynamoDB names no number
+PAGE = 100
+IN_ORDER: dict[str, Any] = {"oldest_first": True, "sort": "dueSort"}
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A gate that is due, as it was read. `after` is the pair up to which the portal has been gone through."""
+
+    portal: str
+    due: str
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A pair of a portal for which something waits: its types as they were spelt, when the first is due, and its place
+    among the portal's pairs."""
+
+    pair: str
+    due: datetime
+    place: str
+
+
+class Gates:
+    """Opens and closes gates. Every method raises LedgerUnavailable when the table cannot be reached."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._known: dict[str, datetime] = {}
+
+    def wait(self, portal: str, due: datetime, now: datetime) -> None:
+        """Note that something of a portal waits until it is due."""
+        known = self._known.get(portal)
+        # Until shortly before it is due a gate stays as it is: nothing is written for each of thousands that wait.
+        if known and now + INDEX_LAG < known <= due:
+            return
+        sort = _sort(portal, due)
+        try:
+            self._table.update(
+                PREFIX + portal,
+                {"dueKey": _partition(portal), "dueSort": sort},
+                condition="attribute_not_exists(dueKey) OR dueSort > :sort",
+                condition_values={":sort": sort},
+            )
+        except ConditionFailed as failed:
+            due = datetime.fromisoformat(str(failed.item["dueSort"]).split("#")[0])
+        self._known[portal] = due
+
+    def due(self, now: datetime) -> Iterator[Gate]:
+        """The gates that are due."""
+        for number in range(SPREAD):
+            rows = self._table.query(INDEX, ("dueKey", f"due#{number}"), ("0", iso(now) + "~"), PAGE, **IN_ORDER)
+            for row in rows:
+                item = self._table.get(row["id"]) or {}
+                if item.get("dueSort") == row["dueSort"]:
+                    yield Gate(row["id"].removeprefix(PREFIX), item["dueSort"], item.get("after", ""))
+
+    def pairs(self, gate: Gate) -> Iterator[Found]:
+        """The pairs of a portal for which something waits, from where the gate says, each once."""
+        first, _, after = gate.after.partition("#")
+        for number in range(int(first or 0), SHARDS):
+            while row := self._first_after(gate.portal, number, after):
+                from_type, to_type, due, _ = row.split("#")
+                after = f"{from_type}#{to_type}#~"
+                yield Found(f"{from_type}#{to_type}", datetime.fromisoformat(due), f"{number}#{after}")
+            after = ""
+
+    def _first_after(self, portal: str, number: int, after: str) -> str | None:
+        rows = self._table.query(INDEX, ("dueKey", open_partition(portal, number)), (after or "-", "~"), 1, **IN_ORDER)
+        return next((str(row["dueSort"]) for row in rows), None)
+
+    def go_on(self, gate: Gate, due: datetime | None, after: str = "") -> None:
+        """Note until when a portal waits from now on, and from where it is to be gone through; None if nothing waits.
+        Left as it is where something was noted meanwhile that is due earlier."""
+        values = {"dueKey": _partition(gate.portal), "dueSort": _sort(gate.portal, due)} if due else {}
+        with suppress(ConditionFailed):
+            self._table.update(
+                PREFIX + gate.portal,
+                {**values, "after": after},
+                remove=() if due else ("dueKey", "dueSort"),
+                condition="dueSort = :was",
+                condition_values={":was": gate.due},
+            )
+
+    def waiting(self, portal: str, pair: str, now: datetime, most: int) -> list[Outcome]:
+        """What waits for a pair and is due, in the order of its due times, `most` of it."""
+        partition, ids = ("dueKey", open_partition(portal, shard(pair))), list[str]()
+        rows = self._table.query(INDEX, partition, (f"{pair}#", f"{pair}#{iso(now)}~"), PAGE, **IN_ORDER)
+        for row in rows:
+            ids.append(row["id"])
+            if len(ids) == most:
+                break
+        found = self._table.get_many(ids)
+        # The index lags: what has been taken since is none of it.
+        return [to_outcome(item) for item in found if item["status"] == Status.DEFERRED and item.get("parked")]
+
+
+def _partition(portal: str) -> str:
+    return f"due#{crc32(portal.encode()) % SPREAD}"
+
+
+def _sort(portal: str, due: datetime) -> str:
+    return f"{iso(due)}#{PREFIX}{portal}"
