@@ -118,7 +118,7 @@ def answer_with_what_hubspot_said_of_others(put: Put) -> None:
     put(ClaimedRequest, "_is_alone_in", lambda self, call: True)
 
 
-@bug(3)
+@bug(8)
 def sweep_nothing(put: Put) -> None:
     put(Ledger, "unfinished", lambda self, portal, now: iter(()))
 
@@ -150,7 +150,7 @@ def send_on_what_the_ledger_does_not_know(put: Put) -> None:
     put(redelivery, "BY_ITSELF", ())
 
 
-@bug(36, requests=60)
+@bug(95, requests=60)
 def give_a_letter_up_without_a_run(put: Put) -> None:
     put(dead_letters, "RUNS", 0)
 
@@ -176,7 +176,7 @@ def take_an_uncertain_answer_for_success(put: Put) -> None:
     put(ReadBack, "resolve_doubt", trust)
 
 
-@bug(3)
+@bug(4)
 def believe_a_single_reading(put: Put) -> None:
     put(read_back, "PAUSE", 0.0)
 
@@ -277,7 +277,7 @@ def let_an_older_request_undo_a_younger_one(put: Put) -> None:
     put(pair_run, "respect", lambda requests, demands, register, now: None)
 
 
-@bug(2)
+@bug(1)
 def send_without_a_lease(put: Put) -> None:
     _conditions(put, "holder = :was AND #until = :ended", "attribute_exists(id)")
     taken = Leases.taken
@@ -294,7 +294,7 @@ def let_a_lease_end_before_its_worker_does(put: Put) -> None:
     put(handler, "LEASE_GRACE", timedelta(seconds=-55))
 
 
-@bug(44, requests=100)
+@bug(34, requests=100)
 def forget_what_a_dead_holder_had_taken_a_pair_for(put: Put) -> None:
     lease = Leases._lease
     put(Leases, "_lease", lambda self, *rest: replace(lease(self, *rest), orphans=()))
@@ -319,7 +319,7 @@ def believe_a_reading_within_the_lag(put: Put) -> None:
     put(Register, "window", property(lambda self: 2_000))
 
 
-@bug(15)
+@bug(15, requests=100)
 def ignore_that_a_younger_request_is_unconfirmed(put: Put) -> None:
     apply = Register.apply
 
@@ -341,12 +341,12 @@ def give_a_pair_back_before_it_is_settled(put: Put) -> None:
     put(PairRun, "run", early)
 
 
-@bug(19, requests=60)
+@bug(43, requests=60)
 def ignore_the_doubt_of_a_younger_request(put: Put) -> None:
     put(Register, "in_doubt", lambda self, key, age: None)
 
 
-@bug(1)
+@bug(2)
 def let_a_register_expire(put: Put) -> None:
     put(Leases, "_expiry", lambda self, now: int((now + timedelta(minutes=1)).timestamp()))
 
@@ -356,7 +356,7 @@ def fold_by_spelling(put: Put) -> None:
     put(outcomes, "object_type_id", lambda name: name)
 
 
-@bug(12)
+@bug(10)
 def never_look_whether_a_late_call_has_undone_a_number(put: Put) -> None:
     put(Register, "verify_at", property(lambda self: None))
     put(Verification, "verify", lambda self, demands, own, now: None)
