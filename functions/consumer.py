@@ -53,12 +53,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
                 verify.append(to_read)
             continue
         if waiting := to_go_on(message):
-            found = _waiting(*waiting)
-            if found is None:
+            try:
+                found, is_more = gates().waiting(*waiting, now(), MOST_WAITING)
+            except LedgerUnavailable as error:
+                logger.warning("pair not looked up", pair=waiting, error=str(error))
                 returned.append(message["messageId"])
-            elif len(found) == MOST_WAITING:
-                more.append(waiting)
-            readable += [(message, request) for request in found or ()]
+                continue
+            more += [waiting] if is_more else []
+            readable += [(message, continued(outcome)) for outcome in found]
             continue
         try:
             readable.append((message, from_message(message)))
@@ -86,15 +88,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
             has_time=lambda: context.get_remaining_time_in_millis() / 1000 > ANSWER,
         )
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in returned]}
-
-
-def _waiting(portal: str, pair: str) -> list[Request] | None:
-    """What waits in the ledger for a pair and is due. None where the ledger cannot be reached."""
-    try:
-        return [continued(outcome) for outcome in gates().waiting(portal, pair, now(), MOST_WAITING)]
-    except LedgerUnavailable as error:
-        logger.warning("pair not looked up", portal=portal, pair=pair, error=str(error))
-        return None
 
 
 def _send_on(portal: str, pair: str) -> None:

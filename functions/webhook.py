@@ -122,9 +122,8 @@ def _accept(request: Request) -> Response[str]:
 
 
 def _hand_over(request: Request, claim: Claim) -> None:
-    if claim.outcome.parked:
-        return
-    queue().hand_over([Carried(request, claim.outcome.retry_at or now(), claim.claims)], now())
+    if not claim.outcome.parked:
+        queue().hand_over([Carried(request, claim.outcome.retry_at or now(), claim.claims)], now())
 
 
 def _correlation_id() -> str:

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 from zlib import crc32
 
-from aws.dynamodb import ConditionFailed, Table
+from aws.dynamodb import ConditionFailed, Item, Table
 from ledger.items import SHARDS, open_partition, shard, to_outcome
 from model.outcomes import Outcome, Status
 from model.records import iso
@@ -106,17 +107,29 @@ class Gates:
                 condition_values={":was": gate.due},
             )
 
-    def waiting(self, portal: str, pair: str, now: datetime, most: int) -> list[Outcome]:
-        """What waits for a pair and is due, in the order of its due times, `most` of it."""
-        partition, ids = ("dueKey", open_partition(portal, shard(pair))), list[str]()
+    def waiting(self, portal: str, pair: str, now: datetime, most: int) -> tuple[list[Outcome], bool]:
+        """What waits for a pair and is due, `most` of it by its due times; and whether there may be more."""
+        partition = "dueKey", open_partition(portal, shard(pair))
         rows = self._table.query(INDEX, partition, (f"{pair}#", f"{pair}#{iso(now)}~"), PAGE, **IN_ORDER)
-        for row in rows:
-            ids.append(row["id"])
-            if len(ids) == most:
-                break
-        found = self._table.get_many(ids)
-        # The index lags: what has been taken since is none of it.
-        return [to_outcome(item) for item in found if item["status"] == Status.DEFERRED and item.get("parked")]
+        ids = [row["id"] for row in islice(rows, most)]
+        found: list[Outcome] = []
+        for item in self._table.get_many(ids):
+            if item["status"] == Status.DEFERRED and item.get("parked"):
+                found.append(to_outcome(item))
+            elif "dueKey" in item:
+                self._forget(item)
+        return found, len(ids) == most
+
+    def _forget(self, item: Item) -> None:
+        """Take one out of the index that does not wait any more: a version that knows no gates has run it."""
+        with suppress(ConditionFailed):
+            self._table.update(
+                item["id"],
+                {"parked": False},
+                remove=("dueKey", "dueSort"),
+                condition="#status = :status AND dueSort = :sort",
+                condition_values={":status": item["status"], ":sort": item["dueSort"]},
+            )
 
 
 def _partition(portal: str) -> str:

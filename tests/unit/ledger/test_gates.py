@@ -133,9 +133,9 @@ def test_of_a_pair_what_is_due_is_found_and_nothing_that_has_been_taken(parking:
     taken = parking.park("m-4", START + HOUR)
     parking.ledger.claim(request(taken.id, (3, 5)), "another", START + HOUR, START + 2 * HOUR)
 
-    found = parking.gates.waiting("default", "deals#contacts", START + HOUR, 9)
+    found, is_more = parking.gates.waiting("default", "deals#contacts", START + HOUR, 9)
 
-    assert [outcome.id for outcome in found] == ["m-1"]
+    assert ([outcome.id for outcome in found], is_more) == (["m-1"], False)
     assert parking.pairs() == ["deals#companies", "deals#contacts"]
 
 
@@ -143,9 +143,22 @@ def test_no_more_than_asked_for_is_found_and_what_is_due_first(parking: Parking)
     for number in range(5):
         parking.park(f"m-{number}", START + (9 - number) * HOUR)
 
-    found = parking.gates.waiting("default", "deals#contacts", START + 9 * HOUR, 2)
+    found, is_more = parking.gates.waiting("default", "deals#contacts", START + 9 * HOUR, 2)
 
-    assert sorted(outcome.id for outcome in found) == ["m-3", "m-4"]
+    assert (sorted(outcome.id for outcome in found), is_more) == (["m-3", "m-4"], True)
+
+
+def test_what_a_version_without_gates_has_run_is_taken_out_of_the_index(parking: Parking) -> None:
+    ran, again = (parking.park(each, START + HOUR) for each in ("m-1", "m-2"))
+    for outcome, status in ((ran, "COMPLETE"), (again, "RUNNING")):
+        parking.dynamo.items[outcome.id] |= {"status": {"S": status}}
+
+    assert parking.gates.waiting("default", "deals#contacts", START + HOUR, 9) == ([], False)
+
+    assert parking.pairs() == []
+    left = parking.ledger.get("m-1")
+    assert left is not None
+    assert left.parked is False
 
 
 def test_an_index_entry_whose_gate_has_moved_on_is_none_that_is_due() -> None:
@@ -185,7 +198,7 @@ def test_gates_are_the_same_over_motos_table(table: Table) -> None:
 
     assert parking.pairs() == ["deals#companies", "deals#contacts"]
     gate = parking.gate()
-    (found,) = parking.gates.waiting("default", "deals#contacts", START + HOUR, 9)
+    (found,), _ = parking.gates.waiting("default", "deals#contacts", START + HOUR, 9)
     assert found.id == "m-1"
     parking.gates.go_on(gate, None)
     assert parking.due(START + HOUR) == []
