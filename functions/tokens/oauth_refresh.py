@@ -27,6 +27,7 @@ from tokens.store import RECHECK, CredentialStore
 
 LEASE = timedelta(seconds=20)  # a refresh and its write take less; a dead worker's lock is free after it
 LONGEST_REFRESH = 10.0  # seconds of the lease for HubSpot
+LEFT = timedelta(seconds=3)  # for a refresh and its writes, when the wait for a turn is over: most take less
 LONGEST_WAIT = timedelta(seconds=10)  # for another worker's refresh
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 1.0  # seconds between two looks, doubled each time
 # A new refresh token is two writes to Secrets Manager, which takes 50 a second of a whole account ("AWS Secrets Manager
@@ -107,8 +108,10 @@ class OAuthRefresh:
         lock is taken anew after the wait, as its lease is for the refresh and the write."""
         if not self.store.may_rotate(name):
             return
+        # A refresh that is cut off may have replaced the refresh token all the same.
+        until = max(self.clock(), min(deadline - LEFT, self.clock() + LONGEST_WAIT))
         try:
-            self.pace.reserve(REFRESHES, ahead=1, urgent=True, until=min(deadline, self.clock() + LONGEST_WAIT))
+            self.pace.reserve(REFRESHES, ahead=1, urgent=True, until=until)
         except QuotaExhausted as full:
             why = f"the token of portal {portal} is not refreshed yet: more are than Secrets Manager could store"
             raise full.restated(Unavailable, why) from full

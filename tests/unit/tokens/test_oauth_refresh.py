@@ -120,6 +120,17 @@ def test_a_wait_for_ones_turn_takes_nothing_from_the_lease_and_sees_what_came_me
     assert taken == [False]
 
 
+@pytest.mark.parametrize(("seconds", "longest"), [(60, 10), (9, 6), (4, 1)])
+def test_a_wait_for_ones_turn_leaves_time_for_the_refresh(scene: Scene, seconds: float, longest: float) -> None:
+    scene.put(expiring(-1))
+    until: list[timedelta] = []
+    scene.pace.reserve = lambda *_, **told: until.append(told["until"] - scene.clock())  # type: ignore[method-assign] # of this one only
+
+    scene.bearer(seconds=seconds)
+
+    assert until == [timedelta(seconds=longest)]
+
+
 def test_who_loses_the_lock_while_waiting_for_a_turn_does_not_refresh(scene: Scene) -> None:
     scene.put(expiring(-1))
 
