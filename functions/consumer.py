@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from batch_create.handler import run
 from envelopes import Message, from_message, to_go_on, to_verify, unreadable
 from ledger.claim import Claim, ClaimStatus
-from ledger.replay import continued
 from model.contract import DEFAULT_PORTAL, ContractError
-from model.errors import LedgerUnavailable, QueueUnavailable
+from model.errors import LedgerUnavailable
 from model.outcomes import Request, Status
+from parked import carry_on, opened
 from production import gates, ledger, now, portal_registry, production, queue
 from redelivery import try_again
 from runtime.telemetry import logger, metrics
@@ -29,7 +29,7 @@ gc.enable()
 
 RESERVE = 8.0  # seconds of the invocation kept for settling, for sending on what must wait, and for answering
 ANSWER = 2.0  # seconds of them, in which nothing more is sent: a death would have both messages delivered
-MOST_WAITING = 500  # of a pair, that one message has run; for the others there is another
+READING = 30.0  # seconds that must be left when one more pair is read, so that what was read can be run
 RECEIVED_BYTES = 4096  # of an unreadable message, kept in its outcome
 
 
@@ -45,56 +45,42 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
     readable: list[tuple[Message, Request]] = []
     returned: list[str] = []
     verify: list[tuple[str, Pair]] = []
-    more: list[tuple[str, str]] = []
+    asked: dict[str, tuple[str, str]] = {}
     for message in event["Records"]:
         if to_read := to_verify(message):
             # Never returned: a pair that cannot be read now is asked for again by the next sweep.
             if _is_used(to_read[0]):
                 verify.append(to_read)
-            continue
-        if waiting := to_go_on(message):
+        elif pair := to_go_on(message):
+            asked[message["messageId"]] = pair
+        else:
             try:
-                found, is_more = gates().waiting(*waiting, now(), MOST_WAITING)
-            except LedgerUnavailable as error:
-                logger.warning("pair not looked up", pair=waiting, error=str(error))
-                returned.append(message["messageId"])
-                continue
-            more += [waiting] if is_more else []
-            readable += [(message, continued(outcome)) for outcome in found]
-            continue
-        try:
-            readable.append((message, from_message(message)))
-        except ContractError as error:
-            if not _rejected(message, str(error)):
-                returned.append(message["messageId"])
-    seconds = context.get_remaining_time_in_millis() / 1000 - RESERVE
-    answers = run([request for _, request in readable], seconds, production(), verify)
+                readable.append((message, from_message(message)))
+            except ContractError as error:
+                if not _rejected(message, str(error)):
+                    returned.append(message["messageId"])
+
+    def left() -> float:
+        return context.get_remaining_time_in_millis() / 1000
+
+    found, unknown = opened(asked.values(), gates(), now(), lambda: left() > READING) if asked else ([], set())
+    returned += [message_id for message_id, pair in asked.items() if pair in unknown]
+    requests = [request for _, request in readable] + [request for each in found for request in each.requests]
+    answers = run(requests, left() - RESERVE, production(), verify)
     unfinished: list[tuple[Message, Request, Claim]] = []
-    for (message, request), claim in zip(readable, answers, strict=True):
+    for (message, request), claim in zip(readable, answers, strict=False):
         if claim.claim_status is ClaimStatus.KEY_REUSED:
             reason = f"its idempotencyKey belongs to another request: outcome {claim.outcome.id}"
             if not _rejected(message, reason, claim.outcome.portal):
                 returned.append(message["messageId"])
         elif not claim.outcome.status.final:
             unfinished.append((message, request, claim))
-    for portal, pair in more:
-        _send_on(portal, pair)
     if unfinished:
-        returned += try_again(
-            unfinished,
-            queue(),
-            now(),
-            production().jitter,
-            has_time=lambda: context.get_remaining_time_in_millis() / 1000 > ANSWER,
-        )
+        returned += try_again(unfinished, queue(), now(), production().jitter, has_time=lambda: left() > ANSWER)
+    if found:
+        claims = dict(zip((request.id for request in requests[len(readable) :]), answers[len(readable) :], strict=True))
+        carry_on(found, claims, queue(), ledger(), gates(), now())
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in returned]}
-
-
-def _send_on(portal: str, pair: str) -> None:
-    try:
-        queue().send_open(portal, [pair])
-    except QueueUnavailable as error:  # the dispatcher finds it again
-        logger.warning("pair not sent on", portal=portal, pair=pair, error=str(error))
 
 
 def _is_used(portal: str) -> bool:

@@ -9,7 +9,7 @@ gc.disable()  # until all is imported: none of it is garbage, and looking for so
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from model.errors import QueueUnavailable
+from model.errors import LedgerUnavailable, QueueUnavailable
 from production import gates, now, queue, settings
 from runtime.telemetry import logger, metrics
 
@@ -30,15 +30,17 @@ MINUTE = timedelta(minutes=1)
 PAUSE = 5 * MINUTE
 # Until what was sent is found again if it still waits: its message was lost, or the queue is that long.
 AGAIN = 30 * MINUTE
+LOOKS = 1_000  # at pairs of one portal in one run, each a query: some five seconds
 
 
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: Any, context: LambdaContext) -> dict[str, int]:
     """Send a message for each pair for which something is due: as many for a portal as its quota has calls in a minute,
-    and the others a minute later. Raises LedgerUnavailable, and after all were tried QueueUnavailable; the next run
-    tries again."""
-    sent, failure = 0, None
+    and the others a minute later. Raises after all were tried LedgerUnavailable or QueueUnavailable; the next run tries
+    again."""
+    sent = 0
+    failure: LedgerUnavailable | QueueUnavailable | None = None
 
     def has_time() -> bool:
         return context.get_remaining_time_in_millis() / 1000 > RESERVE
@@ -49,7 +51,8 @@ def handler(event: Any, context: LambdaContext) -> dict[str, int]:
             break
         try:
             sent += _let_on(gate, has_time)
-        except QueueUnavailable as error:  # one that SQS does not take must not stop the others
+        except (LedgerUnavailable, QueueUnavailable) as error:  # of one portal: it must not stop the others
+            logger.error("portal not dispatched", portal=gate.portal, error=str(error))
             failure = error
     if failure:
         raise failure
@@ -61,12 +64,12 @@ def _let_on(gate: Gate, has_time: Callable[[], bool]) -> int:
     began, due, most = now(), list[str](), settings().quota_calls * 6
     later: list[datetime] = [began + PAUSE] if gate.after else []  # of the pairs before nothing is known here
     after = ""
-    for found in gates().pairs(gate):
+    for looks, found in enumerate(gates().pairs(gate), 1):
         if found.due > began:
             later.append(found.due)
-            continue
-        due.append(found.pair)
-        if len(due) == most or not has_time():
+        else:
+            due.append(found.pair)
+        if len(due) == most or looks == LOOKS or not has_time():
             after = found.place
             break
     # Sent before it is noted: a crash between the two sends it twice; the other way round it would wait for long.

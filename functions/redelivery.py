@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from aws.sqs import CLAIMS, OPEN, OUTCOME_ID, Carried
+from aws.sqs import CLAIMS, OUTCOME_ID, Carried
 from envelopes import attribute
 from ledger.claim import Claim, ClaimStatus
 from model.errors import QueueUnavailable
@@ -72,8 +72,7 @@ def _due(message: Message, claim: Claim, now: datetime, jitter: Callable[[], flo
 def _is_overtaken(message: Message, claim: Claim) -> bool:
     """Whether a request was run from another message since this one was sent: then that one has been carried on. Else
     each crash between sending one and acknowledging the other would leave one more of them, for as long as it waits."""
-    carries = attribute(message, OUTCOME_ID) or attribute(message, OPEN)
-    told = attribute(message, CLAIMS) or ("" if carries else "0")
+    told = attribute(message, CLAIMS) or ("" if attribute(message, OUTCOME_ID) else "0")
     if claim.claim_status not in WAITS or not told.isdecimal():  # it was sent whatever there may be
         return False
     # Each earlier reader of this very message may have claimed it, and died before it carried it on.

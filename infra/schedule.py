@@ -93,7 +93,7 @@ class Regular(Construct):
             description="Nothing comes of its event but a run of the function",
             schedule=scheduler.ScheduleExpression.rate(every),
             target=targets.LambdaInvoke(
-                function, role=_role(self, group, invoke), max_event_age=every, retry_attempts=1
+                function, role=_role(self, group, invoke), max_event_age=every, retry_attempts=0
             ),
         )
 

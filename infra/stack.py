@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 # API Gateway waits 29 seconds for an integration; a function that runs longer answers nobody.
 WEBHOOK_TIMEOUT = Duration.seconds(29)
 CLOCK_TIMEOUT = Duration.minutes(5)
-DISPATCHER_TIMEOUT = Duration.seconds(55)  # so that one run has ended when the next begins
+DISPATCHER_TIMEOUT = Duration.seconds(55)  # so that a run has mostly ended when the next begins
 
 
 class AssociationLimitsStack(Stack):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from math import ceil
 from typing import TYPE_CHECKING, Any
@@ -78,13 +78,14 @@ class Queue:
         """Ask for a reading of a pair."""
         self._send(_sending(portal, "a pair to be verified", {VERIFY: f"{portal}#{pair}"}, 0))
 
-    def send_open(self, portal: str, pairs: Sequence[str]) -> None:
-        """Ask for what waits in the ledger for pairs, their types as they were spelt, to be run."""
-        for some in _together(
-            [_sending(portal, "what waits for a pair", {OPEN: f"{portal}#{pair}"}, 0) for pair in pairs]
-        ):
-            if not all(self._send_many(some)):
-                raise QueueUnavailable("a pair that is due could not be queued")
+    def send_open(self, portal: str, pairs: Sequence[str], delay: timedelta = timedelta()) -> None:
+        """Ask for what waits in the ledger for pairs, their types as they were spelt, to be run after a delay. Raises
+        only after all have been tried."""
+        seconds = max(0, min(LONGEST_DELAY, ceil(delay.total_seconds())))
+        messages = [_sending(portal, "what waits for a pair", {OPEN: f"{portal}#{pair}"}, seconds) for pair in pairs]
+        taken = [all(self._send_many(some)) for some in _together(messages)]
+        if not all(taken):
+            raise QueueUnavailable("a pair that is due could not be queued")
 
     def _send(self, message: Sending) -> None:
         try:

@@ -100,4 +100,5 @@ def unsettled(outcome: Outcome, now: datetime) -> Outcome:
         reason="the ledger could not be written",
         retry_at=now + LEDGER_RETRY,
         finished_at=None,
+        parked=None,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -16,6 +16,7 @@ from zlib import crc32
 
 from aws.dynamodb import ConditionFailed, Item, Table
 from ledger.items import SHARDS, open_partition, shard, to_outcome
+from model.errors import LedgerUnavailable
 from model.outcomes import Outcome, Status
 from model.records import iso
 
@@ -24,6 +25,7 @@ SPREAD = 16  # partitions of the index that have the gates of all portals
 INDEX = "by-due"
 INDEX_LAG = timedelta(minutes=2)  # what the index has not shown for so long is not written; DynamoDB names no number
 PAGE = 100
+TRIES = 3  # to move a gate while more and more is noted; else it stays due, and the next run moves it
 IN_ORDER: dict[str, Any] = {"oldest_first": True, "sort": "dueSort"}
 
 
@@ -34,6 +36,7 @@ class Gate:
     portal: str
     due: str
     after: str = ""
+    noted: str = ""  # when something is due that was noted while the gate was about to be moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +72,29 @@ class Gates:
             )
         except ConditionFailed as failed:
             due = datetime.fromisoformat(str(failed.item["dueSort"]).split("#")[0])
+            if due <= now + INDEX_LAG:  # the dispatcher may be past its pair by now, and would close the gate
+                self._mark(portal, sort)
         self._known[portal] = due
 
+    def _mark(self, portal: str, sort: str) -> None:
+        with suppress(ConditionFailed):
+            self._table.update(
+                PREFIX + portal,
+                {"noted": sort},
+                condition="attribute_not_exists(noted) OR noted > :sort",
+                condition_values={":sort": sort},
+            )
+
     def due(self, now: datetime) -> Iterator[Gate]:
-        """The gates that are due."""
-        for number in range(SPREAD):
+        """The gates that are due, from another partition on each time: a run may not get to the end."""
+        start = crc32(iso(now).encode())
+        for number in ((start + each) % SPREAD for each in range(SPREAD)):
             rows = self._table.query(INDEX, ("dueKey", f"due#{number}"), ("0", iso(now) + "~"), PAGE, **IN_ORDER)
             for row in rows:
                 item = self._table.get(row["id"]) or {}
                 if item.get("dueSort") == row["dueSort"]:
-                    yield Gate(row["id"].removeprefix(PREFIX), item["dueSort"], item.get("after", ""))
+                    portal = row["id"].removeprefix(PREFIX)
+                    yield Gate(portal, item["dueSort"], item.get("after", ""), item.get("noted", ""))
 
     def pairs(self, gate: Gate) -> Iterator[Found]:
         """The pairs of a portal for which something waits, from where the gate says, each once."""
@@ -96,16 +112,26 @@ class Gates:
 
     def go_on(self, gate: Gate, due: datetime | None, after: str = "") -> None:
         """Note until when a portal waits from now on, and from where it is to be gone through; None if nothing waits.
-        Left as it is where something was noted meanwhile that is due earlier."""
-        values = {"dueKey": _partition(gate.portal), "dueSort": _sort(gate.portal, due)} if due else {}
-        with suppress(ConditionFailed):
-            self._table.update(
-                PREFIX + gate.portal,
-                {**values, "after": after},
-                remove=() if due else ("dueKey", "dueSort"),
-                condition="dueSort = :was",
-                condition_values={":was": gate.due},
-            )
+        Never later than what was noted meanwhile."""
+        for _ in range(TRIES):
+            wanted = [_sort(gate.portal, due) if due else "", gate.noted]
+            sort = min((each for each in wanted if each), default="")
+            values = {"dueKey": _partition(gate.portal), "dueSort": sort} if sort else {}
+            try:
+                self._table.update(
+                    PREFIX + gate.portal,
+                    {**values, "after": after},
+                    remove=("noted",) if sort else ("noted", "dueKey", "dueSort"),
+                    condition="dueSort = :was AND "
+                    + ("noted = :noted" if gate.noted else "attribute_not_exists(noted)"),
+                    condition_values={":was": gate.due, **({":noted": gate.noted} if gate.noted else {})},
+                )
+            except ConditionFailed as failed:
+                if failed.item.get("dueSort") != gate.due:
+                    return  # something was noted that is due earlier, or another run has moved it
+                gate = replace(gate, noted=failed.item.get("noted", ""))
+            else:
+                return
 
     def waiting(self, portal: str, pair: str, now: datetime, most: int) -> tuple[list[Outcome], bool]:
         """What waits for a pair and is due, `most` of it by its due times; and whether there may be more."""
@@ -122,7 +148,7 @@ class Gates:
 
     def _forget(self, item: Item) -> None:
         """Take one out of the index that does not wait any more: a version that knows no gates has run it."""
-        with suppress(ConditionFailed):
+        with suppress(ConditionFailed, LedgerUnavailable):  # else the next look does it
             self._table.update(
                 item["id"],
                 {"parked": False},

@@ -57,6 +57,14 @@ class Ledger(Claims):
             values["doubt"] = from_outcome(outcome)["doubt"]
         self._write_if_still(Status.RUNNING, outcome, values, fence)
 
+    def park(self, outcome: Outcome) -> datetime | None:
+        """Let a DEFERRED outcome wait in the ledger alone, if it still waits as it did. Returns until when."""
+        parked = replace(outcome, parked=True)
+        if outcome.status is not Status.DEFERRED or outcome.retry_at is None:
+            return None
+        self._write_if_still(Status.DEFERRED, outcome, {"parked": True, **waiting_attributes(parked)})
+        return outcome.retry_at
+
     def record(self, outcome: Outcome, now: datetime) -> None:
         """Keep an outcome that is final from the start, such as that of a message that is no request."""
         with suppress(ConditionFailed):  # a redelivery: the first record stands
@@ -158,7 +166,7 @@ def _settlement(outcome: Outcome, fence: int) -> Change:
 
 
 def _is_stuck(item: Item, now: datetime) -> bool:
-    if item.get("sweptAt", "") > iso(now - SWEPT_AGAIN_AFTER):
+    if item.get("sweptAt", "") > iso(now - SWEPT_AGAIN_AFTER) and not item.get("parked"):
         return False
     # Whichever of these exists says until when the outcome was in order.
     due = item.get("leaseUntil") or item.get("retryAt") or item["requestedAt"]

@@ -97,14 +97,14 @@ def test_the_dispatcher_runs_every_minute(stack: Synthesised) -> None:
 
     assert schedule["ScheduleExpression"] == "rate(1 minute)"
     assert schedule["Target"]["Arn"] == "Dispatcher/Function"
-    assert schedule["Target"]["RetryPolicy"] == {"MaximumEventAgeInSeconds": 60, "MaximumRetryAttempts": 1}
+    assert schedule["Target"]["RetryPolicy"] == {"MaximumEventAgeInSeconds": 60, "MaximumRetryAttempts": 0}
     assert stack.allowed("RegularDispatch/Role") == {("lambda:InvokeFunction", "Dispatcher/Function")}
 
 
 def test_a_sweep_that_cannot_be_started_is_left_to_the_next(stack: Synthesised) -> None:
     target = stack.properties("AWS::Scheduler::Schedule", SWEEP)["Target"]
 
-    assert target["RetryPolicy"] == {"MaximumEventAgeInSeconds": 300, "MaximumRetryAttempts": 1}
+    assert target["RetryPolicy"] == {"MaximumEventAgeInSeconds": 300, "MaximumRetryAttempts": 0}
     assert "DeadLetterConfig" not in target  # who reads dead letters would take it for a request
 
 

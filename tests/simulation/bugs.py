@@ -12,7 +12,7 @@ import consumer
 import dead_letters
 import redelivery
 from aws.dynamodb import Table, Written
-from batch_create import handler, pair_run, plan, read_back, sending
+from batch_create import handler, pair_run, plan, read_back, sending, settling
 from batch_create.attribution import Attribution
 from batch_create.call_result import CallResult
 from batch_create.claimed_request import ClaimedRequest
@@ -128,6 +128,12 @@ def park_where_nobody_looks(put: Put) -> None:
     put(ledger, "waiting_attributes", lambda outcome: {})
 
 
+@bug(6, requests=100)
+def take_what_could_not_be_settled_for_parked(put: Put) -> None:
+    sweep_nothing(put)  # else the sweep would make it good
+    put(settling, "unsettled", lambda outcome, now: outcome)
+
+
 @bug(2, requests=100)
 def write_no_gate(put: Put) -> None:
     put(Gates, "wait", lambda self, portal, due, now: None)
@@ -139,7 +145,7 @@ def list_no_pair(put: Put) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------- the queue
-@bug(2)
+@bug(1)
 def acknowledge_before_it_is_settled(put: Put) -> None:
     sweep_nothing(put)  # else the sweep would make it good
     put(consumer, "try_again", lambda unfinished, *rest, **times: [])
@@ -272,7 +278,7 @@ def put_one_input_too_many_into_a_chunk(put: Put) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------- the order
-@bug(2)
+@bug(1)
 def let_an_older_request_undo_a_younger_one(put: Put) -> None:
     put(pair_run, "respect", lambda requests, demands, register, now: None)
 
@@ -330,7 +336,7 @@ def ignore_that_a_younger_request_is_unconfirmed(put: Put) -> None:
     put(Register, "apply", confirmed_only)
 
 
-@bug(2)
+@bug(1)
 def give_a_pair_back_before_it_is_settled(put: Put) -> None:
     run = PairRun.run
 
@@ -346,7 +352,7 @@ def ignore_the_doubt_of_a_younger_request(put: Put) -> None:
     put(Register, "in_doubt", lambda self, key, age: None)
 
 
-@bug(2)
+@bug(8)
 def let_a_register_expire(put: Put) -> None:
     put(Leases, "_expiry", lambda self, now: int((now + timedelta(minutes=1)).timestamp()))
 

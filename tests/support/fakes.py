@@ -182,7 +182,7 @@ class FakeQueue:
     def __init__(self) -> None:
         self.sent_on: dict[str, timedelta] = {}
         self.hidden: dict[str, timedelta] = {}
-        self.pairs: list[tuple[str, str]] = []
+        self.pairs: list[tuple[str, str, timedelta]] = []
         self.broken = False
 
     def hand_over(
@@ -193,10 +193,10 @@ class FakeQueue:
             self.sent_on |= {each.request.id: each.not_before - now for each in carried}
         return [taken] * len(carried)
 
-    def send_open(self, portal: str, pairs: Sequence[str]) -> None:
+    def send_open(self, portal: str, pairs: Sequence[str], delay: timedelta = timedelta()) -> None:
         if self.broken:
             raise QueueUnavailable("no queue")
-        self.pairs += [(portal, pair) for pair in pairs]
+        self.pairs += [(portal, pair, delay) for pair in pairs]
 
     def postpone(self, waiting: dict[str, datetime], now: datetime) -> None:
         if self.broken:

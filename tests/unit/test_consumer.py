@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-import consumer
 import production
 from aws.dynamodb import Table
 from hubspot_api.client import Answer
@@ -186,23 +185,6 @@ def test_what_waited_and_must_wait_for_less_goes_on_in_a_message(
 
     assert fake_queue.sent_on == {"message-0": timedelta(seconds=60)}
     assert read("message-0").parked is None
-
-
-def test_more_than_one_message_can_run_waits_for_another(
-    functions: Deployment, hubspot: FakeHubSpot, fake_queue: FakeQueue, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(consumer, "MOST_WAITING", 2)
-    hubspot.replies = [failed(477, retry_after=3600)]
-    assert consume(sqs_event(*({"body": envelope((number, 5))} for number in (3, 5, 7)))) == []
-    clock.advance(3600)
-
-    assert consume(sqs_event(WAITING)) == []
-    assert fake_queue.pairs == [("default", "deals#contacts")]
-    assert sorted(read(f"message-{number}").status for number in range(3)) == ["COMPLETE", "COMPLETE", "DEFERRED"]
-
-    fake_queue.broken = True
-    assert consume(sqs_event(WAITING)) == []
-    assert {read(f"message-{number}").status for number in range(3)} == {Status.COMPLETE}
 
 
 def test_without_the_ledger_a_message_about_what_waits_comes_back(

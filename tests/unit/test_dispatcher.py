@@ -13,7 +13,8 @@ import production
 from aws.sqs import IN_ONE_CALL, Queue
 from batch_create.handler import run
 from dispatcher import AGAIN, MINUTE, PAUSE
-from model.errors import QueueUnavailable
+from ledger.gates import Gate, Gates
+from model.errors import LedgerUnavailable, QueueUnavailable
 from model.outcomes import Status
 from tests.support.aws import Deployment
 from tests.support.events import Context
@@ -145,6 +146,42 @@ def test_given_a_queue_that_takes_nothing_the_run_fails_and_the_next_sends_it(
             dispatched()
 
     assert dispatched() == 1
+
+
+def test_a_portal_that_cannot_be_read_stops_no_other(
+    functions: Deployment, hubspot: FakeHubSpot, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    park(hubspot, "contacts")
+    park(hubspot, "contacts", portal="acme")
+    clock.advance(3600)
+    pairs = Gates.pairs
+
+    def throttled(gates: Gates, gate: Gate) -> Any:
+        if gate.portal == "acme":
+            raise LedgerUnavailable("throttled")
+        return pairs(gates, gate)
+
+    monkeypatch.setattr(Gates, "pairs", throttled)
+    with pytest.raises(LedgerUnavailable):
+        dispatched()
+
+    assert sent(functions) == ["default#deals#contacts"]
+
+
+def test_a_portal_with_very_many_pairs_is_gone_through_in_several_runs(
+    functions: Deployment, hubspot: FakeHubSpot, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "LOOKS", 2)
+    park(hubspot, *(f"2-{number}" for number in range(1, 6)), hours=2)
+    park(hubspot, "contacts")
+    clock.advance(3600)
+    counts = []
+    for _ in range(4):
+        counts.append(dispatched())
+        clock.advance(60)
+
+    assert sum(counts) == 1
+    assert sent(functions) == ["default#deals#contacts"]
 
 
 def test_many_pairs_are_sent_in_few_calls(

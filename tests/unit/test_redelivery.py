@@ -110,8 +110,6 @@ def test_what_another_worker_runs_comes_again_by_itself_when_its_claim_has_ended
         # From the sweep, from the version before, or from a stranger.
         (ClaimStatus.DEFERRED, 5, 1, {"OutcomeId": "o"}, False),
         (ClaimStatus.DEFERRED, 5, 1, {"OutcomeId": "o", "Claims": "four"}, False),
-        # From the dispatcher: what it is about waited in the ledger, and no other message carries it.
-        (ClaimStatus.DEFERRED, 5, 1, {"Open": "default#deals#contacts"}, False),
     ],
 )
 def test_a_message_is_done_with_when_its_request_was_run_from_another_one_since(

@@ -126,6 +126,22 @@ def test_given_something_due_earlier_meanwhile_a_gate_stays_as_it_is(parking: Pa
     assert parking.due(START + HOUR) == ["default"]
 
 
+def test_given_something_due_later_that_is_noted_while_a_portal_is_gone_through_its_gate_stays_open(
+    parking: Parking,
+) -> None:
+    parking.park("m-1", START + SECOND)
+    gate = parking.gate(now=START + HOUR)
+    Gates(parking.table).wait("default", START + 3 * HOUR, START + HOUR)
+    Gates(parking.table).wait("default", START + 2 * HOUR, START + HOUR)
+
+    parking.gates.go_on(gate, None)
+
+    assert parking.due(START + 2 * HOUR - SECOND) == []
+    assert parking.due(START + 2 * HOUR) == ["default"]
+    parking.gates.go_on(parking.gate(), None)
+    assert parking.due(START + 100 * HOUR) == []
+
+
 def test_of_a_pair_what_is_due_is_found_and_nothing_that_has_been_taken(parking: Parking) -> None:
     parking.park("m-1", START + HOUR)
     parking.park("m-2", START + 2 * HOUR)
