@@ -26,6 +26,7 @@ gc.enable()
 
 RESERVE = 10.0  # last seconds of the invocation, in which nothing is begun; the next run goes on
 MINUTE = timedelta(minutes=1)
+QUOTAS = 6  # in a minute: HubSpot's quota is of ten seconds
 # Between two looks at a portal: what becomes due in between is late by so much at most, and would cost a look each.
 PAUSE = 5 * MINUTE
 # Until what was sent is found again if it still waits: its message was lost, or the queue is that long.
@@ -61,7 +62,7 @@ def handler(event: Any, context: LambdaContext) -> dict[str, int]:
 
 def _let_on(gate: Gate, has_time: Callable[[], bool]) -> int:
     """Send what is due of a portal, and note when it is to be looked at again. Returns how many pairs were sent."""
-    began, due, most = now(), list[str](), settings().quota_calls * 6
+    began, due, most = now(), list[str](), settings().quota_calls * QUOTAS
     later: list[datetime] = [began + PAUSE] if gate.after else []  # of the pairs before nothing is known here
     after = ""
     for looks, found in enumerate(gates().pairs(gate), 1):
